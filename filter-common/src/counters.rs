@@ -1,0 +1,227 @@
+//! Which counters a verdict moves, and where they are.
+//!
+//! The program keeps one array of *rows* a CPU, each of sixteen 64-bit
+//! counters, so that what belongs together (all counters of a pool) is in one
+//! place and is read with one system call. Slots are given to names by the
+//! controller and never move while it runs: a reload renumbers nothing.
+
+use crate::{
+    policy::{PortClass, Protocol},
+    verdict::{DropReason, Outcome, Rule, Uninspected, Verdict},
+};
+
+/// Counters in a row.
+pub const ROW_LENGTH: usize = 16;
+
+/// One row.
+pub type Row = [u64; ROW_LENGTH];
+
+/// How many interfaces can be counted over the life of the counters.
+pub const INTERFACES: u32 = 256;
+/// How many pools, [`NO_POOL`] included.
+pub const POOLS: u32 = 1024;
+/// How many watched ports.
+pub const PORTS: u32 = 256;
+
+/// The pool slot of frames that concern no pool.
+pub const NO_POOL: u32 = 0;
+
+const UNINSPECTED_ROW: u32 = 0;
+const DROPPED_REASON_ROW: u32 = 1;
+const WOULD_DROP_REASON_ROW: u32 = 2;
+const INTERFACE_ROWS: u32 = 3;
+const POOL_ROWS: u32 = INTERFACE_ROWS + INTERFACES / ROW_LENGTH as u32;
+const PORT_ROWS: u32 = POOL_ROWS + POOLS;
+/// How many rows there are.
+pub const ROWS: u32 = PORT_ROWS + PORTS;
+
+const _: () = assert!(INTERFACES.is_multiple_of(ROW_LENGTH as u32));
+const _: () = assert!(DropReason::ALL.len() <= ROW_LENGTH);
+const _: () = assert!(PoolCounter::COUNT <= ROW_LENGTH);
+const _: () = assert!(Direction::ALL.len() * Protocol::COUNT <= ROW_LENGTH);
+
+/// The place of one counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    /// Below [`ROWS`] as long as the slots it was made from are in range.
+    pub row: u32,
+    /// Below [`ROW_LENGTH`].
+    pub column: usize,
+}
+
+impl Slot {
+    /// Frames passed that arrived at an interface.
+    #[inline(always)]
+    pub const fn passed(interface: u32) -> Self {
+        Self {
+            row: INTERFACE_ROWS + interface / ROW_LENGTH as u32,
+            column: interface as usize % ROW_LENGTH,
+        }
+    }
+
+    /// Frames passed without a port to look at.
+    #[inline(always)]
+    pub const fn uninspected(reason: Uninspected) -> Self {
+        Self {
+            row: UNINSPECTED_ROW,
+            column: reason as usize,
+        }
+    }
+
+    /// Frames dropped, by the last detail.
+    #[inline(always)]
+    pub const fn dropped_by_reason(reason: DropReason) -> Self {
+        Self {
+            row: DROPPED_REASON_ROW,
+            column: reason as usize,
+        }
+    }
+
+    /// Frames that would have been dropped, by the last detail.
+    #[inline(always)]
+    pub const fn would_drop_by_reason(reason: DropReason) -> Self {
+        Self {
+            row: WOULD_DROP_REASON_ROW,
+            column: reason as usize,
+        }
+    }
+
+    /// One of the counters of a pool.
+    #[inline(always)]
+    pub const fn pool(pool: u32, counter: PoolCounter) -> Self {
+        Self {
+            row: POOL_ROWS + pool,
+            column: counter.column(),
+        }
+    }
+
+    /// Frames dropped because of a port, `port` being the slot of its number.
+    #[inline(always)]
+    pub const fn port(port: u32, direction: Direction, protocol: Protocol) -> Self {
+        Self {
+            row: PORT_ROWS + port,
+            column: direction as usize * Protocol::COUNT + protocol as usize,
+        }
+    }
+}
+
+/// What is counted for each pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolCounter {
+    /// Frames dropped under a rule.
+    DroppedPackets(Rule),
+    /// Their bytes, from the IP header on.
+    DroppedBytes(Rule),
+    /// Frames that monitor mode let pass.
+    WouldDropPackets(Rule),
+    /// Frames that rules 3 or 4 matched and an exemption let pass.
+    ExemptedInbound,
+    /// Frames that rule 5 matched and an exemption let pass.
+    ExemptedSmtpOut,
+    /// Frames passed as return traffic.
+    ReturnPackets,
+}
+
+impl PoolCounter {
+    const COUNT: usize = 3 * Rule::COUNT + 3;
+
+    #[inline(always)]
+    const fn column(self) -> usize {
+        match self {
+            Self::DroppedPackets(rule) => rule as usize,
+            Self::DroppedBytes(rule) => Rule::COUNT + rule as usize,
+            Self::WouldDropPackets(rule) => 2 * Rule::COUNT + rule as usize,
+            Self::ExemptedInbound => 3 * Rule::COUNT,
+            Self::ExemptedSmtpOut => 3 * Rule::COUNT + 1,
+            Self::ReturnPackets => 3 * Rule::COUNT + 2,
+        }
+    }
+}
+
+/// Which way a frame dropped because of its port was headed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Direction {
+    /// Toward a customer: rules 1 to 4.
+    Inbound = 0,
+    /// From a customer: rule 5.
+    Outbound = 1,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
+
+    /// The value of the label `direction`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+/// Somewhere to count.
+pub trait Ledger {
+    /// Adds `n` to the counter at `slot`; nothing where there is no such slot.
+    fn add(&mut self, slot: Slot, n: u64);
+
+    /// The counter slot of a watched port.
+    fn port_slot(&self, class: PortClass) -> u32;
+}
+
+/// Counts one frame of `length` bytes that arrived at `interface`.
+///
+/// A frame is counted as dropped or as passed at its interface, never both and
+/// never neither. What else is counted says why.
+#[inline(always)]
+pub fn count<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, length: usize, ledger: &mut L) {
+    match verdict.reason {
+        Some(reason) if !verdict.passes() => count_drop(verdict, reason, length, ledger),
+        _ => count_pass(verdict, interface, ledger),
+    }
+}
+
+#[inline(always)]
+fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mut L) {
+    let pool = |counter| Slot::pool(verdict.pool, counter);
+    ledger.add(Slot::passed(interface), 1);
+    if verdict.smtp_exempted != NO_POOL {
+        let slot = Slot::pool(verdict.smtp_exempted, PoolCounter::ExemptedSmtpOut);
+        ledger.add(slot, 1);
+    }
+    if let Some(reason) = verdict.outcome.uninspected() {
+        ledger.add(Slot::uninspected(reason), 1);
+    }
+    match (verdict.outcome, verdict.reason) {
+        (Outcome::Exempted, _) => ledger.add(pool(PoolCounter::ExemptedInbound), 1),
+        (Outcome::Return, _) => ledger.add(pool(PoolCounter::ReturnPackets), 1),
+        (Outcome::WouldDrop, Some(reason)) => {
+            ledger.add(Slot::would_drop_by_reason(reason), 1);
+            ledger.add(pool(PoolCounter::WouldDropPackets(reason.rule())), 1);
+        }
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn count_drop<L: Ledger + ?Sized>(
+    verdict: &Verdict,
+    reason: DropReason,
+    length: usize,
+    ledger: &mut L,
+) {
+    let rule = reason.rule();
+    let bytes = length.saturating_sub(verdict.ip_offset as usize) as u64;
+    let pool = |counter| Slot::pool(verdict.pool, counter);
+    ledger.add(Slot::dropped_by_reason(reason), 1);
+    ledger.add(pool(PoolCounter::DroppedPackets(rule)), 1);
+    ledger.add(pool(PoolCounter::DroppedBytes(rule)), bytes);
+    let direction = match reason {
+        DropReason::InboundPort => Direction::Inbound,
+        DropReason::SmtpOut => Direction::Outbound,
+        _ => return,
+    };
+    let port = ledger.port_slot(verdict.class);
+    ledger.add(Slot::port(port, direction, verdict.protocol), 1);
+}

@@ -1,0 +1,45 @@
+//! Reading a frame, wherever its bytes are.
+
+/// An Ethernet frame that can be read a few bytes at a time.
+///
+/// This is the only way in which the decision touches a packet. Offsets count
+/// from the first byte of the Ethernet header.
+pub trait Frame {
+    /// The `N` bytes that start at offset `at`, or `None` unless all of them
+    /// are in the frame.
+    fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
+
+    /// The number of bytes in the frame, from the Ethernet header on, without
+    /// the frame check sequence.
+    fn len(&self) -> usize;
+
+    /// Whether there is nothing to read at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Frame for [u8] {
+    fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.get(at..)?.first_chunk().copied()
+    }
+
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Frame;
+
+    #[test]
+    fn reads_what_is_there_and_nothing_past_the_end() {
+        let frame: &[u8] = &[1, 2, 3, 4];
+        assert_eq!(frame.bytes::<2>(2), Some([3, 4]));
+        assert_eq!(frame.bytes::<2>(3), None);
+        assert_eq!(frame.bytes::<1>(4), None);
+        assert_eq!(frame.bytes::<0>(4), Some([]));
+        assert_eq!(frame.bytes::<1>(usize::MAX), None);
+    }
+}

@@ -1,0 +1,367 @@
+//! From the first byte of a frame to its ports, or the reason why not.
+//!
+//! Ethernet II, up to two VLAN tags (IEEE 802.1Q), a PPPoE session (RFC 2516),
+//! IPv4 with options (RFC 791), IPv6 with extension headers (RFC 8200), and the
+//! five protocols of [`Protocol`].
+//!
+//! Lengths in the frame are held against each other and against the frame: the
+//! ports must lie inside the IP datagram, whatever follows it. The header of a
+//! PPPoE session is believed in nothing, so that no value in it can keep a
+//! datagram from being read.
+
+use crate::{
+    address::{Address, Family},
+    frame::Frame,
+    policy::Protocol,
+    verdict::{DropReason, Uninspected},
+};
+
+/// The most VLAN tags that are read past.
+pub const MAX_VLAN_TAGS: usize = 2;
+
+/// The most extension headers that are walked. RFC 8200, section 4.1, allows
+/// for seven before the upper-layer header.
+pub const MAX_EXTENSION_HEADERS: usize = 8;
+
+/// The SYN bit of [`Packet::tcp_flags`].
+pub const TCP_SYN: u8 = 0x02;
+/// The ACK bit of [`Packet::tcp_flags`].
+pub const TCP_ACK: u8 = 0x10;
+
+const ETHERNET_HEADER: usize = 14;
+const VLAN_TAG: usize = 4;
+const PPPOE_HEADER: usize = 6;
+const IPV4_HEADER: usize = 20;
+const IPV6_HEADER: usize = 40;
+
+mod ethertype {
+    pub(super) const IPV4: u16 = 0x0800;
+    pub(super) const IPV6: u16 = 0x86dd;
+    pub(super) const VLAN: u16 = 0x8100;
+    pub(super) const SERVICE_VLAN: u16 = 0x88a8;
+    pub(super) const PPPOE_SESSION: u16 = 0x8864;
+}
+
+mod ppp {
+    pub(super) const IPV4: u16 = 0x0021;
+    pub(super) const IPV6: u16 = 0x0057;
+}
+
+mod header {
+    pub(super) const HOP_BY_HOP: u8 = 0;
+    pub(super) const ROUTING: u8 = 43;
+    pub(super) const FRAGMENT: u8 = 44;
+    pub(super) const AUTHENTICATION: u8 = 51;
+    pub(super) const DESTINATION: u8 = 60;
+    pub(super) const MOBILITY: u8 = 135;
+    pub(super) const HIP: u8 = 139;
+    pub(super) const SHIM6: u8 = 140;
+}
+
+/// A packet whose ports were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// The source address.
+    pub source: Address,
+    /// The destination address.
+    pub destination: Address,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// The source port, host byte order.
+    pub source_port: u16,
+    /// The destination port, host byte order.
+    pub destination_port: u16,
+    /// The flags of a TCP header (its 14th byte); zero for other protocols.
+    pub tcp_flags: u8,
+    /// Where the IP header starts, in bytes from the start of the frame.
+    pub ip_offset: u32,
+}
+
+/// What a frame turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// A packet with ports.
+    Packet(Packet),
+    /// A frame that has no ports.
+    Portless(Uninspected),
+    /// A frame that ought to have ports and does not show them.
+    Unreadable(Unreadable),
+}
+
+/// A frame that is dropped for what it does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Why; never one of the port rules.
+    pub reason: DropReason,
+    /// Where the IP header starts or was looked for.
+    pub ip_offset: u32,
+    /// Source and destination, where they could be read.
+    pub addresses: Option<(Address, Address)>,
+}
+
+/// An IP header, and where what it carries begins and ends.
+struct Datagram {
+    ip_offset: usize,
+    source: Address,
+    destination: Address,
+    /// The number of the next header.
+    next: u8,
+    /// Where the next header starts.
+    at: usize,
+    /// Where the datagram ends, by its own account.
+    end: usize,
+}
+
+impl Datagram {
+    #[inline(always)]
+    fn unreadable(&self, reason: DropReason) -> Parsed {
+        Parsed::Unreadable(Unreadable {
+            reason,
+            ip_offset: self.ip_offset as u32,
+            addresses: Some((self.source, self.destination)),
+        })
+    }
+}
+
+#[inline(always)]
+const fn broken(reason: DropReason, ip_offset: usize) -> Parsed {
+    Parsed::Unreadable(Unreadable {
+        reason,
+        ip_offset: ip_offset as u32,
+        addresses: None,
+    })
+}
+
+/// Reads a frame.
+#[inline(always)]
+pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
+    let Some(kind) = frame.bytes::<2>(ETHERNET_HEADER - 2) else {
+        return broken(DropReason::LinkTruncated, 0);
+    };
+    let mut kind = u16::from_be_bytes(kind);
+    let mut at = ETHERNET_HEADER;
+
+    let mut tags = 0;
+    while kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+        if tags == MAX_VLAN_TAGS {
+            return broken(DropReason::VlanDepth, at);
+        }
+        let Some([_, _, high, low]) = frame.bytes::<VLAN_TAG>(at) else {
+            return broken(DropReason::LinkTruncated, at);
+        };
+        kind = u16::from_be_bytes([high, low]);
+        at += VLAN_TAG;
+        tags += 1;
+    }
+
+    if kind == ethertype::PPPOE_SESSION {
+        let Some((protocol, length)) = ppp_protocol(frame, at + PPPOE_HEADER) else {
+            return broken(DropReason::LinkTruncated, at);
+        };
+        at += PPPOE_HEADER + length;
+        kind = match protocol {
+            ppp::IPV4 => ethertype::IPV4,
+            ppp::IPV6 => ethertype::IPV6,
+            _ => return Parsed::Portless(Uninspected::NotIp),
+        };
+    }
+
+    match kind {
+        ethertype::IPV4 => ipv4(frame, at),
+        ethertype::IPV6 => ipv6(frame, at),
+        _ => Parsed::Portless(Uninspected::NotIp),
+    }
+}
+
+/// The PPP protocol number and the number of bytes it takes.
+///
+/// RFC 1661, section 2: the last byte of the number is odd and the ones before
+/// it are even, so a receiver that knows Protocol-Field-Compression reads a
+/// first byte that is odd as the whole number. Receivers do so unasked, hence
+/// so does this.
+#[inline(always)]
+fn ppp_protocol<F: Frame + ?Sized>(frame: &F, at: usize) -> Option<(u16, usize)> {
+    let [first] = frame.bytes::<1>(at)?;
+    if first & 1 == 1 {
+        return Some((first as u16, 1));
+    }
+    Some((u16::from_be_bytes(frame.bytes::<2>(at)?), 2))
+}
+
+#[inline(always)]
+fn ipv4<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
+    let Some(header) = frame.bytes::<IPV4_HEADER>(at) else {
+        return broken(DropReason::IpTruncated, at);
+    };
+    if header[0] >> 4 != 4 {
+        return broken(DropReason::IpVersion, at);
+    }
+    let header_length = (header[0] & 0x0f) as usize * 4;
+    let total_length = u16::from_be_bytes([header[2], header[3]]) as usize;
+    if header_length < IPV4_HEADER || total_length < header_length {
+        return broken(DropReason::IpHeaderLength, at);
+    }
+    if header_length > IPV4_HEADER && frame.bytes::<1>(at + header_length - 1).is_none() {
+        return broken(DropReason::IpTruncated, at);
+    }
+    let datagram = Datagram {
+        ip_offset: at,
+        source: Address::v4([header[12], header[13], header[14], header[15]]),
+        destination: Address::v4([header[16], header[17], header[18], header[19]]),
+        next: header[9],
+        at: at + header_length,
+        end: at + total_length,
+    };
+    let fragment_offset = u16::from_be_bytes([header[6], header[7]]) & 0x1fff;
+    if fragment_offset != 0 {
+        return later_fragment(&datagram, fragment_offset);
+    }
+    upper_layer(frame, datagram, Family::V4)
+}
+
+#[inline(always)]
+fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
+    let Some(header) = frame.bytes::<IPV6_HEADER>(at) else {
+        return broken(DropReason::IpTruncated, at);
+    };
+    if header[0] >> 4 != 6 {
+        return broken(DropReason::IpVersion, at);
+    }
+    let payload_length = u16::from_be_bytes([header[4], header[5]]) as usize;
+    let next = header[6];
+    let (source, destination) = addresses_v6(&header);
+    let datagram = Datagram {
+        ip_offset: at,
+        source,
+        destination,
+        next,
+        at: at + IPV6_HEADER,
+        // A jumbogram (RFC 2675) gives its length in a hop-by-hop option. It is
+        // read to the end of the frame: receivers that ignore the option do so.
+        end: if payload_length == 0 && next == header::HOP_BY_HOP {
+            usize::MAX
+        } else {
+            at + IPV6_HEADER + payload_length
+        },
+    };
+    upper_layer(frame, datagram, Family::V6)
+}
+
+#[inline(always)]
+fn addresses_v6(header: &[u8; IPV6_HEADER]) -> (Address, Address) {
+    let mut source = [0; 16];
+    let mut destination = [0; 16];
+    source.copy_from_slice(&header[8..24]);
+    destination.copy_from_slice(&header[24..40]);
+    (Address::v6(source), Address::v6(destination))
+}
+
+/// A fragment that is not the first one: it carries no ports, and is useless
+/// without the first one, which is judged. `offset` is in units of 8 bytes.
+///
+/// RFC 1858, section 3: at offset 1 a TCP fragment could overwrite the flags
+/// that the first one was judged by.
+#[inline(always)]
+fn later_fragment(datagram: &Datagram, offset: u16) -> Parsed {
+    if offset == 1 && datagram.next == Protocol::Tcp.number() {
+        return datagram.unreadable(DropReason::TcpFragment);
+    }
+    Parsed::Portless(Uninspected::Fragment)
+}
+
+/// Walks the extension headers up to the ports.
+///
+/// IPv4 knows one of them, the authentication header (RFC 4302); the other
+/// numbers are protocols without ports there.
+#[inline(always)]
+fn upper_layer<F: Frame + ?Sized>(frame: &F, mut datagram: Datagram, family: Family) -> Parsed {
+    for walked in 0..=MAX_EXTENSION_HEADERS {
+        if let Some(protocol) = Protocol::from_number(datagram.next) {
+            return ports(frame, &datagram, protocol);
+        }
+        if !is_extension(datagram.next, family) {
+            return Parsed::Portless(Uninspected::NoPorts);
+        }
+        if walked == MAX_EXTENSION_HEADERS {
+            break;
+        }
+        let Some(header) = frame.bytes::<8>(datagram.at) else {
+            return datagram.unreadable(DropReason::ChainTruncated);
+        };
+        let length = extension_length(datagram.next, header[1]);
+        let is_fragment = datagram.next == header::FRAGMENT;
+        datagram.next = header[0];
+        datagram.at += length;
+        if datagram.at > datagram.end || frame.bytes::<1>(datagram.at - 1).is_none() {
+            return datagram.unreadable(DropReason::ChainTruncated);
+        }
+        if is_fragment {
+            let offset = u16::from_be_bytes([header[2], header[3]]) >> 3;
+            if offset != 0 {
+                return later_fragment(&datagram, offset);
+            }
+        }
+    }
+    datagram.unreadable(DropReason::ChainTooLong)
+}
+
+#[inline(always)]
+const fn is_extension(next: u8, family: Family) -> bool {
+    match (family, next) {
+        (_, header::AUTHENTICATION) => true,
+        (Family::V4, _) => false,
+        (
+            Family::V6,
+            header::HOP_BY_HOP
+            | header::ROUTING
+            | header::FRAGMENT
+            | header::DESTINATION
+            | header::MOBILITY
+            | header::HIP
+            | header::SHIM6,
+        ) => true,
+        (Family::V6, _) => false,
+    }
+}
+
+/// The whole length of an extension header in bytes, by its length field.
+#[inline(always)]
+const fn extension_length(kind: u8, field: u8) -> usize {
+    match kind {
+        // RFC 4302, section 2.2: in 4-byte units, minus 2.
+        header::AUTHENTICATION => (field as usize + 2) * 4,
+        // RFC 8200, section 4.5: the field is reserved.
+        header::FRAGMENT => 8,
+        // RFC 8200, section 4.3: in 8-byte units, not including the first 8 bytes.
+        _ => (field as usize + 1) * 8,
+    }
+}
+
+#[inline(always)]
+fn ports<F: Frame + ?Sized>(frame: &F, datagram: &Datagram, protocol: Protocol) -> Parsed {
+    let is_tcp = matches!(protocol, Protocol::Tcp);
+    let needed = if is_tcp { 14 } else { 4 };
+    if datagram.at + needed > datagram.end {
+        return datagram.unreadable(DropReason::PortsTruncated);
+    }
+    let Some([source_high, source_low, high, low]) = frame.bytes::<4>(datagram.at) else {
+        return datagram.unreadable(DropReason::PortsTruncated);
+    };
+    let tcp_flags = if is_tcp {
+        let Some([flags]) = frame.bytes::<1>(datagram.at + 13) else {
+            return datagram.unreadable(DropReason::PortsTruncated);
+        };
+        flags
+    } else {
+        0
+    };
+    Parsed::Packet(Packet {
+        source: datagram.source,
+        destination: datagram.destination,
+        protocol,
+        source_port: u16::from_be_bytes([source_high, source_low]),
+        destination_port: u16::from_be_bytes([high, low]),
+        tcp_flags,
+        ip_offset: datagram.ip_offset as u32,
+    })
+}

@@ -1,0 +1,50 @@
+//! The XDP program: reads the frame, asks [`filter_common::decide`], counts.
+//!
+//! There is no policy here. One copy of the program is loaded for each
+//! interface and generation, with its role and its settings as constants that
+//! the verifier folds; the copies of a generation share its tables, and all
+//! copies share the counters and the memory of flows.
+
+#![no_std]
+#![no_main]
+#![expect(
+    unsafe_code,
+    reason = "maps, globals and the licence are symbols in sections of their own, \
+              packet memory and helpers have no safe interface; each block says why it is sound"
+)]
+
+mod context;
+mod maps;
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use filter_common::{Frame as _, counters, decide};
+
+use crate::{
+    context::PacketBytes,
+    maps::{Counters, Generation},
+};
+
+/// Decides one frame. `frags`: an interface whose MTU exceeds a page hands over
+/// frames in several buffers; the headers are in the first one.
+#[xdp(frags)]
+pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
+    let frame = PacketBytes::new(&ctx);
+    let verdict = decide(&frame, maps::role(), &Generation);
+    counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
+    if verdict.passes() {
+        xdp_action::XDP_PASS
+    } else {
+        xdp_action::XDP_DROP
+    }
+}
+
+/// The kernel's helpers ask for a licence that is compatible with the GPL.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Nothing in the program panics; the language asks for a handler all the same.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

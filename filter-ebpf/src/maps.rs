@@ -1,0 +1,163 @@
+//! The program's constants and tables. `filter-user/src/dataplane` fills them;
+//! their names are the interface between the two.
+
+use aya_ebpf::{
+    Global,
+    helpers::generated::bpf_ktime_get_coarse_ns,
+    macros::map,
+    maps::{Array, LruHashMap, PerCpuArray},
+};
+use filter_common::{
+    Policy, PortClass, ReturnTraffic, Role, Settings, Tables,
+    counters::{Ledger, ROWS, Row, Slot},
+    flow::{CAPACITY, Flow},
+    prefix_table::{Block, ROOT_BLOCKS},
+};
+
+/// The [`Role`] of the interface.
+#[unsafe(no_mangle)]
+static ROLE: Global<u32> = Global::new(0);
+/// The counter slot of the interface.
+#[unsafe(no_mangle)]
+static INTERFACE: Global<u32> = Global::new(0);
+/// [`Settings::mail_ports`].
+#[unsafe(no_mangle)]
+static MAIL_PORTS: Global<u64> = Global::new(0);
+/// [`Settings::high_ports`].
+#[unsafe(no_mangle)]
+static HIGH_PORTS: Global<u64> = Global::new(0);
+/// [`Settings::return_traffic`].
+#[unsafe(no_mangle)]
+static RETURN_TRAFFIC: Global<u32> = Global::new(0);
+/// [`Settings::direct_smtp`].
+#[unsafe(no_mangle)]
+static DIRECT_SMTP: Global<u32> = Global::new(0);
+/// [`Settings::monitor`].
+#[unsafe(no_mangle)]
+static MONITOR: Global<u32> = Global::new(0);
+
+/// Port number to class: the row is the high byte of the number, the column
+/// the low one. Of the generation.
+#[map]
+static PORT_CLASSES: Array<[u8; 256]> = Array::with_max_entries(256, 0);
+/// Class to counter slot of the port. Of the generation.
+#[map]
+static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 1, 0);
+/// Policy number to policy. Of the generation, sized when it is loaded.
+#[map]
+static POLICIES: Array<Policy> = Array::with_max_entries(1, 0);
+/// The IPv4 prefix table. Of the generation, sized when it is loaded.
+#[map]
+static PREFIXES_V4: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, 0);
+/// The IPv6 prefix table. Of the generation, sized when it is loaded.
+#[map]
+static PREFIXES_V6: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, 0);
+
+/// Outlives generations.
+#[map]
+static COUNTERS: PerCpuArray<Row> = PerCpuArray::with_max_entries(ROWS, 0);
+/// Flow to the second it was last seen at. Outlives generations.
+#[map]
+static FLOWS: LruHashMap<Flow, u64> = LruHashMap::with_max_entries(CAPACITY, 0);
+
+#[inline(always)]
+pub(crate) fn role() -> Role {
+    if ROLE.load() == Role::Customer as u32 {
+        Role::Customer
+    } else {
+        Role::Network
+    }
+}
+
+#[inline(always)]
+pub(crate) fn interface() -> u32 {
+    INTERFACE.load()
+}
+
+/// The tables of the generation that this copy of the program belongs to.
+pub(crate) struct Generation;
+
+impl Tables for Generation {
+    #[inline(always)]
+    fn settings(&self) -> Settings {
+        Settings {
+            mail_ports: MAIL_PORTS.load(),
+            high_ports: HIGH_PORTS.load(),
+            return_traffic: match RETURN_TRAFFIC.load() {
+                0 => ReturnTraffic::Track,
+                1 => ReturnTraffic::Syn,
+                _ => ReturnTraffic::Drop,
+            },
+            direct_smtp: DIRECT_SMTP.load() != 0,
+            monitor: MONITOR.load() != 0,
+        }
+    }
+
+    #[inline(always)]
+    fn port_class(&self, port: u16) -> PortClass {
+        let [row, column] = port.to_be_bytes();
+        match PORT_CLASSES.get(row as u32) {
+            Some(classes) => PortClass(classes[column as usize]),
+            None => PortClass::UNWATCHED,
+        }
+    }
+
+    #[inline(always)]
+    fn block_v4(&self, index: u32) -> Option<&Block> {
+        PREFIXES_V4.get(index)
+    }
+
+    #[inline(always)]
+    fn block_v6(&self, index: u32) -> Option<&Block> {
+        PREFIXES_V6.get(index)
+    }
+
+    #[inline(always)]
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        POLICIES.get(number)
+    }
+
+    #[inline(always)]
+    fn now_seconds(&self) -> u64 {
+        // SAFETY: takes nothing and reads the kernel's coarse monotonic clock.
+        let nanoseconds = unsafe { bpf_ktime_get_coarse_ns() };
+        nanoseconds / 1_000_000_000
+    }
+
+    #[inline(always)]
+    fn flow_seen(&self, flow: &Flow) -> Option<u64> {
+        // SAFETY: an eight-byte load, which other CPUs write whole; an entry
+        // that is evicted meanwhile stays readable until the program returns.
+        unsafe { FLOWS.get(flow) }.copied()
+    }
+
+    #[inline(always)]
+    fn remember_flow(&self, flow: &Flow, now_seconds: u64) {
+        // When the map cannot take the flow, its answer will be dropped like
+        // anything unsolicited: there is nothing else to do about it here.
+        let _full = FLOWS.insert(flow, now_seconds, 0);
+    }
+}
+
+/// The counters of this CPU.
+pub(crate) struct Counters;
+
+impl Ledger for Counters {
+    #[inline(always)]
+    fn add(&mut self, slot: Slot, n: u64) {
+        let Some(row) = COUNTERS.get_ptr_mut(slot.row) else {
+            return;
+        };
+        // SAFETY: the row belongs to this CPU, and XDP programs are not
+        // interrupted by one another there; readers sum whole words.
+        let row = unsafe { &mut *row };
+        if let Some(counter) = row.get_mut(slot.column) {
+            *counter = counter.wrapping_add(n);
+        }
+    }
+
+    #[inline(always)]
+    fn port_slot(&self, class: PortClass) -> u32 {
+        PORT_SLOTS.get(class.0 as u32).copied().unwrap_or(0)
+    }
+}
