@@ -1,0 +1,1 @@
+//! A valid configuration to the contents of the program's tables. Pure.

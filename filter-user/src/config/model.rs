@@ -1,0 +1,196 @@
+//! What a valid configuration says. Nothing here can be wrong: whoever holds a
+//! [`Config`] need check nothing again.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use filter_common::{Protocol, ReturnTraffic, Role};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// A whole configuration: `poolguard.toml` and all that it includes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `enforcement = "monitor"`: count what would be dropped, anywhere, and pass it.
+    pub monitor: bool,
+    /// `[[interface]]`, in the order of the files.
+    pub interfaces: Vec<Interface>,
+    /// `[ports]`.
+    pub ports: Ports,
+    /// `[mail]`.
+    pub mail: Mail,
+    /// `[[pool]]`, in the order of the files.
+    pub pools: Vec<Pool>,
+    /// `[[customer]]`, in the order of the files.
+    pub customers: Vec<Customer>,
+    /// `[metrics]`.
+    pub metrics: Metrics,
+}
+
+/// An interface to filter on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// As `ip link` shows it.
+    pub name: String,
+    /// What it faces.
+    pub role: Role,
+    /// How the program is attached.
+    pub attach: Attach,
+}
+
+/// How an XDP program is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attach {
+    /// In the driver, before a socket buffer exists.
+    #[default]
+    Native,
+    /// In the network stack, for drivers without XDP. Slow.
+    Generic,
+}
+
+impl Attach {
+    /// As the configuration and the metrics write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// `[ports]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// What is forbidden toward every pool without a list of its own.
+    pub forbidden: Vec<PortSpec>,
+    /// What happens to answers toward forbidden ports from 1024 up.
+    pub return_traffic: ReturnTraffic,
+}
+
+/// A port as the configuration writes it: `443`, or `"443/tcp"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortSpec {
+    /// 1 to 65,535.
+    pub port: u16,
+    /// The one protocol that is meant; all five where it is `None`.
+    pub protocol: Option<Protocol>,
+}
+
+impl PortSpec {
+    /// Whether this covers that port of that protocol.
+    pub fn covers(self, port: u16, protocol: Protocol) -> bool {
+        self.port == port && self.protocol.is_none_or(|only| only == protocol)
+    }
+}
+
+impl fmt::Display for PortSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Some(protocol) => write!(f, "{}/{}", self.port, protocol.name()),
+            None => write!(f, "{}", self.port),
+        }
+    }
+}
+
+/// `[mail]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// The provider's mail servers.
+    pub servers: Vec<IpNet>,
+    /// The TCP ports that mail is sent to.
+    pub ports: Vec<u16>,
+    /// `direct_smtp = "pass"`: rule 5 is off.
+    pub direct_smtp: bool,
+}
+
+/// `[[pool]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Unique; a label of the metrics.
+    pub name: String,
+    /// Whether its customers can hold exemptions.
+    pub kind: PoolKind,
+    /// The addresses that are handed out from it.
+    pub prefixes: Vec<IpNet>,
+    /// What is forbidden toward it, in place of [`Ports::forbidden`].
+    pub forbidden: Option<Vec<PortSpec>>,
+    /// `enforcement = "monitor"` for this pool alone.
+    pub monitor: bool,
+}
+
+/// What kind of customers a pool holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolKind {
+    /// Dial-up, DHCP, PPP: rule 1.
+    Dynamic,
+    /// A rented virtual point of presence: rule 2.
+    VirtualPop,
+    /// Static customers: rules 3 and 4.
+    Static,
+}
+
+impl PoolKind {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dynamic => "dynamic",
+            Self::VirtualPop => "virtual-pop",
+            Self::Static => "static",
+        }
+    }
+
+    /// Whether customers in such a pool can be exempted.
+    pub const fn takes_exemptions(self) -> bool {
+        matches!(self, Self::Static)
+    }
+}
+
+/// `[[customer]]`: the exemptions that a static customer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customer {
+    /// Unique.
+    pub name: String,
+    /// The customer's addresses.
+    pub prefixes: Vec<IpNet>,
+    /// The forbidden ports that are open toward them.
+    pub allow_inbound: Vec<PortSpec>,
+    /// Whether mail may leave from them past the mail servers.
+    pub allow_smtp_out: bool,
+    /// Free text.
+    pub ticket: Option<String>,
+    /// The exemptions hold before this moment, and not from it on. A plain date
+    /// in the configuration holds through that day, UTC.
+    pub expires: Option<Timestamp>,
+    /// Where it is written.
+    pub source: Source,
+}
+
+impl Customer {
+    /// Whether the exemptions no longer hold.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
+}
+
+/// A place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// The file, as it was found.
+    pub file: PathBuf,
+    /// From 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// `[metrics]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where `/metrics` is served.
+    pub listen: SocketAddr,
+}

@@ -1,0 +1,9 @@
+//! The controller of poolguard.
+//!
+//! A configuration becomes tables, and tables become a running filter:
+//! [`config`] reads text, [`compile`] turns it into the tables that
+//! [`filter_common::decide`] consults, [`dataplane`] brings them into the
+//! kernel. The first two are pure.
+
+pub mod compile;
+pub mod config;
