@@ -7,3 +7,5 @@
 
 pub mod compile;
 pub mod config;
+pub mod host;
+pub mod metrics;

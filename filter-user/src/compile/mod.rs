@@ -1,1 +1,156 @@
 //! A valid configuration to the contents of the program's tables. Pure.
+//!
+//! [`slots`] remembers which counters belong to which name, [`ports`] numbers
+//! the watched ports, [`policies`] says what holds for an address,
+//! [`prefix_table`] finds an address's policy.
+
+mod policies;
+mod ports;
+mod prefix_table;
+mod slots;
+
+use filter_common::{Policy, Settings, prefix_table::Block};
+use jiff::Timestamp;
+use thiserror::Error;
+
+pub use ports::PortTable;
+pub use prefix_table::{MAX_BLOCKS, PrefixTable, TableTooLarge};
+pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
+
+use crate::config::{Attach, Config};
+use filter_common::Role;
+
+/// The contents of every table of one generation.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What holds for the whole box.
+    pub settings: Settings,
+    /// The watched ports.
+    pub ports: PortTable,
+    /// By number; number 0 is [`NO_POLICY`](filter_common::policy::NO_POLICY).
+    pub policies: Vec<Policy>,
+    /// The IPv4 prefix table.
+    pub prefixes_v4: Vec<Block>,
+    /// The IPv6 prefix table.
+    pub prefixes_v6: Vec<Block>,
+    /// Where the program is to be attached.
+    pub interfaces: Vec<CompiledInterface>,
+    /// What went in, for `status` and the metrics.
+    pub loaded: Loaded,
+    /// When the next exemption expires, and these tables with it.
+    pub next_expiry: Option<Timestamp>,
+}
+
+/// An interface and its counter slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompiledInterface {
+    /// As `ip link` shows it.
+    pub name: String,
+    /// What it faces.
+    pub role: Role,
+    /// How the program is attached.
+    pub attach: Attach,
+    /// Where what it passes is counted.
+    pub slot: u32,
+}
+
+/// How many prefixes of each family went into the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Pool prefixes.
+    pub pool_prefixes: FamilyCount,
+    /// Customer prefixes that hold an exemption today.
+    pub exemptions: FamilyCount,
+}
+
+/// A count for each family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FamilyCount {
+    /// IPv4.
+    pub v4: u64,
+    /// IPv6.
+    pub v6: u64,
+}
+
+impl FamilyCount {
+    fn of<'a>(prefixes: impl Iterator<Item = &'a ipnet::IpNet>) -> Self {
+        let mut count = Self::default();
+        for prefix in prefixes {
+            match prefix {
+                ipnet::IpNet::V4(_) => count.v4 += 1,
+                ipnet::IpNet::V6(_) => count.v6 += 1,
+            }
+        }
+        count
+    }
+}
+
+/// Why a valid configuration does not fit the tables.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum CompileError {
+    /// More names than counters.
+    #[error(transparent)]
+    SlotsFull(#[from] SlotsFull),
+    /// More watched ports than classes.
+    #[error(
+        "{count} different ports are named, and {} are possible: forbid fewer",
+        filter_common::PortClass::MAX
+    )]
+    TooManyPorts {
+        /// How many there are.
+        count: usize,
+    },
+    /// The prefixes are scattered too widely.
+    #[error(transparent)]
+    TableTooLarge(#[from] TableTooLarge),
+}
+
+/// Compiles a configuration as it holds at `now`.
+///
+/// `slots` gains the names that it did not know; nothing in it ever moves. On
+/// an error it may have gained some of them, which does no harm.
+///
+/// # Errors
+///
+/// When something does not fit; the tables in use are not concerned.
+pub fn compile(
+    config: &Config,
+    slots: &mut Slots,
+    now: Timestamp,
+) -> Result<Compiled, CompileError> {
+    let ports = PortTable::new(config, slots)?;
+    let settings = Settings {
+        mail_ports: ports.mask(config.mail.ports.iter().copied()),
+        high_ports: ports.high_ports(),
+        return_traffic: config.ports.return_traffic,
+        direct_smtp: config.mail.direct_smtp,
+        monitor: config.monitor,
+    };
+    let interfaces = config
+        .interfaces
+        .iter()
+        .map(|interface| {
+            Ok(CompiledInterface {
+                name: interface.name.clone(),
+                role: interface.role,
+                attach: interface.attach,
+                slot: slots.interface(&interface.name)?,
+            })
+        })
+        .collect::<Result<_, CompileError>>()?;
+    let addresses = policies::addresses(config, &ports, slots, now)?;
+    let holders = || config.customers.iter().filter(|c| !c.is_expired(now));
+    Ok(Compiled {
+        settings,
+        ports,
+        policies: addresses.policies,
+        prefixes_v4: addresses.v4,
+        prefixes_v6: addresses.v6,
+        interfaces,
+        loaded: Loaded {
+            pool_prefixes: FamilyCount::of(config.pools.iter().flat_map(|p| &p.prefixes)),
+            exemptions: FamilyCount::of(holders().flat_map(|c| &c.prefixes)),
+        },
+        next_expiry: holders().filter_map(|customer| customer.expires).min(),
+    })
+}

@@ -1,0 +1,1 @@
+//! `/metrics`: a collector that reads everything at the moment of the scrape.

@@ -1,0 +1,211 @@
+//! From counter slots to samples.
+
+use std::{collections::HashMap, fmt};
+
+use filter_common::{
+    DropReason, Protocol, Rule, Uninspected,
+    counters::{Direction, NO_POOL, PoolCounter, Row, Slot},
+};
+
+use crate::compile::Slots;
+
+/// Somewhere that the counters can be read.
+pub trait CounterSource {
+    /// Why they could not.
+    type Error;
+
+    /// One row, summed over all CPUs.
+    ///
+    /// # Errors
+    ///
+    /// When the row cannot be read.
+    fn row(&self, row: u32) -> Result<Row, Self::Error>;
+}
+
+/// A metric that the program counts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its whole name.
+    pub name: &'static str,
+    /// The text of `# HELP`.
+    pub help: &'static str,
+}
+
+macro_rules! counters {
+    ($($constant:ident = $name:literal: $help:literal;)*) => {
+        $(const $constant: &Metric = &Metric { name: $name, help: $help };)*
+        /// Every metric that [`samples`] can give.
+        pub const COUNTERS: &[&Metric] = &[$($constant),*];
+    };
+}
+
+counters! {
+    DROPPED_PACKETS = "poolguard_dropped_packets_total":
+        "Frames dropped, by the rule that dropped them and the pool that it protects (for smtp_out, that the mail came from).";
+    DROPPED_BYTES = "poolguard_dropped_bytes_total":
+        "Bytes of the frames dropped, from the IP header on.";
+    DROPPED_BY_PORT = "poolguard_dropped_by_port_packets_total":
+        "The drops of inbound_port and smtp_out again, by destination port.";
+    DROPPED_BY_REASON = "poolguard_dropped_by_reason_packets_total":
+        "All drops again, by the last detail of the reason.";
+    WOULD_DROP_PACKETS = "poolguard_would_drop_packets_total":
+        "Frames passed because of monitor mode that would have been dropped.";
+    WOULD_DROP_BY_REASON = "poolguard_would_drop_by_reason_packets_total":
+        "The same again, by the last detail of the reason.";
+    PASSED_PACKETS = "poolguard_passed_packets_total":
+        "Frames passed, by the interface that they arrived at.";
+    EXEMPTED_PACKETS = "poolguard_exempted_packets_total":
+        "Frames passed that a rule matched and an exemption let past.";
+    RETURN_PACKETS = "poolguard_return_packets_total":
+        "Frames passed as answers to a flow that the customer opened from a forbidden port.";
+    UNINSPECTED_PACKETS = "poolguard_uninspected_packets_total":
+        "Frames passed without a port to look at.";
+}
+
+/// One counter with its labels.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// What is counted.
+    pub metric: &'static Metric,
+    /// In alphabetical order of the label's name.
+    pub labels: Vec<(&'static str, String)>,
+    /// Since the counters were made.
+    pub value: u64,
+}
+
+/// The sample's name and labels, as the text format writes them.
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels: Vec<String> = self
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        write!(f, "{}{{{}}}", self.metric.name, labels.join(","))
+    }
+}
+
+/// Every counter of every name in `slots`, those that are zero as well: a
+/// series that appears only with its first event hides that event from rates.
+/// What cannot occur (a pool in the drops of rule `malformed`, whose frames
+/// have no readable address) is left out.
+///
+/// # Errors
+///
+/// When a row cannot be read.
+pub fn samples<C: CounterSource>(slots: &Slots, counters: &C) -> Result<Vec<Sample>, C::Error> {
+    let mut reader = Reader {
+        counters,
+        rows: HashMap::new(),
+        samples: Vec::new(),
+    };
+    for reason in Uninspected::ALL {
+        let labels = vec![("reason", reason.name().to_owned())];
+        reader.push(UNINSPECTED_PACKETS, labels, Slot::uninspected(reason))?;
+    }
+    for reason in DropReason::ALL {
+        let labels = || {
+            vec![
+                ("reason", reason.name().to_owned()),
+                ("rule", reason.rule().name().to_owned()),
+            ]
+        };
+        reader.push(DROPPED_BY_REASON, labels(), Slot::dropped_by_reason(reason))?;
+        let would = Slot::would_drop_by_reason(reason);
+        reader.push(WOULD_DROP_BY_REASON, labels(), would)?;
+    }
+    for (interface, slot) in slots.interfaces() {
+        let labels = vec![("interface", interface.to_owned())];
+        reader.push(PASSED_PACKETS, labels, Slot::passed(slot))?;
+    }
+    for (pool, slot) in slots.pools() {
+        reader.pool(pool, slot)?;
+    }
+    for (port, slot) in slots.ports() {
+        reader.port(port, slot)?;
+    }
+    Ok(reader.samples)
+}
+
+struct Reader<'a, C> {
+    counters: &'a C,
+    rows: HashMap<u32, Row>,
+    samples: Vec<Sample>,
+}
+
+impl<C: CounterSource> Reader<'_, C> {
+    fn push(
+        &mut self,
+        metric: &'static Metric,
+        labels: Vec<(&'static str, String)>,
+        slot: Slot,
+    ) -> Result<(), C::Error> {
+        let row = match self.rows.get(&slot.row) {
+            Some(row) => *row,
+            None => {
+                let row = self.counters.row(slot.row)?;
+                self.rows.insert(slot.row, row);
+                row
+            }
+        };
+        self.samples.push(Sample {
+            metric,
+            labels,
+            value: row[slot.column],
+        });
+        Ok(())
+    }
+
+    fn pool(&mut self, name: &str, pool: u32) -> Result<(), C::Error> {
+        let labels = |rule: Rule| vec![("pool", name.to_owned()), ("rule", rule.name().to_owned())];
+        for rule in Rule::ALL.into_iter().filter(|rule| can_deny(*rule, pool)) {
+            let slot = |counter| Slot::pool(pool, counter);
+            let packets = slot(PoolCounter::DroppedPackets(rule));
+            let bytes = slot(PoolCounter::DroppedBytes(rule));
+            let would = slot(PoolCounter::WouldDropPackets(rule));
+            self.push(DROPPED_PACKETS, labels(rule), packets)?;
+            self.push(DROPPED_BYTES, labels(rule), bytes)?;
+            self.push(WOULD_DROP_PACKETS, labels(rule), would)?;
+        }
+        if pool == NO_POOL {
+            return Ok(());
+        }
+        let inbound = Slot::pool(pool, PoolCounter::ExemptedInbound);
+        let smtp_out = Slot::pool(pool, PoolCounter::ExemptedSmtpOut);
+        let answers = Slot::pool(pool, PoolCounter::ReturnPackets);
+        self.push(EXEMPTED_PACKETS, labels(Rule::InboundPort), inbound)?;
+        self.push(EXEMPTED_PACKETS, labels(Rule::SmtpOut), smtp_out)?;
+        self.push(RETURN_PACKETS, vec![("pool", name.to_owned())], answers)
+    }
+
+    fn port(&mut self, number: u16, port: u32) -> Result<(), C::Error> {
+        for direction in Direction::ALL {
+            for protocol in Protocol::ALL {
+                // Rule 5 is about TCP alone.
+                if direction == Direction::Outbound && protocol != Protocol::Tcp {
+                    continue;
+                }
+                let labels = vec![
+                    ("direction", direction.name().to_owned()),
+                    ("port", number.to_string()),
+                    ("proto", protocol.name().to_owned()),
+                ];
+                self.push(
+                    DROPPED_BY_PORT,
+                    labels,
+                    Slot::port(port, direction, protocol),
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a rule can deny frames that concern this pool.
+fn can_deny(rule: Rule, pool: u32) -> bool {
+    match rule {
+        Rule::InboundPort => pool != NO_POOL,
+        Rule::Malformed => pool == NO_POOL,
+        Rule::SmtpOut | Rule::HiddenPorts => true,
+    }
+}
