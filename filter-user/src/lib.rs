@@ -7,5 +7,6 @@
 
 pub mod compile;
 pub mod config;
+pub mod dataplane;
 pub mod host;
 pub mod metrics;

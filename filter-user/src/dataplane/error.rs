@@ -1,0 +1,133 @@
+//! What can keep the filter out of the kernel, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
+use thiserror::Error;
+
+/// Why the filter is not, or not wholly, in the kernel.
+#[derive(Debug, Error)]
+pub enum DataplaneError {
+    /// This binary has no XDP program in it.
+    #[error(
+        "this poolguard was built without its XDP program and cannot filter: \
+         build it with `cargo xtask build`"
+    )]
+    NoProgram,
+    /// The process may not do this.
+    #[error("missing privileges: {missing}. Run as root, or give the process these capabilities")]
+    Privileges {
+        /// The capabilities that are not in the effective set.
+        missing: String,
+    },
+    /// The kernel has not got what the program needs.
+    #[error(
+        "kernel {found} is too old: poolguard needs {needed} or later (XDP on frames in several \
+         buffers)"
+    )]
+    KernelTooOld {
+        /// As `uname -r` prints it.
+        found: String,
+        /// The oldest that will do.
+        needed: &'static str,
+    },
+    /// There is no BPF filesystem where there must be one.
+    #[error("no bpffs at {path}: mount it with `mount -t bpf bpf {path}`")]
+    NoBpffs {
+        /// The mount point.
+        path: PathBuf,
+    },
+    /// The directory of this instance cannot be made, read or removed.
+    #[error("{path}: {source}")]
+    Pins {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// There is no such interface.
+    #[error("interface {interface}: there is none of this name (`ip link` lists them)")]
+    NoInterface {
+        /// Its name.
+        interface: String,
+    },
+    /// Something else filters there.
+    #[error(
+        "interface {interface}: another XDP program is attached already. `bpftool net` shows it; \
+         `ip link set dev {interface} xdp off` removes one that is not held by a bpf_link"
+    )]
+    Occupied {
+        /// Its name.
+        interface: String,
+    },
+    /// The driver has no XDP.
+    #[error(
+        "interface {interface}: its driver has no native XDP. Use a driver that has it, or \
+         accept the slow path: attach = \"generic\""
+    )]
+    NoNativeXdp {
+        /// Its name.
+        interface: String,
+    },
+    /// The kernel attached the program, but not through a bpf_link.
+    #[error(
+        "interface {interface}: the kernel refuses a bpf_link here, and without one the program \
+         cannot be replaced in one step"
+    )]
+    NoLink {
+        /// Its name.
+        interface: String,
+    },
+    /// The program could not be attached or replaced for another reason.
+    #[error("interface {interface}: cannot attach the XDP program: {source}")]
+    Attach {
+        /// Its name.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel refused a map.
+    #[error("table {table}: {source}")]
+    Map {
+        /// Its name.
+        table: &'static str,
+        /// What aya or the kernel said.
+        source: Box<MapError>,
+    },
+    /// The kernel refused the object.
+    #[error("cannot load the XDP program: {}", chain(.0))]
+    Object(Box<EbpfError>),
+    /// The verifier refused the program.
+    #[error("the kernel's verifier refuses the XDP program: {}", chain(.0))]
+    Program(Box<ProgramError>),
+}
+
+impl DataplaneError {
+    pub(super) fn map(table: &'static str, source: MapError) -> Self {
+        Self::Map {
+            table,
+            source: Box::new(source),
+        }
+    }
+
+    pub(super) fn pins(path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Pins {
+            path: path.into(),
+            source,
+        }
+    }
+}
+
+/// An error with all its causes: the outer one alone seldom says why.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

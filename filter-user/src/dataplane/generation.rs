@@ -1,0 +1,239 @@
+//! One configuration's tables and a copy of the program for each interface.
+
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::Array,
+    programs::{TestRun as _, TestRunOptions, Xdp},
+};
+use filter_common::{Policy, flow::Flow, prefix_table::Block};
+use serde::Serialize;
+
+use super::{
+    DataplaneError,
+    pins::{GenerationPins, Pins},
+};
+use crate::compile::{Compiled, CompiledInterface, MAX_BLOCKS};
+
+/// The name of the program in the object.
+const PROGRAM: &str = "poolguard";
+
+#[cfg(xdp_object)]
+static OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(env!("POOLGUARD_XDP_OBJECT")));
+#[cfg(not(xdp_object))]
+static OBJECT: Option<&[u8]> = None;
+
+/// [`Policy`] as a map value.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PolicyValue(Policy);
+
+#[expect(
+    unsafe_code,
+    reason = "aya asks for the promise that there is no padding"
+)]
+// SAFETY: `repr(C)` fields of 8, 8, 4 and 4 bytes in this order leave no padding.
+unsafe impl Pod for PolicyValue {}
+const _: () = assert!(size_of::<Policy>() == 8 * 5 + 8 * 5 + 4 + 4);
+
+/// [`Flow`] as a map key.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct FlowKey(Flow);
+
+#[expect(
+    unsafe_code,
+    reason = "aya asks for the promise that there is no padding"
+)]
+// SAFETY: `repr(C)` fields of 16, 16, 2, 2, 1, 1 and 2 bytes leave no padding.
+unsafe impl Pod for FlowKey {}
+const _: () = assert!(size_of::<Flow>() == 16 + 16 + 2 + 2 + 1 + 1 + 2);
+
+/// How full a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TableUse {
+    /// The label of the metrics.
+    pub table: &'static str,
+    /// What it holds.
+    pub entries: u64,
+    /// What it can hold.
+    pub capacity: u64,
+    /// The memory that it takes, in bytes, without the kernel's bookkeeping.
+    pub bytes: u64,
+}
+
+/// A loaded generation.
+#[derive(Debug)]
+pub struct Generation {
+    copies: Vec<Copy>,
+    tables: Vec<TableUse>,
+}
+
+/// The program for one interface.
+#[derive(Debug)]
+struct Copy {
+    interface: CompiledInterface,
+    object: Ebpf,
+}
+
+impl Generation {
+    pub(super) fn load(
+        compiled: &Compiled,
+        pins: &Pins,
+        number: u64,
+    ) -> Result<Self, DataplaneError> {
+        let shared = pins.generation(number)?;
+        let mut copies = Vec::with_capacity(compiled.interfaces.len());
+        for interface in &compiled.interfaces {
+            let mut object = load_object(compiled, interface, pins, &shared)?;
+            // The first copy makes the tables; the others find them.
+            if copies.is_empty() {
+                fill(&mut object, compiled)?;
+            }
+            program(&mut object)?
+                .load()
+                .map_err(|source| DataplaneError::Program(Box::new(source)))?;
+            copies.push(Copy {
+                interface: interface.clone(),
+                object,
+            });
+        }
+        Ok(Self {
+            copies,
+            tables: table_use(compiled),
+        })
+    }
+
+    /// The interfaces that it is for.
+    pub fn interfaces(&self) -> Vec<CompiledInterface> {
+        self.copies
+            .iter()
+            .map(|copy| copy.interface.clone())
+            .collect()
+    }
+
+    pub(super) fn tables(&self) -> Vec<TableUse> {
+        self.tables.clone()
+    }
+
+    /// The program for an interface.
+    pub(super) fn program(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
+        self.copies
+            .iter_mut()
+            .find(|copy| copy.interface.name == interface)
+            .ok_or_else(|| DataplaneError::NoInterface {
+                interface: interface.to_owned(),
+            })
+            .and_then(|copy| program(&mut copy.object))
+    }
+
+    /// Runs the program once on a frame, as if it had arrived at `interface`,
+    /// and returns the XDP action. Counters and flows change as for a real one.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface in this generation, and when the kernel
+    /// refuses the frame: it takes none under 14 bytes.
+    pub fn test_run(&mut self, interface: &str, frame: &[u8]) -> Result<u32, DataplaneError> {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        let result = self.program(interface)?.test_run(options);
+        result
+            .map(|run| run.return_value)
+            .map_err(|source| DataplaneError::Program(Box::new(source)))
+    }
+}
+
+fn program(object: &mut Ebpf) -> Result<&mut Xdp, DataplaneError> {
+    let program = object
+        .program_mut(PROGRAM)
+        .ok_or(DataplaneError::NoProgram)?;
+    program
+        .try_into()
+        .map_err(|source| DataplaneError::Program(Box::new(source)))
+}
+
+fn load_object(
+    compiled: &Compiled,
+    interface: &CompiledInterface,
+    pins: &Pins,
+    shared: &GenerationPins,
+) -> Result<Ebpf, DataplaneError> {
+    let settings = compiled.settings;
+    let role = interface.role as u32;
+    let return_traffic = settings.return_traffic as u32;
+    let direct_smtp = u32::from(settings.direct_smtp);
+    let monitor = u32::from(settings.monitor);
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("ROLE", &role, true)
+        .override_global("INTERFACE", &interface.slot, true)
+        .override_global("MAIL_PORTS", &settings.mail_ports, true)
+        .override_global("HIGH_PORTS", &settings.high_ports, true)
+        .override_global("RETURN_TRAFFIC", &return_traffic, true)
+        .override_global("DIRECT_SMTP", &direct_smtp, true)
+        .override_global("MONITOR", &monitor, true)
+        .map_pin_path("COUNTERS", pins.counters())
+        .map_pin_path("FLOWS", pins.flows());
+    for table in ["PORT_CLASSES", "PORT_SLOTS"] {
+        loader.map_pin_path(table, shared.table(table));
+    }
+    for (table, entries) in [
+        ("POLICIES", compiled.policies.len()),
+        ("PREFIXES_V4", compiled.prefixes_v4.len()),
+        ("PREFIXES_V6", compiled.prefixes_v6.len()),
+    ] {
+        loader.map_pin_path(table, shared.table(table));
+        loader.map_max_entries(table, entries as u32);
+    }
+    loader
+        .load(OBJECT.ok_or(DataplaneError::NoProgram)?)
+        .map_err(|source| DataplaneError::Object(Box::new(source)))
+}
+
+fn fill(object: &mut Ebpf, compiled: &Compiled) -> Result<(), DataplaneError> {
+    let policies: Vec<PolicyValue> = compiled.policies.iter().copied().map(PolicyValue).collect();
+    fill_table::<[u8; 256]>(object, "PORT_CLASSES", compiled.ports.classes.as_slice())?;
+    fill_table::<u32>(object, "PORT_SLOTS", &compiled.ports.slots)?;
+    fill_table::<PolicyValue>(object, "POLICIES", &policies)?;
+    fill_table::<Block>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
+    fill_table::<Block>(object, "PREFIXES_V6", &compiled.prefixes_v6)
+}
+
+fn fill_table<T: Pod>(
+    object: &mut Ebpf,
+    name: &'static str,
+    values: &[T],
+) -> Result<(), DataplaneError> {
+    let map = object.map_mut(name).ok_or(DataplaneError::NoProgram)?;
+    let error = |source| DataplaneError::map(name, source);
+    let mut array: Array<_, T> = Array::try_from(map).map_err(error)?;
+    for (index, value) in (0..).zip(values) {
+        array.set(index, value, 0).map_err(error)?;
+    }
+    Ok(())
+}
+
+fn table_use(compiled: &Compiled) -> Vec<TableUse> {
+    let blocks = |table, blocks: &[Block]| TableUse {
+        table,
+        entries: blocks.len() as u64,
+        capacity: MAX_BLOCKS as u64,
+        bytes: size_of_val(blocks) as u64,
+    };
+    vec![
+        TableUse {
+            table: "watched_ports",
+            entries: compiled.ports.numbers.len() as u64 - 1,
+            capacity: u64::from(filter_common::PortClass::MAX),
+            bytes: size_of_val(compiled.ports.classes.as_slice()) as u64,
+        },
+        TableUse {
+            table: "policies",
+            entries: compiled.policies.len() as u64,
+            capacity: 1 << 31,
+            bytes: size_of_val(compiled.policies.as_slice()) as u64,
+        },
+        blocks("prefix_blocks_v4", &compiled.prefixes_v4),
+        blocks("prefix_blocks_v6", &compiled.prefixes_v6),
+    ]
+}
