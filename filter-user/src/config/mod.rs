@@ -1,7 +1,66 @@
 //! Text to a valid [`Config`], or every mistake in it at once.
+//!
+//! A configuration goes through the modules in this order: [`files`] gives the
+//! text, [`syntax`] makes TOML of it, [`reader`] walks through that and
+//! [`values`] says what each value means, [`build`] puts the values together to
+//! a [`draft`], [`validate`] holds its pieces against each other. Each of them
+//! notes [`mistakes`] and goes on with what is left, so that one run shows all
+//! of them. A draft without mistakes becomes the [`model`].
 
+mod build;
+mod draft;
+mod files;
+mod mistakes;
 mod model;
+mod prefix;
+mod reader;
+mod report;
+mod syntax;
+mod text;
+mod validate;
+mod values;
+mod words;
 
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+pub use files::{Disk, Files, Memory};
 pub use model::{
     Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Source,
 };
+pub use report::{Diagnostic, Related, Report, Severity};
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What it says and probably does not mean.
+    pub warnings: Report,
+    /// The files that it was read from, in the order in which they were read.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads the file `path` and what it includes.
+///
+/// `now` decides which exemptions have expired, which is only worth a warning.
+pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
+    load_from(&Disk, path, now)
+}
+
+/// Does the same with files from elsewhere.
+pub fn load_from(files: &dyn Files, path: &Path, now: Timestamp) -> Result<Loaded, Report> {
+    let mut mistakes = mistakes::Mistakes::default();
+    let (draft, files) = build::read(files, path, &mut mistakes);
+    validate::check(&draft, path, now, &mut mistakes);
+    let report = mistakes.into_report();
+    match draft.into_config() {
+        Some(config) if report.errors() == 0 => Ok(Loaded {
+            config,
+            warnings: report,
+            files,
+        }),
+        _ => Err(report),
+    }
+}

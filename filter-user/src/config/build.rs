@@ -1,0 +1,311 @@
+//! Files to a draft.
+
+use std::{
+    collections::HashSet,
+    io,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use filter_common::{ReturnTraffic, Role};
+use glob::Pattern;
+
+use super::{
+    draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft},
+    files::{Files, matching_visible},
+    mistakes::Mistakes,
+    model::{Attach, PoolKind, Source},
+    reader::{List, Table},
+    report::Diagnostic,
+    syntax,
+    text::{Place, Placed, Text},
+    values::{
+        boolean, choice, expires, include, interface_name, listen, mail_port, name, pool_name,
+        port_spec, prefix, string,
+    },
+    words::quoted,
+};
+
+/// Reads `main` and what it includes. Also names the files that were read.
+pub(super) fn read(
+    files: &dyn Files,
+    main: &Path,
+    mistakes: &mut Mistakes,
+) -> (Draft, Vec<PathBuf>) {
+    let mut reading = Reading {
+        files,
+        mistakes,
+        draft: Draft::default(),
+        read: Vec::new(),
+        seen: HashSet::from([plain(main)]),
+    };
+    reading.main(main);
+    (reading.draft, reading.read)
+}
+
+struct Reading<'a> {
+    files: &'a dyn Files,
+    mistakes: &'a mut Mistakes,
+    draft: Draft,
+    read: Vec<PathBuf>,
+    seen: HashSet<PathBuf>,
+}
+
+impl Reading<'_> {
+    fn main(&mut self, path: &Path) {
+        let content = match self.files.read(path) {
+            Ok(content) => content,
+            Err(error) => {
+                let message = format!("cannot read the configuration: {error}");
+                let help = "name the file with --config";
+                self.mistakes
+                    .push_unreadable(Diagnostic::error_in(path, message).help(help));
+                return;
+            }
+        };
+        let mut patterns = None;
+        self.parse(path, content, |table, draft| {
+            patterns = table.list("include", include);
+            read_box(table, draft);
+            read_items(table, draft);
+        });
+        let directory = path.parent().unwrap_or(Path::new(""));
+        for pattern in patterns.iter().flat_map(|list: &List<_>| &list.items) {
+            self.include(directory, pattern);
+        }
+    }
+
+    /// Reads what one entry of `include` names.
+    fn include(&mut self, directory: &Path, pattern: &Placed<String>) {
+        const WILDCARDS: [char; 3] = ['*', '?', '['];
+        if !pattern.value.contains(WILDCARDS) {
+            let path = directory.join(&pattern.value);
+            if !self.seen.insert(plain(&path)) {
+                let message = format!("{} is read already", quoted(&pattern.value));
+                let help = "name each file once";
+                self.mistakes
+                    .push(Diagnostic::error(&pattern.place, message).help(help));
+                return;
+            }
+            return self.included(&path, &pattern.place);
+        }
+        let Some(full) = in_directory(directory, &pattern.value) else {
+            let message = format!("{} is not a path in UTF-8", directory.display());
+            let help = "write patterns in a directory with a plain name";
+            self.mistakes
+                .push_unreadable(Diagnostic::error(&pattern.place, message).help(help));
+            return;
+        };
+        for path in matching_visible(self.files, &full) {
+            match path {
+                // What two patterns match is read once, and so is this file.
+                Ok(path) if !self.seen.insert(plain(&path)) => {}
+                Ok(path) => self.included(&path, &pattern.place),
+                Err(error) => self.cannot_include(&pattern.place, error.to_string()),
+            }
+        }
+    }
+
+    fn included(&mut self, path: &Path, from: &Place) {
+        match self.files.read(path) {
+            Ok(content) => self.parse(path, content, |table, draft| {
+                refuse_box(table);
+                read_items(table, draft);
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.cannot_include(from, format!("{} does not exist", path.display()));
+            }
+            Err(error) => {
+                self.cannot_include(from, format!("cannot read {}: {error}", path.display()));
+            }
+        }
+    }
+
+    fn cannot_include(&mut self, from: &Place, message: String) {
+        let help = "includes are relative to the file that names them";
+        self.mistakes
+            .push_unreadable(Diagnostic::error(from, message).help(help));
+    }
+
+    fn parse(
+        &mut self,
+        path: &Path,
+        content: Vec<u8>,
+        read: impl FnOnce(&mut Table<'_, '_>, &mut Draft),
+    ) {
+        let order = self.read.len();
+        self.read.push(path.to_owned());
+        let content = match String::from_utf8(content) {
+            Ok(content) => content,
+            Err(error) => return self.not_utf8(path, &error.utf8_error(), error.as_bytes(), order),
+        };
+        let text = Arc::new(Text::new(path, content, order));
+        let entries = syntax::parse(&text, self.mistakes);
+        Table::read_file(&text, &entries, self.mistakes, |table| {
+            read(table, &mut self.draft);
+        });
+    }
+
+    fn not_utf8(&mut self, path: &Path, error: &std::str::Utf8Error, bytes: &[u8], order: usize) {
+        // What is shown in place of the first bad byte is where that byte was.
+        let content = String::from_utf8_lossy(bytes).into_owned();
+        let text = Arc::new(Text::new(path, content, order));
+        let at = error.valid_up_to();
+        let bad = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        let message = format!("byte 0x{byte:02x} is not UTF-8");
+        self.mistakes.push_unreadable(
+            Diagnostic::error(&Place::new(&text, bad), message).help("save the file as UTF-8"),
+        );
+    }
+}
+
+/// `pattern` relative to `directory`, whose own name is no pattern.
+fn in_directory(directory: &Path, pattern: &str) -> Option<Pattern> {
+    let directory = Pattern::escape(directory.to_str()?);
+    let full = Path::new(&directory).join(pattern);
+    Pattern::new(full.to_str()?).ok()
+}
+
+/// A path without the `.` that makes two of one.
+fn plain(path: &Path) -> PathBuf {
+    path.components()
+        .filter(|component| !matches!(component, Component::CurDir))
+        .collect()
+}
+
+const ENFORCEMENT: &[(&str, bool)] = &[("enforce", false), ("monitor", true)];
+
+const ROLES: &[(&str, Role)] = &[
+    (Role::Customer.name(), Role::Customer),
+    (Role::Network.name(), Role::Network),
+];
+
+const ATTACH: &[(&str, Attach)] = &[
+    (Attach::Native.name(), Attach::Native),
+    (Attach::Generic.name(), Attach::Generic),
+];
+
+const RETURN_TRAFFIC: &[(&str, ReturnTraffic)] = &[
+    ("track", ReturnTraffic::Track),
+    ("syn", ReturnTraffic::Syn),
+    ("drop", ReturnTraffic::Drop),
+];
+
+const DIRECT_SMTP: &[(&str, bool)] = &[("drop", false), ("pass", true)];
+
+const KINDS: &[(&str, PoolKind)] = &[
+    (PoolKind::Dynamic.name(), PoolKind::Dynamic),
+    (PoolKind::VirtualPop.name(), PoolKind::VirtualPop),
+    (PoolKind::Static.name(), PoolKind::Static),
+];
+
+/// What holds for the whole box.
+fn read_box(table: &mut Table<'_, '_>, draft: &mut Draft) {
+    draft.monitor = read_monitor(table);
+    table.table("[ports]", |ports| {
+        draft.forbidden = ports.list("forbidden", port_spec);
+        let return_traffic = ports.optional("return_traffic", choice(RETURN_TRAFFIC));
+        draft.return_traffic = return_traffic.map_or_else(Default::default, |given| given.value);
+    });
+    draft.mail = table.table("[mail]", read_mail);
+    let listen = table.table("[metrics]", |metrics| metrics.optional("listen", listen));
+    draft.listen = listen.flatten().map(|listen| listen.value);
+}
+
+fn read_monitor(table: &mut Table<'_, '_>) -> bool {
+    table
+        .optional("enforcement", choice(ENFORCEMENT))
+        .is_some_and(|monitor| monitor.value)
+}
+
+fn read_mail(table: &mut Table<'_, '_>) -> MailDraft {
+    let servers = table.required_list("servers", "[\"192.0.2.25\"]", prefix);
+    let ports = table.list("ports", mail_port);
+    if let Some(ports) = ports.as_ref().filter(|ports| ports.is_empty()) {
+        let diagnostic = Diagnostic::error(&ports.place, "no mail port is listed");
+        let help = "write [25]; `direct_smtp = \"pass\"` is what switches rule 5 off";
+        table.mistakes.push(diagnostic.help(help));
+    }
+    let direct_smtp = table.optional("direct_smtp", choice(DIRECT_SMTP));
+    MailDraft {
+        servers,
+        ports,
+        direct_smtp: direct_smtp.is_some_and(|direct| direct.value),
+    }
+}
+
+/// What is written once for each interface, pool or customer.
+fn read_items(table: &mut Table<'_, '_>, draft: &mut Draft) {
+    let interfaces = table.tables("[[interface]]", read_interface);
+    let pools = table.tables("[[pool]]", read_pool);
+    let customers = table.tables("[[customer]]", read_customer);
+    draft.interfaces.extend(interfaces);
+    draft.pools.extend(pools);
+    draft.customers.extend(customers);
+}
+
+fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
+    let attach = table.optional("attach", choice(ATTACH));
+    InterfaceDraft {
+        name: table.required("name", "\"eth0\"", interface_name),
+        role: table
+            .required("role", "\"customer\" or \"network\"", choice(ROLES))
+            .map(|role| role.value),
+        attach: attach.map_or_else(Default::default, |attach| attach.value),
+    }
+}
+
+fn read_pool(table: &mut Table<'_, '_>) -> PoolDraft {
+    let kinds = "\"dynamic\", \"virtual-pop\" or \"static\"";
+    PoolDraft {
+        place: table.place(),
+        name: table.required("name", "\"dialup-east\"", pool_name),
+        kind: table.required("kind", kinds, choice(KINDS)),
+        prefixes: read_prefixes(table),
+        forbidden: table.list("forbidden", port_spec),
+        monitor: read_monitor(table),
+    }
+}
+
+fn read_customer(table: &mut Table<'_, '_>) -> CustomerDraft {
+    CustomerDraft {
+        place: table.place(),
+        name: table.required("name", "\"acme\"", name),
+        prefixes: read_prefixes(table),
+        allow_inbound: table.list("allow_inbound", port_spec),
+        allow_smtp_out: table.optional("allow_smtp_out", boolean),
+        ticket: table.optional("ticket", string).map(|ticket| ticket.value),
+        expires: table.optional("expires", expires),
+        source: Source {
+            file: table.text().path().to_owned(),
+            line: table.line(),
+        },
+    }
+}
+
+fn read_prefixes(table: &mut Table<'_, '_>) -> Option<List<ipnet::IpNet>> {
+    let example = "[\"198.51.100.0/24\"]";
+    let prefixes = table.required_list("prefixes", example, prefix);
+    if let Some(prefixes) = prefixes.as_ref().filter(|prefixes| prefixes.is_empty()) {
+        let diagnostic = Diagnostic::error(&prefixes.place, "no prefix is listed");
+        let help = format!("write one or more: {example}");
+        table.mistakes.push(diagnostic.help(help));
+    }
+    prefixes
+}
+
+/// What holds for the whole box is written in one place.
+fn refuse_box(table: &mut Table<'_, '_>) {
+    const BOX: [(&str, &str); 5] = [
+        ("enforcement", "`enforcement` in an included file"),
+        ("include", "`include` in an included file"),
+        ("ports", "`[ports]` in an included file"),
+        ("mail", "`[mail]` in an included file"),
+        ("metrics", "`[metrics]` in an included file"),
+    ];
+    for (key, message) in BOX {
+        let help = "move it to the main file: included files hold [[interface]], [[pool]] and [[customer]]";
+        table.refuse(key, message, help);
+    }
+}

@@ -1,0 +1,81 @@
+//! The mistakes found so far, and which parts of a damaged file to believe.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use super::{
+    report::{Diagnostic, Report},
+    text::{Place, Text},
+};
+
+/// Collects mistakes while a configuration is read.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes {
+    diagnostics: Vec<Diagnostic>,
+    damage: BTreeMap<usize, Damage>,
+    /// Whether a file is missing from what was read, or a part of one.
+    pub(super) incomplete: bool,
+}
+
+/// Where a file is not TOML. What the parser makes of such places is a guess,
+/// and mistakes in a guess would only confuse.
+#[derive(Debug)]
+pub(super) struct Damage {
+    /// Lines that cannot be read.
+    pub(super) lines: BTreeSet<usize>,
+    /// From here on the parser may have taken one thing for another.
+    pub(super) from: usize,
+}
+
+impl Damage {
+    fn spares(&self, place: &Place) -> bool {
+        place.start() < self.from && !self.lines.contains(&place.line())
+    }
+}
+
+impl Mistakes {
+    /// Adds a mistake, or a warning, in what was read.
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        let believed = diagnostic.place().is_none_or(|place| {
+            let damage = self.damage.get(&place.text().order());
+            damage.is_none_or(|damage| damage.spares(place))
+        });
+        if believed {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Adds a complaint about what is not in `text`, unless it may be in a part
+    /// that cannot be read.
+    pub(super) fn push_missing(&mut self, text: &Text, diagnostic: Diagnostic) {
+        if !self.damage.contains_key(&text.order()) {
+            self.push(diagnostic);
+        }
+    }
+
+    /// Adds the reason why a file, or a part of it, cannot be read at all.
+    pub(super) fn push_unreadable(&mut self, diagnostic: Diagnostic) {
+        self.incomplete = true;
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Adds what keeps `text` from being TOML.
+    pub(super) fn push_damage(&mut self, text: &Text, damage: Damage, syntax: Vec<Diagnostic>) {
+        self.incomplete = true;
+        self.diagnostics.extend(syntax);
+        self.damage.insert(text.order(), damage);
+    }
+
+    /// Adds a complaint about what is in none of the files.
+    pub(super) fn push_absent(&mut self, main: &Path, message: &str, help: &str) {
+        if !self.incomplete {
+            self.push(Diagnostic::error_in(main, message).help(help));
+        }
+    }
+
+    pub(super) fn into_report(self) -> Report {
+        Report::new(self.diagnostics)
+    }
+}

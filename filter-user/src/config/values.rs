@@ -1,0 +1,344 @@
+//! What single values mean.
+
+use std::net::SocketAddr;
+
+use filter_common::Protocol;
+use glob::Pattern;
+use jiff::{Timestamp, civil, tz::Offset};
+use toml::{
+    de::{DeInteger, DeValue},
+    value::{self as toml_time, Datetime},
+};
+
+use super::{
+    model::PortSpec,
+    reader::{Read, Value, Wrong},
+    words::{list, quoted},
+};
+
+pub(super) use super::prefix::prefix;
+
+/// Any text.
+pub(super) fn string(value: Value<'_, '_>) -> Read<String> {
+    match value.toml() {
+        DeValue::String(text) => Ok(text.clone().into_owned()),
+        DeValue::Array(_) | DeValue::Table(_) => {
+            Err(value.unexpected("a string", "write one text in double quotes"))
+        }
+        _ => Err(value.unexpected("a string", format!("write \"{}\"", value.raw()))),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(value: Value<'_, '_>) -> Read<bool> {
+    match value.toml() {
+        DeValue::Boolean(yes) => Ok(*yes),
+        _ => Err(value.unexpected("a boolean", "write true or false, without quotes")),
+    }
+}
+
+/// One of a few words.
+pub(super) fn choice<'a, 'i, T: Copy>(
+    options: &'static [(&'static str, T)],
+) -> impl Fn(Value<'a, 'i>) -> Read<T> {
+    move |value| {
+        let words: Vec<_> = options
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
+        let help = format!("write {}", list(&words, "or"));
+        let DeValue::String(written) = value.toml() else {
+            return Err(value.unexpected("a string", help));
+        };
+        let found = options.iter().find(|(word, _)| word == written);
+        match found {
+            Some((_, meaning)) => Ok(*meaning),
+            None => Err(Wrong::new(
+                format!("unknown value {}", quoted(written)),
+                help,
+            )),
+        }
+    }
+}
+
+/// The longest name, in bytes: it becomes a label of the metrics.
+const LONGEST_NAME: usize = 64;
+
+/// The name of a pool or a customer.
+pub(super) fn name(value: Value<'_, '_>) -> Read<String> {
+    let name = string(value)?;
+    if name.is_empty() {
+        return Err(Wrong::new(
+            "an empty name",
+            "write a name that says who it is",
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Wrong::new(
+            "a name with control characters",
+            "write a name of letters, digits, blanks and signs",
+        ));
+    }
+    if name.len() > LONGEST_NAME {
+        return Err(Wrong::new(
+            format!("a name of {} bytes", name.len()),
+            format!("write at most {LONGEST_NAME}"),
+        ));
+    }
+    Ok(name)
+}
+
+/// What the metrics call the absence of a pool.
+const NO_POOL_NAME: &str = "none";
+
+/// The name of a pool.
+pub(super) fn pool_name(value: Value<'_, '_>) -> Read<String> {
+    let name = name(value)?;
+    if name == NO_POOL_NAME {
+        return Err(Wrong::new(
+            "a pool cannot be called `none`",
+            "choose another name: the metrics count under this one what concerns no pool",
+        ));
+    }
+    Ok(name)
+}
+
+/// The longest interface name, in bytes: `IFNAMSIZ` counts a NUL at the end.
+const LONGEST_INTERFACE_NAME: usize = 15;
+
+/// The name of a network interface: what the kernel can call one.
+pub(super) fn interface_name(value: Value<'_, '_>) -> Read<String> {
+    let name = string(value)?;
+    let help = "write it as `ip link` shows it: \"eth0\"";
+    // The kernel's `dev_valid_name`, byte by byte. 0xA0 is a blank to it.
+    let is_refused = |byte: u8| {
+        byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'/' | b':' | 0xA0)
+    };
+    if name.is_empty() {
+        return Err(Wrong::new("an empty interface name", help));
+    }
+    if name.len() > LONGEST_INTERFACE_NAME {
+        return Err(Wrong::new(
+            format!(
+                "an interface name of {} bytes: the kernel has room for {LONGEST_INTERFACE_NAME}",
+                name.len()
+            ),
+            help,
+        ));
+    }
+    // The last two are directories of settings beside those of interfaces.
+    if matches!(name.as_str(), "." | ".." | "all" | "default") || name.bytes().any(is_refused) {
+        let message = format!("no interface can be called {}", quoted(&name));
+        return Err(Wrong::new(message, help));
+    }
+    Ok(name)
+}
+
+/// A pattern for files.
+pub(super) fn include(value: Value<'_, '_>) -> Read<String> {
+    let pattern = string(value)?;
+    if pattern.is_empty() {
+        return Err(Wrong::new(
+            "an include that names no file",
+            "write a file, or a pattern such as \"customers.d/*.toml\"",
+        ));
+    }
+    match Pattern::new(&pattern) {
+        Ok(_) => Ok(pattern),
+        Err(error) => Err(Wrong::new(
+            format!("{} is not a valid pattern: {}", quoted(&pattern), error.msg),
+            "`*` and `?` stand for any text and any character of a file name, [a-z] for one of these",
+        )),
+    }
+}
+
+const PORT_HELP: &str = "write a port such as 443, or \"443/tcp\" for one protocol";
+
+/// `443`, or `"443/tcp"`.
+pub(super) fn port_spec(value: Value<'_, '_>) -> Read<PortSpec> {
+    match value.toml() {
+        DeValue::Integer(number) => port_number(number)
+            .map(all_protocols)
+            .map_err(|wrong| wrong.map(|port| Some(all_protocols(port)))),
+        DeValue::String(written) => port_in_words(written),
+        _ => Err(value.unexpected("a port", PORT_HELP)),
+    }
+}
+
+fn all_protocols(port: u16) -> PortSpec {
+    PortSpec {
+        port,
+        protocol: None,
+    }
+}
+
+fn port_number(number: &DeInteger<'_>) -> Read<u16> {
+    let parsed = u16::from_str_radix(number.as_str(), number.radix());
+    match parsed {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err(no_port(&number.to_string())),
+    }
+}
+
+fn no_port<T>(written: &str) -> Wrong<T> {
+    Wrong::new(
+        format!("{} is not a port", quoted(written)),
+        "ports are 1 to 65535",
+    )
+}
+
+fn port_in_words(written: &str) -> Read<PortSpec> {
+    let (number, protocol) = match written.split_once('/') {
+        Some((number, protocol)) => (number, Some(protocol)),
+        None => (written, None),
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Wrong::new(
+            format!("{} is not a port", quoted(written)),
+            PORT_HELP,
+        ));
+    }
+    let port = match number.parse::<u16>() {
+        Ok(port) if port != 0 => port,
+        _ => return Err(no_port(number)),
+    };
+    match protocol {
+        None => Err(Wrong::new(
+            "a port in quotes without a protocol",
+            format!("write {port}, or \"{port}/tcp\" for one protocol"),
+        )
+        .meaning(all_protocols(port))),
+        Some(name) => protocol_named(port, name),
+    }
+}
+
+fn protocol_named(port: u16, name: &str) -> Read<PortSpec> {
+    let lower = name.trim().to_ascii_lowercase();
+    let found = Protocol::ALL
+        .into_iter()
+        .find(|known| known.name() == lower);
+    let message = format!("unknown protocol {}", quoted(name));
+    match found {
+        Some(protocol) => {
+            let spec = PortSpec {
+                port,
+                protocol: Some(protocol),
+            };
+            match lower == name {
+                true => Ok(spec),
+                false => Err(Wrong::new(message, format!("write \"{spec}\"")).meaning(spec)),
+            }
+        }
+        None => {
+            let known: Vec<_> = Protocol::ALL
+                .iter()
+                .map(|protocol| format!("\"{port}/{}\"", protocol.name()))
+                .collect();
+            Err(Wrong::new(message, format!("write {}", list(&known, "or"))))
+        }
+    }
+}
+
+/// A port that mail is sent to.
+pub(super) fn mail_port(value: Value<'_, '_>) -> Read<u16> {
+    match value.toml() {
+        DeValue::Integer(number) => port_number(number),
+        DeValue::String(written) => match port_in_words(written) {
+            Ok(spec)
+            | Err(Wrong {
+                meant: Some(spec), ..
+            }) => Err(Wrong::new(
+                "a mail port is a number: rule 5 is about TCP",
+                format!("write {}", spec.port),
+            )
+            .meaning(spec.port)),
+            Err(wrong) => Err(Wrong::new(wrong.message, "write a port such as 25")),
+        },
+        _ => Err(value.unexpected("a port", "write a port such as 25")),
+    }
+}
+
+/// Until when exemptions hold: through a date, or up to a moment.
+pub(super) fn expires(value: Value<'_, '_>) -> Read<Timestamp> {
+    let help = "write a date such as 2027-01-31, without quotes";
+    let DeValue::Datetime(written) = value.toml() else {
+        return Err(value.unexpected("a date", help));
+    };
+    let Some((date, midnight)) = written.date.and_then(civil_midnight) else {
+        return Err(Wrong::new("a time without a date", help));
+    };
+    match written {
+        Datetime { time: None, .. } => Ok(end_of(date)),
+        Datetime {
+            time: Some(time),
+            offset,
+            ..
+        } => {
+            let moment = with_time(midnight, *time);
+            match offset {
+                Some(offset) => Ok(timestamp(moment, *offset)),
+                None => Err(Wrong::new(
+                    "a date and time without an offset",
+                    format!("add `Z` for UTC: {}Z", value.raw()),
+                )
+                .meaning(timestamp(moment, toml_time::Offset::Z))),
+            }
+        }
+    }
+}
+
+fn civil_midnight(date: toml_time::Date) -> Option<(civil::Date, civil::DateTime)> {
+    let year = i16::try_from(date.year).ok()?;
+    let month = i8::try_from(date.month).ok()?;
+    let day = i8::try_from(date.day).ok()?;
+    let date = civil::Date::new(year, month, day).ok()?;
+    Some((date, date.to_datetime(civil::Time::midnight())))
+}
+
+fn with_time(midnight: civil::DateTime, time: toml_time::Time) -> civil::DateTime {
+    let small = |number: u8, most: i8| i8::try_from(number).map_or(most, |n| n.min(most));
+    midnight
+        .with()
+        .hour(small(time.hour, 23))
+        .minute(small(time.minute, 59))
+        // A leap second ends with the second before it.
+        .second(small(time.second.unwrap_or(0), 59))
+        .build()
+        .unwrap_or(midnight)
+}
+
+/// The moment when a day ends, UTC. What lies beyond the end of time is never.
+fn end_of(date: civil::Date) -> Timestamp {
+    match date.tomorrow() {
+        Ok(next) => timestamp(
+            next.to_datetime(civil::Time::midnight()),
+            toml_time::Offset::Z,
+        ),
+        Err(_) => Timestamp::MAX,
+    }
+}
+
+fn timestamp(moment: civil::DateTime, offset: toml_time::Offset) -> Timestamp {
+    let minutes = match offset {
+        toml_time::Offset::Z => 0,
+        toml_time::Offset::Custom { minutes } => i32::from(minutes),
+    };
+    Offset::from_seconds(minutes * 60)
+        .and_then(|offset| offset.to_timestamp(moment))
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// Where to listen.
+pub(super) fn listen(value: Value<'_, '_>) -> Read<SocketAddr> {
+    let written = string(value).map_err(|wrong| wrong.map(|_| None))?;
+    written.parse().map_err(|_| {
+        let help = match written.strip_prefix(':') {
+            Some(port) => format!(
+                "write \"127.0.0.1:{port}\" for this machine alone, \"[::]:{port}\" for every address"
+            ),
+            None => "write an address and a port: \"127.0.0.1:9188\" or \"[::1]:9188\"".to_owned(),
+        };
+        let message = format!("{} is not an address and a port", quoted(&written));
+        Wrong::new(message, help)
+    })
+}

@@ -1,0 +1,45 @@
+//! How messages quote and list.
+
+/// As much of `text` as fits into a message, in backquotes.
+pub(super) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut shown = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == LONGEST {
+            shown.push('…');
+            break;
+        }
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    format!("`{shown}`")
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub(super) fn list(items: &[String], conjunction: &str) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} {conjunction} {last}", first.join(", ")),
+    }
+}
+
+/// The one of `known` that `written` was probably meant to be.
+pub(super) fn nearest<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let tolerance = (written.len() / 3).max(1);
+    known
+        .into_iter()
+        .filter(|known| !written.is_empty() && known.len().abs_diff(written.len()) <= known.len())
+        .map(|known| match known.starts_with(written) {
+            true => (0, known),
+            false => (strsim::osa_distance(written, known), known),
+        })
+        .filter(|&(distance, _)| distance <= tolerance)
+        .min()
+        .map(|(_, known)| known)
+}
