@@ -3,7 +3,6 @@
 //! Without one the crate still builds, for work on everything that needs no
 //! kernel; such a binary refuses to run a filter and says why.
 
-
 use std::{env, path::PathBuf};
 
 fn main() {

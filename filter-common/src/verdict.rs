@@ -65,6 +65,22 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Its name in machine-readable output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotIp => "not_ip",
+            Self::Fragment => "fragment",
+            Self::NoPorts => "no_ports",
+            Self::Unwatched => "unwatched",
+            Self::Allowed => "allowed",
+            Self::MailServer => "mail_server",
+            Self::Exempted => "exempted",
+            Self::Return => "return",
+            Self::WouldDrop => "would_drop",
+            Self::Drop => "drop",
+        }
+    }
+
     /// The reason to pass a frame without a port to look at, if it is one.
     #[inline(always)]
     pub const fn uninspected(self) -> Option<Uninspected> {

@@ -7,6 +7,9 @@
 
 pub mod compile;
 pub mod config;
+pub mod controller;
 pub mod dataplane;
+pub mod explain;
 pub mod host;
 pub mod metrics;
+pub mod status;

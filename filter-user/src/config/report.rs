@@ -108,6 +108,21 @@ pub struct Diagnostic {
     place: Option<Place>,
 }
 
+/// In one line, for logs.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A place that has to do with a mistake elsewhere.
 #[derive(Clone, Debug, Serialize)]
 pub struct Related {

@@ -14,17 +14,16 @@ mod generation;
 mod link;
 mod pins;
 mod preflight;
+mod shared;
 
 use std::collections::BTreeMap;
 
-use aya::maps::{Map, MapData, PerCpuArray};
-use filter_common::counters::Row;
-
 pub use error::DataplaneError;
 pub use generation::{Generation, TableUse};
-pub use pins::Instance;
+pub use pins::{BadInstanceName, Instance};
+pub use shared::{Counters, FlowMemory};
 
-use crate::{compile::Compiled, config::Attach, metrics::CounterSource};
+use crate::{compile::Compiled, config::Attach};
 use filter_common::Role;
 use pins::Pins;
 
@@ -174,28 +173,29 @@ impl Dataplane {
         &self.attached
     }
 
-    /// How full the tables are.
-    ///
-    /// # Errors
-    ///
-    /// When the memory of flows cannot be read.
-    pub fn tables(&self) -> Result<Vec<TableUse>, DataplaneError> {
-        let mut tables = self
-            .running
+    /// How full the tables of the running generation are.
+    pub fn tables(&self) -> Vec<TableUse> {
+        self.running
             .as_ref()
-            .map_or_else(Vec::new, Generation::tables);
-        tables.push(self.pins.flow_use()?);
-        Ok(tables)
+            .map_or_else(Vec::new, Generation::tables)
     }
 
-    /// A reader of the counters that does not need the data plane itself, so
-    /// that a scrape never waits for a reload.
+    /// The counters, for a reader of its own.
     ///
     /// # Errors
     ///
     /// Before the first generation is loaded.
     pub fn counters(&self) -> Result<Counters, DataplaneError> {
         Counters::open(&self.pins)
+    }
+
+    /// The memory of flows, for a reader of its own.
+    ///
+    /// # Errors
+    ///
+    /// Before the first generation is loaded.
+    pub fn flows(&self) -> Result<FlowMemory, DataplaneError> {
+        FlowMemory::open(&self.pins)
     }
 
     /// Detaches from every interface and removes every pin.
@@ -205,37 +205,5 @@ impl Dataplane {
     /// When a pin cannot be removed; the rest is removed all the same.
     pub fn detach(self) -> Result<(), DataplaneError> {
         self.pins.remove_all()
-    }
-}
-
-/// The counters of all CPUs.
-pub struct Counters(PerCpuArray<MapData, Row>);
-
-impl Counters {
-    fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        let path = pins.counters();
-        let map =
-            MapData::from_pin(&path).map_err(|source| DataplaneError::map("COUNTERS", source))?;
-        PerCpuArray::try_from(Map::PerCpuArray(map))
-            .map(Self)
-            .map_err(|source| DataplaneError::map("COUNTERS", source))
-    }
-}
-
-impl CounterSource for Counters {
-    type Error = DataplaneError;
-
-    fn row(&self, row: u32) -> Result<Row, DataplaneError> {
-        let per_cpu = self
-            .0
-            .get(&row, 0)
-            .map_err(|source| DataplaneError::map("COUNTERS", source))?;
-        let mut sum = Row::default();
-        for cpu in per_cpu.iter() {
-            for (total, value) in sum.iter_mut().zip(cpu) {
-                *total = total.wrapping_add(*value);
-            }
-        }
-        Ok(sum)
     }
 }

@@ -5,10 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aya::maps::{HashMap, Map, MapData};
-use filter_common::flow::{CAPACITY, Flow};
-
-use super::{DataplaneError, TableUse, generation::FlowKey};
+use super::DataplaneError;
 
 /// One poolguard among others on the same machine: a name, and where its pins
 /// and its control socket are.
@@ -117,19 +114,6 @@ impl Pins {
         let root = self.root.join(format!("generation-{number}"));
         create_directory(&root)?;
         Ok(GenerationPins { root })
-    }
-
-    pub(super) fn flow_use(&self) -> Result<TableUse, DataplaneError> {
-        let error = |source| DataplaneError::map("FLOWS", source);
-        let map = MapData::from_pin(self.flows()).map_err(error)?;
-        let flows: HashMap<_, FlowKey, u64> =
-            HashMap::try_from(Map::LruHashMap(map)).map_err(error)?;
-        Ok(TableUse {
-            table: "flows",
-            entries: flows.keys().filter(Result::is_ok).count() as u64,
-            capacity: u64::from(CAPACITY),
-            bytes: u64::from(CAPACITY) * (size_of::<Flow>() + size_of::<u64>()) as u64,
-        })
     }
 
     pub(super) fn remove_all(&self) -> Result<(), DataplaneError> {

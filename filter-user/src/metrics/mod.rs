@@ -7,3 +7,4 @@ pub mod exposition;
 mod samples;
 
 pub use samples::{COUNTERS, CounterSource, Metric, Sample, samples};
+pub(crate) use samples::{DROPPED_BYTES, DROPPED_PACKETS, PASSED_PACKETS, WOULD_DROP_PACKETS};

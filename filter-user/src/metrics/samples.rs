@@ -33,7 +33,7 @@ pub struct Metric {
 
 macro_rules! counters {
     ($($constant:ident = $name:literal: $help:literal;)*) => {
-        $(const $constant: &Metric = &Metric { name: $name, help: $help };)*
+        $(#[doc = $help] pub(crate) const $constant: &Metric = &Metric { name: $name, help: $help };)*
         /// Every metric that [`samples`] can give.
         pub const COUNTERS: &[&Metric] = &[$($constant),*];
     };
@@ -71,6 +71,14 @@ pub struct Sample {
     pub labels: Vec<(&'static str, String)>,
     /// Since the counters were made.
     pub value: u64,
+}
+
+impl Sample {
+    /// The value of a label; empty where there is none of this name.
+    pub fn label(&self, name: &str) -> &str {
+        let label = self.labels.iter().find(|(label, _)| *label == name);
+        label.map_or("", |(_, value)| value)
+    }
 }
 
 /// The sample's name and labels, as the text format writes them.

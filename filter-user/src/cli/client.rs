@@ -1,0 +1,81 @@
+//! Asking the running controller, over its control socket.
+
+use std::{io, path::PathBuf};
+
+use filter_user::dataplane::Instance;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, body::Bytes};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::net::UnixStream;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(super) enum ClientError {
+    #[error(
+        "instance {instance} is not running: nobody answers on {}",
+        socket.display()
+    )]
+    NotRunning { instance: String, socket: PathBuf },
+    #[error("{}: {source}. The control socket is for root alone", socket.display())]
+    Refused { socket: PathBuf, source: io::Error },
+    #[error("the controller did not answer: {0}")]
+    Http(#[from] hyper::Error),
+    #[error("the controller answers: {0}")]
+    Failed(String),
+    #[error("the controller's answer makes no sense: {0}")]
+    Answer(#[from] serde_json::Error),
+    #[error("{0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// Sends a request without a body, and reads its JSON answer.
+pub(super) fn request<T: DeserializeOwned>(
+    instance: &Instance,
+    method: &str,
+    path: &str,
+) -> Result<T, ClientError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(ask(instance, method, path))
+}
+
+async fn ask<T: DeserializeOwned>(
+    instance: &Instance,
+    method: &str,
+    path: &str,
+) -> Result<T, ClientError> {
+    let stream = connect(instance).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut request = Request::new(Empty::<Bytes>::new());
+    *request.method_mut() = method.parse().unwrap_or_default();
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    let host = hyper::header::HeaderValue::from_static("localhost");
+    request.headers_mut().insert(hyper::header::HOST, host);
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    if status.is_success() {
+        Ok(serde_json::from_slice(&body)?)
+    } else {
+        let text = String::from_utf8_lossy(&body);
+        Err(ClientError::Failed(text.trim().to_owned()))
+    }
+}
+
+async fn connect(instance: &Instance) -> Result<UnixStream, ClientError> {
+    let socket = instance.control_socket();
+    UnixStream::connect(&socket)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning {
+                instance: instance.name().to_owned(),
+                socket,
+            },
+            _ => ClientError::Refused { socket, source },
+        })
+}

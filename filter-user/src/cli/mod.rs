@@ -1,0 +1,179 @@
+//! What each command does with its arguments. Exit status: 0 fine, 1 failed,
+//! 2 wrong usage.
+
+mod args;
+mod check;
+mod client;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use filter_user::{
+    compile::{Slots, compile},
+    config::{self, Report},
+    controller::{ApplyError, daemon},
+    dataplane::Instance,
+    explain,
+    status::Status,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use args::Cli;
+use args::{Command, Explain};
+
+/// How a command ended, short of success.
+enum Failure {
+    /// It has printed why.
+    Printed,
+    /// For standard error, with exit status 1.
+    Failed(String),
+    /// For standard error, with exit status 2.
+    Usage(String),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+pub(crate) fn main(cli: Cli) -> ExitCode {
+    let result = match &cli.command {
+        Command::Run { json } => run(&cli.config, &cli.instance, *json),
+        Command::Check { json } => check::check(&cli.config, *json),
+        Command::Explain(arguments) => explain(&cli.config, arguments),
+        Command::Status { json } => status(&cli.instance, *json),
+        Command::Reload { json } => reload(&cli.instance, *json),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Printed) => ExitCode::FAILURE,
+        Err(Failure::Failed(text)) => complain(&text, 1),
+        Err(Failure::Usage(text)) => complain(&text, 2),
+    }
+}
+
+fn complain(text: &str, status: u8) -> ExitCode {
+    eprintln!("poolguard: {text}");
+    ExitCode::from(status)
+}
+
+/// Prints to standard output. A reader that has gone (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+fn print_report(report: &Report) {
+    eprint!("{}", report.render(io::stderr().is_terminal()));
+}
+
+fn run(config_file: &Path, instance: &Instance, json: bool) -> Result<(), Failure> {
+    log_to_stderr(json);
+    match daemon::run(config_file, instance) {
+        Err(daemon::RunError::Start(ApplyError::Config(report))) => {
+            print_report(&report);
+            Err(Failure::Failed(format!(
+                "not started: nothing is enforced. Mend {} (`poolguard check`) and start again",
+                config_file.display()
+            )))
+        }
+        Err(error @ daemon::RunError::Start(_)) => Err(Failure::Failed(format!(
+            "not started: nothing is enforced. {error}"
+        ))),
+        result => Ok(result?),
+    }
+}
+
+/// `POOLGUARD_LOG` takes the directives of tracing's `EnvFilter`.
+fn log_to_stderr(json: bool) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing::Level::INFO.into())
+        .with_env_var("POOLGUARD_LOG")
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    if json {
+        log.json().init();
+    } else if std::env::var_os("JOURNAL_STREAM").is_some() {
+        // The journal has its own clock.
+        log.without_time().init();
+    } else {
+        log.init();
+    }
+}
+
+fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
+    let usage = |error: explain::BadPacket| Failure::Usage(error.to_string());
+    let packet = explain::Packet::parse(
+        &arguments.protocol,
+        &arguments.source,
+        &arguments.destination,
+        &arguments.flags,
+    )
+    .map_err(usage)?;
+    let now = Timestamp::now();
+    let loaded = config::load(config_file, now).map_err(|report| {
+        print_report(&report);
+        Failure::Printed
+    })?;
+    let compiled = compile(&loaded.config, &mut Slots::default(), now)?;
+    let explanation = explain::explain(
+        &loaded.config,
+        &compiled,
+        &arguments.interface,
+        &packet,
+        arguments.known_flow,
+        now,
+    )
+    .map_err(usage)?;
+    if arguments.json {
+        print_json(&explanation)
+    } else {
+        print(&explanation.render())
+    }
+}
+
+fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
+    let status: Status = client::request(instance, "GET", "/status")?;
+    if json {
+        print_json(&status)
+    } else {
+        print(&status.render(Timestamp::now()))
+    }
+}
+
+fn reload(instance: &Instance, json: bool) -> Result<(), Failure> {
+    use filter_user::controller::ReloadOutcome;
+    let outcome: ReloadOutcome = client::request(instance, "POST", "/reload")?;
+    if json {
+        print_json(&outcome)?;
+    } else {
+        eprint!("{}", outcome.report);
+        if outcome.successful {
+            print(&format!("generation {} is in force\n", outcome.generation))?;
+        }
+    }
+    match outcome.error {
+        None => Ok(()),
+        Some(_) if json => Err(Failure::Printed),
+        Some(error) => Err(Failure::Failed(format!(
+            "not reloaded, generation {} stays in force: {error}",
+            outcome.generation
+        ))),
+    }
+}

@@ -1,0 +1,100 @@
+//! The two HTTP services: metrics and health for whoever may connect, control
+//! for root on a Unix socket.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{ReloadOutcome, Shared, Snapshot};
+use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
+
+/// A question to the controller, with the way back for its answer.
+pub(super) type ReloadRequest = oneshot::Sender<ReloadOutcome>;
+
+/// `/metrics`, `/healthz` and `/readyz`.
+pub(super) fn public(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(shared)
+}
+
+/// `/status` and `/reload`.
+pub(super) fn control(shared: Arc<Shared>, reloads: mpsc::Sender<ReloadRequest>) -> Router {
+    let status = get(status).with_state(shared);
+    let reload = post(reload).with_state(reloads);
+    Router::new()
+        .route("/status", status)
+        .route("/reload", reload)
+}
+
+/// What can be wrong with an answer.
+enum Failure {
+    Read(DataplaneError),
+    Render(prometheus::Error),
+    Gone,
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let text = match self {
+            Self::Read(error) => format!("cannot read the counters: {error}\n"),
+            Self::Render(error) => format!("cannot render the metrics: {error}\n"),
+            Self::Gone => "the controller is stopping\n".to_owned(),
+        };
+        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+    }
+}
+
+/// Reads the kernel off the threads that serve connections: thousands of
+/// system calls, where there are thousands of pools.
+async fn read(shared: Arc<Shared>) -> Result<(Vec<Sample>, Status), Failure> {
+    let snapshot: Arc<Snapshot> = shared.latest();
+    tokio::task::spawn_blocking(move || snapshot.read())
+        .await
+        .map_err(|_| Failure::Gone)?
+        .map_err(Failure::Read)
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {
+    let (samples, status) = read(shared).await?;
+    let text = exposition::render(&samples, &status).map_err(Failure::Render)?;
+    Ok(([(CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response())
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
+    let snapshot = shared.latest();
+    let missing: Vec<_> = snapshot
+        .facts()
+        .interfaces
+        .iter()
+        .filter(|interface| !interface.attached)
+        .map(|interface| interface.name.as_str())
+        .collect();
+    if missing.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        let text = format!("not enforcing on {}\n", missing.join(", "));
+        (StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+}
+
+async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failure> {
+    read(shared).await.map(|(_, status)| Json(status))
+}
+
+async fn reload(
+    State(reloads): State<mpsc::Sender<ReloadRequest>>,
+) -> Result<Json<ReloadOutcome>, Failure> {
+    let (answer, outcome) = oneshot::channel();
+    reloads.send(answer).await.map_err(|_| Failure::Gone)?;
+    outcome.await.map(Json).map_err(|_| Failure::Gone)
+}

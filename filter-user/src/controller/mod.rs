@@ -1,0 +1,327 @@
+//! The running controller: what it does on start, on reload, when an exemption
+//! expires, and on the way out. Everything here blocks; [`daemon`] puts it
+//! under signals, sockets and clocks.
+
+pub mod daemon;
+mod http;
+mod snapshot;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use thiserror::Error;
+
+pub use snapshot::{KernelState, Shared, Snapshot};
+
+use crate::{
+    compile::{CompileError, Compiled, Slots, compile},
+    config::{self, Config, Report, Severity},
+    dataplane::{Dataplane, DataplaneError, Instance},
+    status::{InterfaceStatus, Reloads, Status},
+};
+
+/// Why a configuration was not put into force. The one before it still is.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// It is wrong; the report says where.
+    #[error("the configuration is wrong")]
+    Config(Report),
+    /// It does not fit the tables.
+    #[error("the configuration does not fit: {0}")]
+    Compile(#[from] CompileError),
+    /// The kernel would not have it.
+    #[error(transparent)]
+    Dataplane(#[from] DataplaneError),
+    /// The metrics cannot be served where it says.
+    #[error("cannot listen on {address} for [metrics]: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+}
+
+/// What `reload` is answered.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub struct ReloadOutcome {
+    /// Whether the configuration is in force.
+    pub successful: bool,
+    /// The generation in force, new or old.
+    pub generation: u64,
+    /// Why not, in a sentence.
+    pub error: Option<String>,
+    /// Mistakes and warnings, as `check` prints them.
+    pub report: String,
+    /// The same for machines.
+    pub diagnostics: serde_json::Value,
+}
+
+/// A controller that is enforcing.
+#[derive(Debug)]
+pub struct Controller {
+    config_file: PathBuf,
+    config: Config,
+    slots: Slots,
+    dataplane: Dataplane,
+    kernel: Arc<KernelState>,
+    status: Status,
+    shared: Arc<Shared>,
+}
+
+/// A listener that serves from now on in the place of the one before it.
+pub type NewListener = Option<TcpListener>;
+
+impl Controller {
+    /// Reads the configuration and enforces it.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is wrong or something that a filter needs is
+    /// missing. Nothing is attached then, and nothing left behind.
+    pub fn start(
+        config_file: &Path,
+        instance: &Instance,
+    ) -> Result<(Self, TcpListener), ApplyError> {
+        let now = Timestamp::now();
+        let loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
+        log_report(&loaded.warnings);
+        let mut slots = Slots::default();
+        let compiled = compile(&loaded.config, &mut slots, now)?;
+        let listener = listen(loaded.config.metrics.listen)?;
+        let mut dataplane = Dataplane::open(instance)?;
+        let kernel = match bring_up(&mut dataplane, &compiled) {
+            Ok(kernel) => Arc::new(kernel),
+            Err(error) => {
+                if let Err(error) = dataplane.detach() {
+                    tracing::error!(%error, "cannot take everything back");
+                }
+                return Err(error.into());
+            }
+        };
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("POOLGUARD_REVISION").to_owned(),
+            instance: instance.name().to_owned(),
+            config_file: config_file.to_owned(),
+            started: now,
+            monitor: false,
+            generation: 0,
+            generation_since: now,
+            reloads: Reloads {
+                last_successful: true,
+                last_success: now,
+                total: 0,
+                failures: 0,
+            },
+            interfaces: Vec::new(),
+            pool_prefixes: compiled.loaded.pool_prefixes.into(),
+            exemptions: compiled.loaded.exemptions.into(),
+            next_expiry: None,
+            tables: Vec::new(),
+            passed: Vec::new(),
+            denied: Vec::new(),
+        };
+        let snapshot = Snapshot {
+            status: status.clone(),
+            slots: slots.clone(),
+            tables: Vec::new(),
+            kernel: Arc::clone(&kernel),
+        };
+        let mut controller = Self {
+            config_file: config_file.to_owned(),
+            config: loaded.config,
+            slots,
+            dataplane,
+            kernel,
+            status,
+            shared: Arc::new(Shared::new(snapshot)),
+        };
+        controller.publish(Some(&compiled));
+        Ok((controller, listener))
+    }
+
+    /// What scrapes and `status` read.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// When the tables in force are to be made anew.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.status.next_expiry
+    }
+
+    /// Reads the configuration again and puts it into force, or leaves
+    /// everything as it is.
+    pub fn reload(&mut self) -> (ReloadOutcome, NewListener) {
+        self.status.reloads.total += 1;
+        let outcome = self.try_reload();
+        self.status.reloads.last_successful = outcome.is_ok();
+        if outcome.is_ok() {
+            self.status.reloads.last_success = Timestamp::now();
+        } else {
+            self.status.reloads.failures += 1;
+        }
+        let generation = self.status.generation + u64::from(outcome.is_ok());
+        let (outcome, compiled, listener) = match outcome {
+            Ok((compiled, warnings, listener)) => {
+                tracing::info!(generation, "reloaded: the new configuration is in force");
+                let outcome = ReloadOutcome {
+                    successful: true,
+                    generation,
+                    error: None,
+                    report: warnings.render(false),
+                    diagnostics: diagnostics(&warnings),
+                };
+                (outcome, Some(compiled), listener)
+            }
+            Err(error) => {
+                if let ApplyError::Config(report) = &error {
+                    log_report(report);
+                }
+                tracing::error!(
+                    generation, %error,
+                    "reload refused: the old configuration stays in force. Mend it and reload"
+                );
+                (refusal(generation, &error), None, None)
+            }
+        };
+        self.publish(compiled.as_ref());
+        (outcome, listener)
+    }
+
+    fn try_reload(&mut self) -> Result<(Compiled, Report, NewListener), ApplyError> {
+        let now = Timestamp::now();
+        let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        log_report(&loaded.warnings);
+        let compiled = compile(&loaded.config, &mut self.slots, now)?;
+        let listener = if loaded.config.metrics == self.config.metrics {
+            None
+        } else {
+            Some(listen(loaded.config.metrics.listen)?)
+        };
+        self.enforce(&compiled)?;
+        self.config = loaded.config;
+        Ok((compiled, loaded.warnings, listener))
+    }
+
+    /// Makes the tables anew from the configuration in force, without the
+    /// exemptions that have expired.
+    pub fn expire(&mut self) {
+        let now = Timestamp::now();
+        let result = compile(&self.config, &mut self.slots, now)
+            .map_err(ApplyError::from)
+            .and_then(|compiled| {
+                self.enforce(&compiled)?;
+                Ok(compiled)
+            });
+        match result {
+            Ok(compiled) => {
+                let expired = self.config.customers.iter().filter(|c| c.is_expired(now));
+                let names: Vec<_> = expired.map(|customer| customer.name.as_str()).collect();
+                tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+                self.publish(Some(&compiled));
+            }
+            Err(error) => tracing::error!(
+                %error,
+                "exemptions have expired, but still exempt: the tables could not be replaced. \
+                 `poolguard reload` tries again"
+            ),
+        }
+    }
+
+    fn enforce(&mut self, compiled: &Compiled) -> Result<(), DataplaneError> {
+        let generation = self.dataplane.load(compiled)?;
+        self.dataplane.enforce(generation)
+    }
+
+    /// Lets scrapes and `status` see how things are, after `compiled` was put
+    /// into force if it is given.
+    fn publish(&mut self, compiled: Option<&Compiled>) {
+        if let Some(compiled) = compiled {
+            self.status.generation += 1;
+            self.status.generation_since = Timestamp::now();
+            self.status.monitor = compiled.settings.monitor;
+            self.status.pool_prefixes = compiled.loaded.pool_prefixes.into();
+            self.status.exemptions = compiled.loaded.exemptions.into();
+            self.status.next_expiry = compiled.next_expiry;
+            self.status.interfaces = self.interfaces(compiled);
+        }
+        self.shared.publish(Snapshot {
+            status: self.status.clone(),
+            slots: self.slots.clone(),
+            tables: self.dataplane.tables(),
+            kernel: Arc::clone(&self.kernel),
+        });
+    }
+
+    fn interfaces(&self, compiled: &Compiled) -> Vec<InterfaceStatus> {
+        compiled
+            .interfaces
+            .iter()
+            .map(|interface| InterfaceStatus {
+                name: interface.name.clone(),
+                role: interface.role.name().to_owned(),
+                mode: interface.attach.name().to_owned(),
+                attached: self.dataplane.attached().contains_key(&interface.name),
+            })
+            .collect()
+    }
+
+    /// Detaches from every interface and removes every pin.
+    ///
+    /// # Errors
+    ///
+    /// When a pin cannot be removed.
+    pub fn stop(self) -> Result<(), DataplaneError> {
+        self.dataplane.detach()
+    }
+}
+
+fn bring_up(dataplane: &mut Dataplane, compiled: &Compiled) -> Result<KernelState, DataplaneError> {
+    let generation = dataplane.load(compiled)?;
+    dataplane.enforce(generation)?;
+    Ok(KernelState {
+        counters: dataplane.counters()?,
+        flows: dataplane.flows()?,
+    })
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ApplyError> {
+    let error = |source| ApplyError::Listen { address, source };
+    let listener = TcpListener::bind(address).map_err(error)?;
+    listener.set_nonblocking(true).map_err(error)?;
+    Ok(listener)
+}
+
+fn log_report(report: &Report) {
+    for diagnostic in report.diagnostics() {
+        match diagnostic.severity {
+            Severity::Error => tracing::error!("{diagnostic}"),
+            Severity::Warning => tracing::warn!("{diagnostic}"),
+        }
+    }
+}
+
+fn refusal(generation: u64, error: &ApplyError) -> ReloadOutcome {
+    let (report, diagnostics) = match error {
+        ApplyError::Config(report) => (report.render(false), diagnostics(report)),
+        _ => (String::new(), serde_json::Value::Array(Vec::new())),
+    };
+    ReloadOutcome {
+        successful: false,
+        generation,
+        error: Some(error.to_string()),
+        report,
+        diagnostics,
+    }
+}
+
+fn diagnostics(report: &Report) -> serde_json::Value {
+    serde_json::to_value(report.diagnostics()).unwrap_or_default()
+}

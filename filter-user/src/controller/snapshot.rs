@@ -1,0 +1,123 @@
+//! What scrapes and `status` read, whatever the controller is busy with.
+//!
+//! A scrape takes the snapshot of the moment and reads the kernel's counters
+//! through it. A reload publishes the next snapshot when it is done; it never
+//! keeps a scrape waiting, and no scrape sees half of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::{
+    compile::Slots,
+    dataplane::{Counters, DataplaneError, FlowMemory, TableUse},
+    metrics::{self, Sample},
+    status::{DeniedTotal, PassedTotal, Status, TableStatus},
+};
+
+/// The latest snapshot.
+#[derive(Debug)]
+pub struct Shared(RwLock<Arc<Snapshot>>);
+
+impl Shared {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self(RwLock::new(Arc::new(snapshot)))
+    }
+
+    pub(super) fn publish(&self, snapshot: Snapshot) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+
+    /// The latest snapshot.
+    pub fn latest(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The facts of one moment, and the way to the counters.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(super) status: Status,
+    pub(super) slots: Slots,
+    pub(super) tables: Vec<TableUse>,
+    pub(super) kernel: Arc<KernelState>,
+}
+
+/// What the kernel holds over the generations.
+#[derive(Debug)]
+pub struct KernelState {
+    /// What was counted.
+    pub counters: Counters,
+    /// The flows remembered.
+    pub flows: FlowMemory,
+}
+
+impl Snapshot {
+    /// The facts alone.
+    pub fn facts(&self) -> &Status {
+        &self.status
+    }
+
+    /// All counters and facts, as they are now.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's tables cannot be read.
+    pub fn read(&self) -> Result<(Vec<Sample>, Status), DataplaneError> {
+        let samples = metrics::samples(&self.slots, &self.kernel.counters)?;
+        let mut status = self.status.clone();
+        let flows = self.kernel.flows.table_use();
+        status.tables = self
+            .tables
+            .iter()
+            .chain([&flows])
+            .map(table_status)
+            .collect();
+        status.passed = passed(&samples);
+        status.denied = denied(&samples);
+        Ok((samples, status))
+    }
+}
+
+fn table_status(table: &TableUse) -> TableStatus {
+    TableStatus {
+        table: table.table.to_owned(),
+        entries: table.entries,
+        capacity: table.capacity,
+        bytes: table.bytes,
+    }
+}
+
+fn passed(samples: &[Sample]) -> Vec<PassedTotal> {
+    samples
+        .iter()
+        .filter(|sample| sample.metric == metrics::PASSED_PACKETS)
+        .map(|sample| PassedTotal {
+            interface: sample.label("interface").to_owned(),
+            packets: sample.value,
+        })
+        .collect()
+}
+
+fn denied(samples: &[Sample]) -> Vec<DeniedTotal> {
+    let mut totals: BTreeMap<(&str, &str), DeniedTotal> = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| sample.value > 0) {
+        let key = (sample.label("rule"), sample.label("pool"));
+        let field: fn(&mut DeniedTotal) -> &mut u64 = match sample.metric {
+            m if m == metrics::DROPPED_PACKETS => |total| &mut total.dropped_packets,
+            m if m == metrics::DROPPED_BYTES => |total| &mut total.dropped_bytes,
+            m if m == metrics::WOULD_DROP_PACKETS => |total| &mut total.would_drop_packets,
+            _ => continue,
+        };
+        *field(totals.entry(key).or_default()) = sample.value;
+    }
+    totals
+        .into_iter()
+        .map(|((rule, pool), total)| DeniedTotal {
+            rule: rule.to_owned(),
+            pool: pool.to_owned(),
+            ..total
+        })
+        .collect()
+}

@@ -1,0 +1,380 @@
+//! `poolguard explain`: what becomes of one packet, and why.
+//!
+//! The packet is built as a frame and decided by the same
+//! [`decide`](filter_common::decide()) that runs in the kernel, on the same
+//! tables; what it looks up on the way becomes the explanation.
+
+mod packet;
+
+use std::{cell::RefCell, fmt::Write as _, net::IpAddr};
+
+use filter_common::{
+    Address, Outcome, Policy, PortClass, ReturnTraffic, Role, Settings, Tables, Verdict, decide,
+    flow::Flow,
+    policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
+    prefix_table::Block,
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use packet::{BadPacket, Packet, Transport};
+
+use crate::{
+    compile::Compiled,
+    config::{Config, Customer, Pool},
+    host::HostTables,
+};
+
+/// A packet's verdict with everything that led to it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The packet, the interface and its role.
+    pub packet: String,
+    /// `pass` or `drop`.
+    pub verdict: &'static str,
+    /// What decided: `exempted`, `would_drop`, ...
+    pub outcome: &'static str,
+    /// The rule that denied the packet, as the metrics name it.
+    pub rule: Option<&'static str>,
+    /// The last detail of the reason, as the metrics name it.
+    pub reason: Option<&'static str>,
+    /// What was looked at on the way, in order.
+    pub steps: Vec<Step>,
+    /// The verdict in a sentence.
+    pub summary: String,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What.
+    pub subject: String,
+    /// What was found.
+    pub finding: String,
+}
+
+/// What the decision looks up, seen from outside.
+enum Lookup {
+    Port(u16, PortClass),
+    Address(Address),
+    Flow { known: bool },
+    Remember,
+}
+
+/// Tables that note what is asked of them.
+struct Traced<'a> {
+    tables: HostTables<'a>,
+    flow_is_known: bool,
+    lookups: RefCell<Vec<Lookup>>,
+}
+
+impl Traced<'_> {
+    fn note(&self, lookup: Lookup) {
+        self.lookups.borrow_mut().push(lookup);
+    }
+}
+
+impl Tables for Traced<'_> {
+    fn settings(&self) -> Settings {
+        self.tables.settings()
+    }
+
+    fn port_class(&self, port: u16) -> PortClass {
+        let class = self.tables.port_class(port);
+        self.note(Lookup::Port(port, class));
+        class
+    }
+
+    fn block_v4(&self, index: u32) -> Option<&Block> {
+        self.tables.block_v4(index)
+    }
+
+    fn block_v6(&self, index: u32) -> Option<&Block> {
+        self.tables.block_v6(index)
+    }
+
+    fn policy(&self, number: u32) -> Option<&Policy> {
+        self.tables.policy(number)
+    }
+
+    fn now_seconds(&self) -> u64 {
+        self.tables.now_seconds()
+    }
+
+    fn flow_seen(&self, _flow: &Flow) -> Option<u64> {
+        self.note(Lookup::Flow {
+            known: self.flow_is_known,
+        });
+        self.flow_is_known.then_some(0)
+    }
+
+    fn remember_flow(&self, _flow: &Flow, _now_seconds: u64) {
+        self.note(Lookup::Remember);
+    }
+
+    fn policy_of(&self, address: Address) -> &Policy {
+        self.note(Lookup::Address(address));
+        self.tables.policy_of(address)
+    }
+}
+
+/// Explains what becomes of `packet` when it arrives at `interface`.
+///
+/// `flow_is_known`: as if the customer had just sent a packet of this flow.
+///
+/// # Errors
+///
+/// When the packet cannot exist, or the interface is not in the configuration.
+pub fn explain(
+    config: &Config,
+    compiled: &Compiled,
+    interface: &str,
+    packet: &Packet,
+    flow_is_known: bool,
+    now: Timestamp,
+) -> Result<Explanation, BadPacket> {
+    let Some(interface) = config.interfaces.iter().find(|i| i.name == interface) else {
+        return Err(BadPacket::UnknownInterface {
+            name: interface.to_owned(),
+            known: config.interfaces.iter().map(|i| i.name.clone()).collect(),
+        });
+    };
+    let frame = packet.frame()?;
+    let traced = Traced {
+        tables: HostTables::new(compiled),
+        flow_is_known,
+        lookups: RefCell::default(),
+    };
+    let verdict = decide(frame.as_slice(), interface.role, &traced);
+    let narrator = Narrator {
+        config,
+        compiled,
+        packet,
+        role: interface.role,
+        now,
+    };
+    Ok(Explanation {
+        packet: format!(
+            "{packet}, arriving at {} ({})",
+            interface.name,
+            interface.role.name()
+        ),
+        verdict: if verdict.passes() { "pass" } else { "drop" },
+        outcome: verdict.outcome.name(),
+        rule: verdict.reason.map(|reason| reason.rule().name()),
+        reason: verdict.reason.map(|reason| reason.name()),
+        steps: narrator.steps(&traced.lookups.into_inner()),
+        summary: narrator.summary(&verdict),
+    })
+}
+
+impl Explanation {
+    /// For people.
+    pub fn render(&self) -> String {
+        let mut text = format!("packet   {}\n", self.packet);
+        for step in &self.steps {
+            let _infallible = writeln!(text, "{:<8} {}", step.subject, step.finding);
+        }
+        let _infallible = writeln!(text, "verdict  {}", self.summary);
+        text
+    }
+}
+
+/// Puts lookups into words, with the names that the tables do not hold.
+struct Narrator<'a> {
+    config: &'a Config,
+    compiled: &'a Compiled,
+    packet: &'a Packet,
+    role: Role,
+    now: Timestamp,
+}
+
+impl Narrator<'_> {
+    fn steps(&self, lookups: &[Lookup]) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for lookup in lookups {
+            let step = match lookup {
+                Lookup::Port(port, class) => self.port(*port, *class),
+                Lookup::Address(address) => self.address(*address),
+                Lookup::Flow { known } => self.flow(*known),
+                Lookup::Remember => Step {
+                    subject: "flow".to_owned(),
+                    finding: "is remembered: its answers will pass".to_owned(),
+                },
+            };
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+        steps
+    }
+
+    fn port(&self, port: u16, class: PortClass) -> Step {
+        let is_source = port == self.packet.source_port && port != self.packet.destination_port;
+        let finding = if class == PortClass::UNWATCHED {
+            "nobody forbids this port, and no mail is sent to it".to_owned()
+        } else if class.is_in(self.compiled.settings.mail_ports) {
+            "is a watched port, and mail is sent to it".to_owned()
+        } else {
+            "is a watched port".to_owned()
+        };
+        Step {
+            subject: if is_source { "from" } else { "port" }.to_owned(),
+            finding: format!("{port}: {finding}"),
+        }
+    }
+
+    fn flow(&self, known: bool) -> Step {
+        Step {
+            subject: "flow".to_owned(),
+            finding: if known {
+                "was opened by the customer (as --known-flow says)"
+            } else {
+                "was not seen leaving the customer (--known-flow asks what if it was)"
+            }
+            .to_owned(),
+        }
+    }
+
+    fn address(&self, wanted: Address) -> Step {
+        let is_source = wanted == Address::from(self.packet.source);
+        let address = if is_source {
+            self.packet.source
+        } else {
+            self.packet.destination
+        };
+        let mut finding = match self.pool(address) {
+            None => format!("{address} is in no pool"),
+            Some((pool, prefix)) => {
+                format!(
+                    "{address} is in pool {} ({}, {prefix})",
+                    pool.name,
+                    pool.kind.name()
+                )
+            }
+        };
+        if let Some((customer, prefix)) = self.customer(address) {
+            let _infallible = write!(
+                finding,
+                ", of customer {} ({prefix}, {}{}){}",
+                customer.name,
+                customer.source,
+                customer
+                    .ticket
+                    .iter()
+                    .fold(String::new(), |_, t| format!(", {t}")),
+                if customer.is_expired(self.now) {
+                    ", whose exemptions have expired"
+                } else {
+                    ""
+                }
+            );
+        }
+        let policy = HostTables::new(self.compiled).policy_of(wanted).to_owned();
+        let mut facts = Vec::new();
+        if policy.has(FLAG_MAIL_SERVER) {
+            facts.push("one of the mail servers".to_owned());
+        }
+        if policy.has(FLAG_SMTP_OUT) && is_source {
+            facts.push("exempted from rule 5".to_owned());
+        }
+        if policy.has(FLAG_MONITOR) {
+            facts.push("monitored only".to_owned());
+        }
+        if let (false, Some(protocol)) = (is_source, self.packet.transport.protocol()) {
+            let port = self.packet.destination_port;
+            let class = self.compiled.ports.class(port);
+            if policy.exempts(protocol, class) {
+                facts.push(format!(
+                    "{port}/{} is forbidden there, and exempted",
+                    protocol.name()
+                ));
+            } else if policy.forbids(protocol, class) {
+                facts.push(format!("{port}/{} is forbidden there", protocol.name()));
+            }
+        }
+        for fact in facts {
+            let _infallible = write!(finding, "; {fact}");
+        }
+        Step {
+            subject: if is_source { "source" } else { "to" }.to_owned(),
+            finding,
+        }
+    }
+
+    fn pool(&self, address: IpAddr) -> Option<(&Pool, IpNet)> {
+        let pools = self.config.pools.iter();
+        most_specific(pools.map(|pool| (pool, pool.prefixes.as_slice())), address)
+    }
+
+    fn customer(&self, address: IpAddr) -> Option<(&Customer, IpNet)> {
+        let customers = self.config.customers.iter();
+        most_specific(customers.map(|c| (c, c.prefixes.as_slice())), address)
+    }
+
+    fn summary(&self, verdict: &Verdict) -> String {
+        let rule = || self.rule_words(verdict);
+        let mut text = match verdict.outcome {
+            Outcome::NotIp => "PASS: not IP".to_owned(),
+            Outcome::Fragment => "PASS: a fragment without ports".to_owned(),
+            Outcome::NoPorts => "PASS: a protocol without ports".to_owned(),
+            Outcome::Unwatched => "PASS: no rule concerns this port".to_owned(),
+            Outcome::Allowed => match self.compiled.settings.return_traffic {
+                ReturnTraffic::Syn if self.packet.destination_port >= 1024 => {
+                    "PASS: not forbidden there, or no attempt to open a connection \
+                     (return_traffic = \"syn\")"
+                        .to_owned()
+                }
+                _ => "PASS: this port is not forbidden toward this destination".to_owned(),
+            },
+            Outcome::MailServer => "PASS: mail to or from one of the mail servers".to_owned(),
+            Outcome::Exempted => "PASS: an exemption opens this port".to_owned(),
+            Outcome::Return => "PASS: the answer to a flow that the customer opened".to_owned(),
+            Outcome::WouldDrop => format!("PASS in monitor mode, DROP otherwise: {}", rule()),
+            Outcome::Drop => format!("DROP: {}", rule()),
+        };
+        if verdict.smtp_exempted != filter_common::counters::NO_POOL {
+            text.push_str("; an exemption from rule 5 let the mail out");
+        }
+        text
+    }
+
+    fn rule_words(&self, verdict: &Verdict) -> String {
+        use crate::config::PoolKind;
+        use filter_common::{DropReason, Rule};
+        let Some(reason) = verdict.reason else {
+            return String::new();
+        };
+        match reason.rule() {
+            Rule::SmtpOut => {
+                "rule 5, mail from a customer leaves through the provider's mail servers".to_owned()
+            }
+            Rule::InboundPort => {
+                let pool = self.pool(self.packet.destination);
+                let is_mail = verdict.class.is_in(self.compiled.settings.mail_ports);
+                let rule = match pool.map(|(pool, _)| pool.kind) {
+                    Some(PoolKind::Dynamic) => "rule 1, a forbidden port of a dynamic pool",
+                    Some(PoolKind::VirtualPop) => "rule 2, a forbidden port of a virtual POP",
+                    _ if is_mail => "rule 3, mail to a static customer without an exemption",
+                    _ => "rule 4, a forbidden port of a static customer without an exemption",
+                };
+                rule.to_owned()
+            }
+            Rule::Malformed | Rule::HiddenPorts => {
+                debug_assert!(!matches!(reason, DropReason::InboundPort));
+                format!("{} ({})", reason.rule().name(), reason.name())
+            }
+        }
+    }
+}
+
+fn most_specific<'a, T>(
+    holders: impl Iterator<Item = (&'a T, &'a [IpNet])>,
+    address: IpAddr,
+) -> Option<(&'a T, IpNet)> {
+    holders
+        .flat_map(|(holder, prefixes)| prefixes.iter().map(move |prefix| (holder, *prefix)))
+        .filter(|(_, prefix)| prefix.contains(&address))
+        .max_by_key(|(_, prefix)| prefix.prefix_len())
+}

@@ -1,0 +1,251 @@
+//! What a running controller says of itself: the facts behind `status` and the
+//! gauges of `/metrics`.
+
+use std::path::PathBuf;
+
+use comfy_table::{Table, presets};
+use jiff::{SpanRound, Timestamp, Unit};
+use serde::{Deserialize, Serialize};
+
+/// Everything that `poolguard status --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the controller, which may be older than the command that asks.
+    pub version: String,
+    /// The commit it was built from.
+    pub revision: String,
+    /// The name of the instance.
+    pub instance: String,
+    /// The configuration file.
+    pub config_file: PathBuf,
+    /// When the controller was started.
+    pub started: Timestamp,
+    /// Whether the whole box only monitors.
+    pub monitor: bool,
+    /// Counts the generations that were put into force, from 1.
+    pub generation: u64,
+    /// When the running generation was put into force.
+    pub generation_since: Timestamp,
+    /// What became of reloads.
+    pub reloads: Reloads,
+    /// The interfaces of the configuration.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// Pool prefixes loaded.
+    pub pool_prefixes: FamilyCounts,
+    /// Customer prefixes loaded that hold an exemption.
+    pub exemptions: FamilyCounts,
+    /// When the next exemption expires.
+    pub next_expiry: Option<Timestamp>,
+    /// How full the program's tables are.
+    pub tables: Vec<TableStatus>,
+    /// Frames passed, by interface, since the controller was started.
+    pub passed: Vec<PassedTotal>,
+    /// What was denied, by rule and pool, since the controller was started;
+    /// what never occurred is left out.
+    pub denied: Vec<DeniedTotal>,
+}
+
+/// What became of the attempts to load the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// Whether the last attempt succeeded.
+    pub last_successful: bool,
+    /// When an attempt last succeeded; the start counts.
+    pub last_success: Timestamp,
+    /// Attempts, the start not counted.
+    pub total: u64,
+    /// Those that failed.
+    pub failures: u64,
+}
+
+/// An interface of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// `customer` or `network`.
+    pub role: String,
+    /// `native` or `generic`.
+    pub mode: String,
+    /// Whether the program is attached.
+    pub attached: bool,
+}
+
+/// A count for each address family.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FamilyCounts {
+    /// IPv4.
+    pub ipv4: u64,
+    /// IPv6.
+    pub ipv6: u64,
+}
+
+impl From<crate::compile::FamilyCount> for FamilyCounts {
+    fn from(count: crate::compile::FamilyCount) -> Self {
+        Self {
+            ipv4: count.v4,
+            ipv6: count.v6,
+        }
+    }
+}
+
+/// How full a table of the program is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableStatus {
+    /// Its name.
+    pub table: String,
+    /// What it holds.
+    pub entries: u64,
+    /// What it can hold.
+    pub capacity: u64,
+    /// Its memory in bytes.
+    pub bytes: u64,
+}
+
+/// Frames passed that arrived at an interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassedTotal {
+    /// Its name.
+    pub interface: String,
+    /// How many.
+    pub packets: u64,
+}
+
+/// What one rule denied for one pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeniedTotal {
+    /// As the metrics name it.
+    pub rule: String,
+    /// As the configuration names it, or `none`.
+    pub pool: String,
+    /// Frames dropped.
+    pub dropped_packets: u64,
+    /// Their bytes, from the IP header on.
+    pub dropped_bytes: u64,
+    /// Frames that monitor mode let pass.
+    pub would_drop_packets: u64,
+}
+
+/// A table without borders, like those of `ip` and `nft`.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.to_vec());
+    table
+}
+
+impl Status {
+    /// Whether the program is attached wherever the configuration wants it.
+    pub fn is_whole(&self) -> bool {
+        self.interfaces.iter().all(|interface| interface.attached)
+    }
+
+    /// For people.
+    pub fn render(&self, now: Timestamp) -> String {
+        let mut text = self.summary(now);
+        for table in [
+            self.interface_table(),
+            self.table_table(),
+            self.denied_table(),
+        ] {
+            text.push('\n');
+            for line in table.lines() {
+                text.push_str(line.trim_end());
+                text.push('\n');
+            }
+        }
+        text
+    }
+
+    fn summary(&self, now: Timestamp) -> String {
+        let enforcement = if self.monitor { "monitor" } else { "enforce" };
+        let reloads = self.reloads;
+        let last = if reloads.last_successful {
+            "the last one succeeded"
+        } else {
+            "THE LAST ONE FAILED, the configuration before it is in force"
+        };
+        let expiry = self.next_expiry.map_or_else(
+            || "no exemption expires".to_owned(),
+            |at| format!("the next exemption expires {at}"),
+        );
+        format!(
+            "poolguard {} ({}), instance {}, up {}\n\
+             configuration {}: {enforcement}, generation {}, in force for {}\n\
+             reloads: {}, of which {} failed; {last}\n\
+             loaded: pool prefixes {} IPv4 and {} IPv6, exemptions {} IPv4 and {} IPv6; {expiry}\n",
+            self.version,
+            self.revision,
+            self.instance,
+            age(self.started, now),
+            self.config_file.display(),
+            self.generation,
+            age(self.generation_since, now),
+            reloads.total,
+            reloads.failures,
+            self.pool_prefixes.ipv4,
+            self.pool_prefixes.ipv6,
+            self.exemptions.ipv4,
+            self.exemptions.ipv6,
+        )
+    }
+
+    fn interface_table(&self) -> Table {
+        let mut rows = table(&["INTERFACE", "ROLE", "MODE", "ATTACHED", "PASSED"]);
+        for interface in &self.interfaces {
+            let passed = self.passed.iter().find(|p| p.interface == interface.name);
+            rows.add_row([
+                interface.name.clone(),
+                interface.role.clone(),
+                interface.mode.clone(),
+                if interface.attached { "yes" } else { "NO" }.to_owned(),
+                passed.map_or(0, |passed| passed.packets).to_string(),
+            ]);
+        }
+        rows
+    }
+
+    fn table_table(&self) -> Table {
+        let mut rows = table(&["TABLE", "ENTRIES", "CAPACITY", "KIB"]);
+        for table in &self.tables {
+            rows.add_row([
+                table.table.clone(),
+                table.entries.to_string(),
+                table.capacity.to_string(),
+                table.bytes.div_ceil(1024).to_string(),
+            ]);
+        }
+        rows
+    }
+
+    fn denied_table(&self) -> Table {
+        let mut rows = table(&["RULE", "POOL", "DROPPED", "BYTES", "WOULD DROP"]);
+        for total in &self.denied {
+            rows.add_row([
+                total.rule.clone(),
+                total.pool.clone(),
+                total.dropped_packets.to_string(),
+                total.dropped_bytes.to_string(),
+                total.would_drop_packets.to_string(),
+            ]);
+        }
+        rows
+    }
+}
+
+/// How long ago, in the two largest units.
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    let span = jiff::Span::new().seconds(seconds);
+    let rounding = SpanRound::new()
+        .largest(Unit::Day)
+        .smallest(if seconds >= 86_400 {
+            Unit::Hour
+        } else {
+            Unit::Second
+        })
+        .days_are_24_hours();
+    span.round(rounding)
+        .map_or_else(|_| format!("{seconds}s"), |span| format!("{span:#}"))
+}
