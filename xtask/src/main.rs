@@ -1,1 +1,81 @@
-fn main() {}
+//! `cargo xtask`: everything around the code that cargo alone does not do.
+
+mod build;
+mod command;
+mod linker;
+mod lint;
+mod packages;
+mod setup;
+mod test;
+mod toolchain;
+mod verify;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::setup::Mode;
+
+/// Builds, tests and shows poolguard, setting up what that takes.
+///
+/// Every command first looks for what it needs, says what it is about to
+/// install and where, and installs it; where it may not, it prints the commands
+/// to run. Exit status: 0 fine, 1 failed, 2 wrong usage.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install what the other commands need
+    ///
+    /// The toolchain that compiles the XDP program is the pinned nightly where
+    /// rustup has it or can fetch it, else Debian's own; POOLGUARD_TOOLCHAIN set
+    /// to "rustup" or "debian" allows only that one.
+    Setup {
+        /// Install nothing, only say what is missing (exit status 1)
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the XDP program, then the workspace around it
+    ///
+    /// As root it then loads the program once for each interface role and prints
+    /// what the kernel's verifier said.
+    Build {
+        /// Build the controller with optimisations
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build, then run all tests, also those that need the kernel (as root)
+    Test {
+        /// Passed on to the test programs, such as a filter for names
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Formatting and clippy, warnings as errors, on the host crates and on the program
+    Lint,
+    /// What the continuous integration runs: lint, then test
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Setup { check: true } => setup::run(Mode::Check),
+        Command::Setup { check: false } => setup::run(Mode::Install),
+        Command::Build { release } => build::run_command(release),
+        Command::Test { args } => test::run_command(&args),
+        Command::Lint => lint::run_command(),
+        Command::Ci => lint::run_command().and_then(|()| test::run_command(&[])),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
