@@ -206,11 +206,8 @@ impl Toolchain {
             .env("CARGO", bin.join("cargo"))
             .env("RUSTC", bin.join("rustc"))
             .env("LD_LIBRARY_PATH", &self.llvm)
-            // Maps are described by BTF, which is made of debug information.
-            .env(
-                "CARGO_ENCODED_RUSTFLAGS",
-                "-Cdebuginfo=2\x1f-Clink-arg=--btf",
-            )
+            // Flags meant for the host do not fit this target.
+            .env("CARGO_ENCODED_RUSTFLAGS", "")
             .env(linker_variable(), linker);
         if self.origin == Origin::Debian {
             command.env("RUSTC_BOOTSTRAP", "1");
