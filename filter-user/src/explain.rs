@@ -9,7 +9,7 @@ mod packet;
 use std::{cell::RefCell, fmt::Write as _, net::IpAddr};
 
 use filter_common::{
-    Address, Outcome, Policy, PortClass, ReturnTraffic, Role, Settings, Tables, Verdict, decide,
+    Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Settings, Tables, Verdict, decide,
     flow::Flow,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
     prefix_table::Block,
@@ -22,7 +22,7 @@ pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
     compile::Compiled,
-    config::{Config, Customer, Pool},
+    config::{Config, Customer, Pool, PoolKind},
     host::HostTables,
 };
 
@@ -151,7 +151,6 @@ pub fn explain(
         config,
         compiled,
         packet,
-        role: interface.role,
         now,
     };
     Ok(Explanation {
@@ -186,7 +185,6 @@ struct Narrator<'a> {
     config: &'a Config,
     compiled: &'a Compiled,
     packet: &'a Packet,
-    role: Role,
     now: Timestamp,
 }
 
@@ -341,31 +339,26 @@ impl Narrator<'_> {
     }
 
     fn rule_words(&self, verdict: &Verdict) -> String {
-        use crate::config::PoolKind;
-        use filter_common::{DropReason, Rule};
         let Some(reason) = verdict.reason else {
             return String::new();
         };
-        match reason.rule() {
+        let words = match reason.rule() {
             Rule::SmtpOut => {
-                "rule 5, mail from a customer leaves through the provider's mail servers".to_owned()
+                "rule 5, mail from a customer leaves through the provider's mail servers"
             }
             Rule::InboundPort => {
                 let pool = self.pool(self.packet.destination);
                 let is_mail = verdict.class.is_in(self.compiled.settings.mail_ports);
-                let rule = match pool.map(|(pool, _)| pool.kind) {
+                match pool.map(|(pool, _)| pool.kind) {
                     Some(PoolKind::Dynamic) => "rule 1, a forbidden port of a dynamic pool",
                     Some(PoolKind::VirtualPop) => "rule 2, a forbidden port of a virtual POP",
                     _ if is_mail => "rule 3, mail to a static customer without an exemption",
                     _ => "rule 4, a forbidden port of a static customer without an exemption",
-                };
-                rule.to_owned()
+                }
             }
-            Rule::Malformed | Rule::HiddenPorts => {
-                debug_assert!(!matches!(reason, DropReason::InboundPort));
-                format!("{} ({})", reason.rule().name(), reason.name())
-            }
-        }
+            rule => return format!("{} ({})", rule.name(), reason.name()),
+        };
+        words.to_owned()
     }
 }
 

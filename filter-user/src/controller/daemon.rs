@@ -22,7 +22,7 @@ use super::{
     ApplyError, Controller, NewListener, ReloadOutcome,
     http::{self, ReloadRequest},
 };
-use crate::dataplane::{DataplaneError, Instance};
+use crate::dataplane::{self, DataplaneError, Instance};
 
 /// The longest that the clock goes unread while an exemption is about to
 /// expire, so that a clock that is set is noticed.
@@ -79,6 +79,7 @@ pub fn run(config_file: &Path, instance: &Instance) -> Result<(), RunError> {
 async fn serve(config_file: &Path, instance: &Instance) -> Result<(), RunError> {
     // Taken first: from here on a signal means an end in order.
     let mut signals = Signals::new().map_err(RunError::Process)?;
+    dataplane::preflight(instance).map_err(ApplyError::from)?;
     let socket = ControlSocket::bind(instance).await?;
     let (controller, listener) =
         tokio::task::block_in_place(|| Controller::start(config_file, instance))?;

@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 pub use error::DataplaneError;
 pub use generation::{Generation, TableUse};
 pub use pins::{BadInstanceName, Instance};
+pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
 
 use crate::{compile::Compiled, config::Attach};
@@ -53,10 +54,10 @@ impl Dataplane {
     ///
     /// # Errors
     ///
-    /// When something that a filter needs is missing: privileges, a kernel
-    /// recent enough, bpffs.
+    /// When something that a filter needs is missing, as [`preflight`] says,
+    /// or the pins cannot be made.
     pub fn open(instance: &Instance) -> Result<Self, DataplaneError> {
-        preflight::check(instance)?;
+        preflight(instance)?;
         Ok(Self {
             pins: Pins::create(instance)?,
             running: None,

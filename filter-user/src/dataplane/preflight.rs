@@ -16,7 +16,12 @@ const OLDEST_KERNEL_TEXT: &str = "5.18";
 /// `statfs(2)`: the magic number of bpffs.
 const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
-pub(super) fn check(instance: &Instance) -> Result<(), DataplaneError> {
+/// Checks that this process can filter on this machine.
+///
+/// # Errors
+///
+/// What is missing: a recent kernel, privileges, or bpffs.
+pub fn check(instance: &Instance) -> Result<(), DataplaneError> {
     kernel()?;
     privileges()?;
     bpffs(instance)
