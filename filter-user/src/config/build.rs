@@ -59,12 +59,13 @@ impl Reading<'_> {
                 let message = format!("cannot read the configuration: {error}");
                 let help = "name the file with --config";
                 self.mistakes
-                    .push_unreadable(Diagnostic::error_in(path, message).help(help));
+                    .push_unreadable(None, Diagnostic::error_in(path, message).help(help));
                 return;
             }
         };
         let mut patterns = None;
         self.parse(path, content, |table, draft| {
+            draft.monitor = read_monitor(table);
             patterns = table.list("include", include);
             read_box(table, draft);
             read_items(table, draft);
@@ -93,7 +94,7 @@ impl Reading<'_> {
             let message = format!("{} is not a path in UTF-8", directory.display());
             let help = "write patterns in a directory with a plain name";
             self.mistakes
-                .push_unreadable(Diagnostic::error(&pattern.place, message).help(help));
+                .push_unreadable(None, Diagnostic::error(&pattern.place, message).help(help));
             return;
         };
         for path in matching_visible(self.files, &full) {
@@ -124,7 +125,7 @@ impl Reading<'_> {
     fn cannot_include(&mut self, from: &Place, message: String) {
         let help = "includes are relative to the file that names them";
         self.mistakes
-            .push_unreadable(Diagnostic::error(from, message).help(help));
+            .push_unreadable(None, Diagnostic::error(from, message).help(help));
     }
 
     fn parse(
@@ -154,9 +155,9 @@ impl Reading<'_> {
         let bad = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
         let byte = bytes.get(at).copied().unwrap_or_default();
         let message = format!("byte 0x{byte:02x} is not UTF-8");
-        self.mistakes.push_unreadable(
-            Diagnostic::error(&Place::new(&text, bad), message).help("save the file as UTF-8"),
-        );
+        let diagnostic = Diagnostic::error(&Place::new(&text, bad), message);
+        self.mistakes
+            .push_unreadable(Some(&text), diagnostic.help("save the file as UTF-8"));
     }
 }
 
@@ -202,13 +203,14 @@ const KINDS: &[(&str, PoolKind)] = &[
 
 /// What holds for the whole box.
 fn read_box(table: &mut Table<'_, '_>, draft: &mut Draft) {
-    draft.monitor = read_monitor(table);
     table.table("[ports]", |ports| {
         draft.forbidden = ports.list("forbidden", port_spec);
         let return_traffic = ports.optional("return_traffic", choice(RETURN_TRAFFIC));
         draft.return_traffic = return_traffic.map_or_else(Default::default, |given| given.value);
     });
-    draft.mail = table.table("[mail]", read_mail);
+    let help =
+        "add it, with the mail servers that customers may use: `servers = []` if there are none";
+    draft.mail = table.required_table("[mail]", help, read_mail);
     let listen = table.table("[metrics]", |metrics| metrics.optional("listen", listen));
     draft.listen = listen.flatten().map(|listen| listen.value);
 }
@@ -248,6 +250,7 @@ fn read_items(table: &mut Table<'_, '_>, draft: &mut Draft) {
 fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
     let attach = table.optional("attach", choice(ATTACH));
     InterfaceDraft {
+        place: table.place(),
         name: table.required("name", "\"eth0\"", interface_name),
         role: table
             .required("role", "\"customer\" or \"network\"", choice(ROLES))

@@ -30,6 +30,7 @@ pub(super) struct Draft {
 
 #[derive(Debug)]
 pub(super) struct InterfaceDraft {
+    pub(super) place: Place,
     pub(super) name: Option<Placed<String>>,
     pub(super) role: Option<Role>,
     pub(super) attach: Attach,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    sync::Arc,
 };
 
 use super::{
@@ -15,8 +15,10 @@ use super::{
 pub(super) struct Mistakes {
     diagnostics: Vec<Diagnostic>,
     damage: BTreeMap<usize, Damage>,
-    /// Whether a file is missing from what was read, or a part of one.
-    pub(super) incomplete: bool,
+    /// Files that were read in part or not at all.
+    lost: Vec<Arc<Text>>,
+    /// Whether there are files of which nothing is known.
+    lost_unseen: bool,
 }
 
 /// Where a file is not TOML. What the parser makes of such places is a guess,
@@ -55,24 +57,30 @@ impl Mistakes {
         }
     }
 
-    /// Adds the reason why a file, or a part of it, cannot be read at all.
-    pub(super) fn push_unreadable(&mut self, diagnostic: Diagnostic) {
-        self.incomplete = true;
+    /// Adds the reason why a file cannot be read; `text` is what there is of it.
+    pub(super) fn push_unreadable(&mut self, text: Option<&Arc<Text>>, diagnostic: Diagnostic) {
+        match text {
+            Some(text) => self.lost.push(Arc::clone(text)),
+            None => self.lost_unseen = true,
+        }
         self.diagnostics.push(diagnostic);
     }
 
     /// Adds what keeps `text` from being TOML.
-    pub(super) fn push_damage(&mut self, text: &Text, damage: Damage, syntax: Vec<Diagnostic>) {
-        self.incomplete = true;
+    pub(super) fn push_damage(
+        &mut self,
+        text: &Arc<Text>,
+        damage: Damage,
+        syntax: Vec<Diagnostic>,
+    ) {
+        self.lost.push(Arc::clone(text));
         self.diagnostics.extend(syntax);
         self.damage.insert(text.order(), damage);
     }
 
-    /// Adds a complaint about what is in none of the files.
-    pub(super) fn push_absent(&mut self, main: &Path, message: &str, help: &str) {
-        if !self.incomplete {
-            self.push(Diagnostic::error_in(main, message).help(help));
-        }
+    /// Whether there may be more of what is written with `word` than was read.
+    pub(super) fn may_lack(&self, word: &str) -> bool {
+        self.lost_unseen || self.lost.iter().any(|text| text.content().contains(word))
     }
 
     pub(super) fn into_report(self) -> Report {

@@ -13,6 +13,7 @@ mod files;
 mod mistakes;
 mod model;
 mod prefix;
+mod prefix_map;
 mod reader;
 mod report;
 mod syntax;

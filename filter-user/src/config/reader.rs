@@ -100,14 +100,18 @@ impl<'a, 'i> Value<'a, 'i> {
         mistakes: &mut Mistakes,
     ) -> Option<Placed<T>> {
         let place = self.place();
-        let value = match meaning(self) {
-            Ok(value) => Some(value),
+        let (value, guessed) = match meaning(self) {
+            Ok(value) => (value, false),
             Err(wrong) => {
                 mistakes.push(Diagnostic::error(&place, wrong.message).help(wrong.help));
-                wrong.meant
+                (wrong.meant?, true)
             }
         };
-        value.map(|value| Placed { value, place })
+        Some(Placed {
+            value,
+            place,
+            guessed,
+        })
     }
 }
 
@@ -257,13 +261,15 @@ impl<'a, 'i> Table<'a, 'i> {
         let place = value.place();
         self.mistakes
             .push(Diagnostic::error(&place, wrong.message).help(wrong.help));
-        let items = match (value.is_scalar(), meaning(value)) {
-            (true, Ok(value)) => vec![Placed {
+        let meant = meaning(value).ok().filter(|_| value.is_scalar());
+        let items: Vec<_> = meant
+            .map(|value| Placed {
                 value,
                 place: place.clone(),
-            }],
-            _ => Vec::new(),
-        };
+                guessed: true,
+            })
+            .into_iter()
+            .collect();
         Some(List {
             place,
             complete: !items.is_empty(),
@@ -311,6 +317,21 @@ impl<'a, 'i> Table<'a, 'i> {
             }
         };
         Some(self.enter(entries, span, title, read))
+    }
+
+    /// Reads a table that has to be given: `help` says how.
+    pub(super) fn required_table<T>(
+        &mut self,
+        title: &'static str,
+        help: &str,
+        read: impl FnOnce(&mut Table<'_, '_>) -> T,
+    ) -> Option<T> {
+        if !self.entries.contains_key(key_of(title)) {
+            let message = format!("{title} is missing");
+            let diagnostic = Diagnostic::error_in(self.text.path(), message);
+            self.mistakes.push_missing(self.text, diagnostic.help(help));
+        }
+        self.table(title, read)
     }
 
     /// Reads each of the tables that may be given many times, such as `[[pool]]`.

@@ -53,6 +53,17 @@ impl Text {
         self.lines.partition_point(|&start| start <= offset).max(1)
     }
 
+    /// The parts of a line before and after the byte at `offset`.
+    pub(super) fn split_line_at(&self, offset: usize) -> (&str, &str) {
+        let offset = self.content.floor_char_boundary(offset);
+        let line = self.line_span(self.line_at(offset));
+        let offset = offset.clamp(line.start, line.end);
+        (
+            &self.content[line.start..offset],
+            &self.content[offset..line.end],
+        )
+    }
+
     /// The bytes of a line, without what ends it.
     fn line_span(&self, line: usize) -> Range<usize> {
         let start = self.lines[line - 1];
@@ -125,4 +136,6 @@ impl Place {
 pub(super) struct Placed<T> {
     pub(super) value: T,
     pub(super) place: Place,
+    /// Whether something else is written there, of which this is a guess.
+    pub(super) guessed: bool,
 }

@@ -33,7 +33,9 @@ pub(super) fn string(value: Value<'_, '_>) -> Read<String> {
 pub(super) fn boolean(value: Value<'_, '_>) -> Read<bool> {
     match value.toml() {
         DeValue::Boolean(yes) => Ok(*yes),
-        _ => Err(value.unexpected("a boolean", "write true or false, without quotes")),
+        _ => Err(value
+            .unexpected("a boolean", "write true or false, without quotes")
+            .meaning(true)),
     }
 }
 

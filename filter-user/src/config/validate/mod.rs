@@ -1,10 +1,29 @@
 //! Rules that hold between the pieces of a configuration.
 
+mod exemptions;
+mod limits;
+mod once;
+mod presence;
+
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{draft::Draft, mistakes::Mistakes};
+use super::{draft::Draft, mistakes::Mistakes, model::PortSpec};
 
 /// Notes every mistake in how the pieces fit together.
-pub(super) fn check(_draft: &Draft, _main: &Path, _now: Timestamp, _mistakes: &mut Mistakes) {}
+pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut Mistakes) {
+    presence::check(draft, main, mistakes);
+    once::check(draft, mistakes);
+    limits::check(draft, mistakes);
+    exemptions::check(draft, now, mistakes);
+}
+
+/// Whether there is a packet that both mean.
+fn overlap(a: PortSpec, b: PortSpec) -> bool {
+    a.port == b.port
+        && match (a.protocol, b.protocol) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        }
+}
