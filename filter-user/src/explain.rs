@@ -193,6 +193,10 @@ impl Narrator<'_> {
         let mut steps: Vec<Step> = Vec::new();
         for lookup in lookups {
             let step = match lookup {
+                // The source port matters only where its answers would be dropped.
+                Lookup::Port(port, PortClass::UNWATCHED) if *port == self.packet.source_port => {
+                    continue;
+                }
                 Lookup::Port(port, class) => self.port(*port, *class),
                 Lookup::Address(address) => self.address(*address),
                 Lookup::Flow { known } => self.flow(*known),
