@@ -194,7 +194,9 @@ impl Narrator<'_> {
         for lookup in lookups {
             let step = match lookup {
                 // The source port matters only where its answers would be dropped.
-                Lookup::Port(port, PortClass::UNWATCHED) if *port == self.packet.source_port => {
+                Lookup::Port(port, PortClass::UNWATCHED)
+                    if *port != self.packet.destination_port =>
+                {
                     continue;
                 }
                 Lookup::Port(port, class) => self.port(*port, *class),
