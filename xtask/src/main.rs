@@ -2,6 +2,7 @@
 
 mod build;
 mod command;
+mod demo;
 mod linker;
 mod lint;
 mod packages;
@@ -58,6 +59,20 @@ enum Command {
     },
     /// Formatting and clippy, warnings as errors, on the host crates and on the program
     Lint,
+    /// The laboratory: real traffic by real programs, without and with poolguard
+    ///
+    /// Builds a provider's network of network namespaces, starts poolguard on
+    /// its box, makes the same attempts without and with it, and takes all of
+    /// it down again. Exit status 1 if any attempt went other than the rules
+    /// say, 130 if interrupted. Takes root.
+    Demo {
+        /// Leave the laboratory up until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+        /// Print the outcomes as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// What the continuous integration runs: lint, then test
     Ci,
 }
@@ -68,6 +83,7 @@ fn main() -> ExitCode {
         Command::Setup { check: false } => setup::run(Mode::Install),
         Command::Build { release } => build::run_command(release),
         Command::Test { args } => test::run_command(&args),
+        Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command().and_then(|()| test::run_command(&[])),
     };
@@ -75,7 +91,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            match error.is::<demo::Interrupted>() {
+                // As shells report a program that SIGINT ended.
+                true => ExitCode::from(130),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

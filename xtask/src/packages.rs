@@ -21,8 +21,21 @@ const fn program(name: &'static str, package: &'static str) -> Program {
 /// What the tests run.
 pub(crate) const TEST: &[Program] = &[program("ip", "iproute2"), program("bpftool", "bpftool")];
 
+/// What the demo runs.
+pub(crate) const DEMO: &[Program] = &[
+    program("ip", "iproute2"),
+    program("nsenter", "util-linux"),
+    program("curl", "curl"),
+    program("nmap", "nmap"),
+    program("ping", "iputils-ping"),
+    program("postfix", "postfix"),
+    program("swaks", "swaks"),
+];
+
 /// What all commands run.
-pub(crate) const ALL: &[Program] = TEST;
+pub(crate) fn all() -> Vec<Program> {
+    [TEST, DEMO].concat()
+}
 
 /// Finds these programs or installs their packages, only those that are missing.
 pub(crate) fn obtain(mode: Mode, programs: &[Program]) -> Result<()> {

@@ -107,9 +107,9 @@ pub(crate) fn for_programs(mode: Mode, programs: &[Program]) -> Result<Tools> {
 
 /// `cargo xtask setup`.
 pub(crate) fn run(mode: Mode) -> Result<()> {
-    let tools = for_programs(mode, packages::ALL)?;
+    let tools = for_programs(mode, &packages::all())?;
     println!("toolchain for the XDP program: {}", tools.toolchain);
     println!("bpf-linker: {}", tools.linker.display());
-    println!("programs: {}", packages::names(packages::ALL));
+    println!("programs: {}", packages::names(&packages::all()));
     Ok(())
 }

@@ -1,0 +1,162 @@
+//! poolguard itself, run on the box.
+
+use std::{
+    collections::BTreeMap,
+    os::{fd::AsFd as _, unix::net::UnixDatagram},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use super::{
+    interrupt,
+    lab::{Host, Lab},
+    process::{self, Process},
+};
+use crate::workspace;
+
+/// How long it may take to enforce.
+const START: Duration = Duration::from_secs(20);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What `config/poolguard.toml` says.
+const METRICS: &str = "http://127.0.0.1:9188/metrics";
+
+/// Where bpffs has to be.
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
+
+/// Counters as scraped: the name with its labels, and the value.
+pub(crate) type Counters = BTreeMap<String, f64>;
+
+/// A running poolguard.
+pub(crate) struct Filter<'a> {
+    lab: &'a Lab,
+    instance: String,
+    process: Process,
+}
+
+impl<'a> Filter<'a> {
+    /// Starts it on the example configuration, and waits until it enforces.
+    pub(crate) fn start(lab: &'a Lab) -> Result<Self> {
+        let instance = format!("demo-{}", std::process::id());
+        let config = workspace::root().join("config/poolguard.toml");
+        let socket = lab.directory().join("notify");
+        let notifications = UnixDatagram::bind(&socket)?;
+        let mut poolguard = lab.command(Host::Box, binary());
+        poolguard
+            .args(["run", "--instance", &instance, "--config"])
+            .arg(config)
+            .env("NOTIFY_SOCKET", &socket);
+        let process = Process::spawn(
+            "poolguard",
+            &mut poolguard,
+            &lab.directory().join("poolguard"),
+        )?;
+        let filter = Self {
+            lab,
+            instance,
+            process,
+        };
+        filter.wait_until_ready(&notifications)?;
+        Ok(filter)
+    }
+
+    fn wait_until_ready(&self, notifications: &UnixDatagram) -> Result<()> {
+        let deadline = Instant::now() + START;
+        let fds = [notifications.as_fd(), self.process.exited().as_fd()];
+        loop {
+            match interrupt::wait(&fds, deadline)? {
+                Some(0) => {}
+                Some(_) => bail!("poolguard ended:\n{}", self.process.output()),
+                None => bail!("poolguard does not get ready:\n{}", self.process.output()),
+            }
+            let mut message = [0; 4096];
+            let length = notifications.recv(&mut message)?;
+            if message[..length]
+                .split(|b| *b == b'\n')
+                .any(|line| line == b"READY=1")
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What `poolguard status` prints.
+    pub(crate) fn status(&self) -> Result<String> {
+        let mut status = self.lab.command(Host::Box, binary());
+        status.args(["status", "--instance", &self.instance]);
+        self.ask("status", status)
+    }
+
+    /// Scrapes its metrics, on the box.
+    pub(crate) fn counters(&self) -> Result<Counters> {
+        let mut curl = self.lab.command(Host::Box, "curl");
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--noproxy",
+            "*",
+            METRICS,
+        ]);
+        Ok(parse(&self.ask("scrape", curl)?))
+    }
+
+    fn ask(&self, name: &str, mut command: std::process::Command) -> Result<String> {
+        let log = self.lab.directory().join(name);
+        let ended = process::run(name, &mut command, &log, PATIENCE)?;
+        if !ended.status.success() {
+            bail!("{name}: {}", ended.stderr.trim());
+        }
+        Ok(ended.stdout)
+    }
+
+    /// Ends it as an operator would: it has to detach and leave nothing behind.
+    pub(crate) fn stop(self) -> Result<()> {
+        let ended = self.process.stop()?;
+        if !ended.status.success() {
+            bail!("poolguard ended with {}:\n{}", ended.status, ended.stderr);
+        }
+        let pins = pins_of(&self.instance);
+        if pins.exists() {
+            bail!("poolguard left {} behind", pins.display());
+        }
+        Ok(())
+    }
+}
+
+/// What the names of the demo's directories in bpffs start with.
+pub(crate) const PIN_PREFIX: &str = "poolguard-demo-";
+
+/// Where an instance pins what it has in the kernel.
+fn pins_of(instance: &str) -> PathBuf {
+    Path::new(BPFFS).join(format!("poolguard-{instance}"))
+}
+
+fn binary() -> PathBuf {
+    workspace::root().join("target/debug/poolguard")
+}
+
+/// The lines of poolguard's counters in the text format of Prometheus.
+fn parse(text: &str) -> Counters {
+    text.lines()
+        .filter(|line| line.starts_with("poolguard_"))
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter(|(name, _)| {
+            name.split('{')
+                .next()
+                .is_some_and(|name| name.ends_with("_total"))
+        })
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect()
+}
+
+/// Those that moved between two scrapes, and by how much.
+pub(crate) fn moved(before: &Counters, after: &Counters) -> Counters {
+    after
+        .iter()
+        .map(|(name, value)| (name.clone(), value - before.get(name).unwrap_or(&0.0)))
+        .filter(|(_, change)| *change != 0.0)
+        .collect()
+}

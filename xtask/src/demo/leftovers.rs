@@ -1,0 +1,51 @@
+//! What an earlier run left behind, because it was killed: found by the number
+//! of its process, which is in every name, and removed.
+
+use std::{fs, path::Path};
+
+use super::{
+    filter::{BPFFS, PIN_PREFIX},
+    lab::{DIRECTORY_PREFIX, NAME_PREFIX},
+    namespace::{self, Namespace},
+};
+use crate::workspace::step;
+
+/// Removes what belongs to runs that are over.
+pub(crate) fn remove() {
+    for name in left_in(namespace::DIRECTORY, NAME_PREFIX) {
+        step(format_args!("removing {name}, left by an earlier run"));
+        drop(Namespace::adopt(name));
+    }
+    // After the processes in the namespaces, which used them.
+    for (parent, prefix) in [("/run", DIRECTORY_PREFIX), (BPFFS, PIN_PREFIX)] {
+        for name in left_in(parent, prefix) {
+            let path = Path::new(parent).join(name);
+            step(format_args!(
+                "removing {}, left by an earlier run",
+                path.display()
+            ));
+            if let Err(error) = fs::remove_dir_all(&path) {
+                eprintln!("warning: cannot remove {}: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// The names in a directory that carry the number of a run that is over.
+fn left_in(directory: &str, prefix: &str) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter(|name| {
+            let number = name
+                .strip_prefix(prefix)
+                .and_then(|rest| rest.split('-').next());
+            number.and_then(|n| n.parse().ok()).is_some_and(is_over)
+        })
+        .collect()
+}
+
+fn is_over(pid: u32) -> bool {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim() != "xtask"
+}
