@@ -132,6 +132,9 @@ pub fn table(header: &[&str]) -> Table {
     table
         .load_style(presets::NOTHING)
         .set_header(header.to_vec());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
