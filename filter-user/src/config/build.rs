@@ -57,7 +57,7 @@ impl Reading<'_> {
             Ok(content) => content,
             Err(error) => {
                 let message = format!("cannot read the configuration: {error}");
-                let help = "name the file with --config";
+                let help = "check the path, and who may read the file";
                 self.mistakes
                     .push_unreadable(None, Diagnostic::error_in(path, message).help(help));
                 return;
@@ -253,14 +253,14 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
         place: table.place(),
         name: table.required("name", "\"eth0\"", interface_name),
         role: table
-            .required("role", "\"customer\" or \"network\"", choice(ROLES))
+            .required("role", "\"customer\"` or `\"network\"", choice(ROLES))
             .map(|role| role.value),
         attach: attach.map_or_else(Default::default, |attach| attach.value),
     }
 }
 
 fn read_pool(table: &mut Table<'_, '_>) -> PoolDraft {
-    let kinds = "\"dynamic\", \"virtual-pop\" or \"static\"";
+    let kinds = "\"dynamic\"`, `\"virtual-pop\"` or `\"static\"";
     PoolDraft {
         place: table.place(),
         name: table.required("name", "\"dialup-east\"", pool_name),

@@ -55,7 +55,7 @@ impl Memory {
 impl Files for Memory {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let content = self.files.get(path).cloned();
-        content.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        content.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
     }
 
     fn matching(&self, pattern: &Pattern) -> Vec<io::Result<PathBuf>> {

@@ -367,9 +367,18 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     fn wrong_table(&mut self, value: Value<'a, 'i>, title: &str, why: &str) {
-        let wrong = value.unexpected::<()>(&quoted(title), format!("write {title}: {why}"));
+        let help = format!("write {title}: {why}");
+        let place = value.place();
+        let message = match value.is_scalar() {
+            true => value.unexpected::<()>(&quoted(title), "").message,
+            false => format!(
+                "expected {}, found {}",
+                quoted(title),
+                quoted(place.excerpt())
+            ),
+        };
         self.mistakes
-            .push(Diagnostic::error(&value.place(), wrong.message).help(wrong.help));
+            .push(Diagnostic::error(&place, message).help(help));
     }
 
     fn enter<T>(

@@ -58,7 +58,12 @@ impl Report {
         };
         let mut rendered = String::new();
         for diagnostic in &self.diagnostics {
-            rendered.push_str(&diagnostic.render(&renderer));
+            let text = diagnostic.render(&renderer);
+            // Control characters that the library lets through.
+            rendered.extend(text.chars().map(|c| match c {
+                '\u{80}'..='\u{9f}' => char::REPLACEMENT_CHARACTER,
+                c => c,
+            }));
             rendered.push_str("\n\n");
         }
         rendered

@@ -17,19 +17,31 @@ pub(super) fn parse<'i>(text: &'i Arc<Text>, mistakes: &mut Mistakes) -> DeTable
     let (table, mut errors) = DeTable::parse_recoverable(text.content());
     if !errors.is_empty() {
         errors.sort_by_key(start);
-        let swallowed = first_swallowed(text, &errors);
-        // All that follows an open bracket is read as its content. One mistake
-        // is enough to say so.
-        errors.truncate(swallowed.map_or(errors.len(), |index| index + 1));
-        let damage = damage(text, &errors, swallowed);
-        let mut syntax: Vec<_> = errors.iter().map(|error| diagnose(text, error)).collect();
-        if let Some(last) = errors.last().filter(|_| swallowed.is_some()) {
-            syntax.pop();
-            syntax.push(diagnose_swallowed(text, last));
-        }
-        mistakes.push_damage(text, damage, syntax);
+        report(text, errors, mistakes);
     }
     table.into_inner()
+}
+
+fn report(text: &Arc<Text>, mut errors: Vec<Error>, mistakes: &mut Mistakes) {
+    let swallowed = first_swallowed(text, &errors).map(|index| {
+        // All that follows an open bracket is read as its content. One mistake
+        // is enough to say so.
+        errors.truncate(index + 1);
+        errors.remove(index)
+    });
+    let lost = errors.iter().find(|error| !is_local(error));
+    let from = lost.or(swallowed.as_ref()).map_or(usize::MAX, start);
+    let lines = errors.iter().map(|error| text.line_at(start(error)));
+    let damage = Damage {
+        lines: lines.collect::<BTreeSet<_>>(),
+        from,
+    };
+    errors.retain(|error| start(error) <= from || error.message() != DUPLICATE);
+    let mut syntax: Vec<_> = errors.iter().map(|error| diagnose(text, error)).collect();
+    syntax.extend(swallowed.map(|error| diagnose_swallowed(text, &error)));
+    // One word can be wrong in several ways.
+    syntax.dedup_by_key(|diagnostic| (diagnostic.line, diagnostic.column));
+    mistakes.push_damage(text, damage, syntax);
 }
 
 fn start(error: &Error) -> usize {
@@ -56,11 +68,13 @@ fn first_swallowed(text: &Text, errors: &[Error]) -> Option<usize> {
     }
 }
 
+const DUPLICATE: &str = "duplicate key";
+
 /// Mistakes that the parser is known to recover from within their line.
 /// Whatever else it reports, its idea of the rest of the file is not trusted.
 const LOCAL: [&str; 15] = [
     "`_` may only",
-    "duplicate key",
+    DUPLICATE,
     "extra comma in array",
     "integers with a radix",
     "invalid basic string",
@@ -76,19 +90,8 @@ const LOCAL: [&str; 15] = [
     "unexpected leading zero",
 ];
 
-fn damage(text: &Text, errors: &[Error], swallowed: Option<usize>) -> Damage {
-    let is_local = |error: &Error| LOCAL.iter().any(|local| error.message().starts_with(local));
-    let lost = errors
-        .iter()
-        .enumerate()
-        .find(|&(index, error)| swallowed == Some(index) || !is_local(error));
-    Damage {
-        lines: errors
-            .iter()
-            .map(|error| text.line_at(start(error)))
-            .collect::<BTreeSet<_>>(),
-        from: lost.map_or(usize::MAX, |(_, error)| start(error)),
-    }
+fn is_local(error: &Error) -> bool {
+    LOCAL.iter().any(|local| error.message().starts_with(local))
 }
 
 fn diagnose_swallowed(text: &Arc<Text>, error: &Error) -> Diagnostic {
@@ -104,27 +107,72 @@ fn diagnose_swallowed(text: &Arc<Text>, error: &Error) -> Diagnostic {
 }
 
 fn diagnose(text: &Arc<Text>, error: &Error) -> Diagnostic {
+    let content = text.content();
     let span = error.span().unwrap_or_default();
-    let word = word_around(text.content(), span.start);
-    let unquoted = &text.content()[word.clone()];
+    let word = word_around(content, span.start);
+    let unquoted = &content[word.clone()];
     if unquoted.parse::<IpNet>().is_ok() || unquoted.parse::<IpAddr>().is_ok() {
-        return Diagnostic::error(&Place::new(text, word), "an address without quotes")
+        let around = [
+            content[..word.start].chars().next_back(),
+            content[word.end..].chars().next(),
+        ];
+        let message = match around.iter().flatten().any(|&c| c == '"' || c == '\'') {
+            true => "a quote is missing here or before",
+            false => "an address without quotes",
+        };
+        return Diagnostic::error(&Place::new(text, word), message)
             .help(format!("write \"{unquoted}\""));
     }
-    let message = error.message();
-    let diagnostic = Diagnostic::error(&Place::new(text, span.clone()), message);
-    let offending = text.content().get(span).unwrap_or_default();
-    match message {
-        "duplicate key" => diagnostic.help(format!("give {} once", quoted(offending))),
-        message if message.starts_with("string values must be quoted") => match offending {
-            "" => diagnostic.help("write a value after the `=`"),
-            _ => diagnostic.help(format!("write \"{}\"", offending.escape_debug())),
-        },
-        message if message.starts_with("unclosed array table") => diagnostic.help("write `]]`"),
-        message if message.starts_with("unclosed array") => diagnostic.help("write `]`"),
-        message if message.starts_with("unclosed table") => diagnostic.help("write `]`"),
-        _ => diagnostic,
+    let offending = content.get(span.clone()).unwrap_or_default();
+    let message = error.message().trim_end_matches(", expected nothing");
+    Diagnostic::error(&Place::new(text, span), message).help(help(error.message(), offending))
+}
+
+/// What to write instead, by how the parser's message starts.
+const HELP: [(&str, &str); 13] = [
+    ("carriage return", "end each line with a newline"),
+    ("extra comma", "remove the comma"),
+    (
+        "invalid basic string, expected `\"`",
+        "end the text with a double quote",
+    ),
+    ("invalid boolean", "write true or false, in lower case"),
+    ("invalid comment character", "remove the control character"),
+    (
+        "invalid date",
+        "write a date that exists, such as 2027-01-31",
+    ),
+    (
+        "invalid time",
+        "write a time that exists, such as 2027-01-31T18:00:00Z",
+    ),
+    ("key with no value", "write `key = value`"),
+    ("missing comma", "write a comma between the elements"),
+    ("unclosed array table", "write `]]` after the name"),
+    ("unclosed table", "write `]` after the name"),
+    ("unexpected leading zero", "write the number without it"),
+    ("unexpected key or value", "begin a new line here"),
+];
+
+fn help(message: &str, offending: &str) -> String {
+    if message == DUPLICATE {
+        return format!("give {} once", quoted(offending));
     }
+    if message.starts_with("string values must be quoted") {
+        return match offending.to_ascii_lowercase().as_str() {
+            "" => "write a value after the `=`".to_owned(),
+            "yes" | "on" => "write true".to_owned(),
+            "no" | "off" => "write false".to_owned(),
+            _ => format!("write \"{}\"", offending.escape_debug()),
+        };
+    }
+    let known = HELP.iter().find(|(start, _)| message.starts_with(start));
+    known
+        .map_or(
+            "see https://toml.io for what can be written here",
+            |(_, help)| help,
+        )
+        .to_owned()
 }
 
 /// The stretch without blanks, brackets and commas that holds `offset`.

@@ -332,15 +332,18 @@ fn timestamp(moment: civil::DateTime, offset: toml_time::Offset) -> Timestamp {
 
 /// Where to listen.
 pub(super) fn listen(value: Value<'_, '_>) -> Read<SocketAddr> {
-    let written = string(value).map_err(|wrong| wrong.map(|_| None))?;
+    let help = "write an address and a port: \"127.0.0.1:9188\" or \"[::1]:9188\"";
+    let DeValue::String(written) = value.toml() else {
+        return Err(value.unexpected("an address and a port in quotes", help));
+    };
     written.parse().map_err(|_| {
         let help = match written.strip_prefix(':') {
             Some(port) => format!(
                 "write \"127.0.0.1:{port}\" for this machine alone, \"[::]:{port}\" for every address"
             ),
-            None => "write an address and a port: \"127.0.0.1:9188\" or \"[::1]:9188\"".to_owned(),
+            None => help.to_owned(),
         };
-        let message = format!("{} is not an address and a port", quoted(&written));
+        let message = format!("{} is not an address and a port", quoted(written));
         Wrong::new(message, help)
     })
 }

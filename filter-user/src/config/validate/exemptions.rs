@@ -264,7 +264,8 @@ fn warn_without_exemption(customer: &CustomerDraft, mistakes: &mut Mistakes) {
     if !opens && !sends {
         let message = format!("{} holds no exemption", customer.title());
         let help = "add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer";
-        mistakes.push(Diagnostic::warning(&customer.place, message).help(help));
+        let warning = Diagnostic::warning(&customer.place, message).help(help);
+        mistakes.push_missing(customer.place.text(), warning);
     }
 }
 
