@@ -43,13 +43,23 @@ impl CommandLine {
         self
     }
 
-    /// Shows it and runs it.
+    /// Whether it may turn out not to be needed.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.unless.is_some()
+    }
+
+    /// Shows it and runs it, if it is needed.
     pub(crate) fn run(&self) -> Result<()> {
         if let Some(unless) = &self.unless
             && succeeds(outside_cargo(&unless[0]).args(&unless[1..]))
         {
             return Ok(());
         }
+        self.run_always()
+    }
+
+    /// Shows it and runs it.
+    pub(crate) fn run_always(&self) -> Result<()> {
         eprintln!("    $ {self}");
         let mut command = outside_cargo(&self.words[0]);
         command
@@ -129,6 +139,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let name = name_of(command);
     let status = command
         .stdin(Stdio::null())
+        // Standard output is for what the chore itself has to say.
+        .stdout(std::io::stderr())
         .status()
         .with_context(|| format!("cannot run {name}"))?;
     if !status.success() {

@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod linker;
 mod lint;
+mod mta;
 mod packages;
 mod setup;
 mod test;

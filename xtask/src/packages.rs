@@ -1,9 +1,10 @@
 //! Programs from Debian packages.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     command::{CommandLine, find_program},
+    mta,
     setup::{self, Mode, Remedy},
 };
 
@@ -43,10 +44,19 @@ pub(crate) fn obtain(mode: Mode, programs: &[Program]) -> Result<()> {
         let missing = programs.iter().filter(|p| find_program(p.name).is_none());
         missing.copied().collect::<Vec<_>>()
     };
-    let thing = names(&missing());
     let packages: Vec<_> = missing().iter().map(|program| program.package).collect();
+    let with_mta = packages.contains(&mta::PACKAGE);
+    if with_mta {
+        mta::may_install()?;
+    }
+    let listened = mta::is_listening();
+    let thing = names(&missing());
     let find = || missing().is_empty().then_some(());
-    setup::obtain(mode, &thing, find, &[apt(&packages)])
+    setup::obtain(mode, &thing, find, &[apt(&packages)])?;
+    if with_mta && !listened && mta::is_listening() {
+        bail!("postfix has started on this machine: systemctl disable --now postfix");
+    }
+    Ok(())
 }
 
 /// Their names, to be shown.
@@ -58,25 +68,22 @@ pub(crate) fn names(programs: &[Program]) -> String {
 /// Installs Debian packages. Nothing is removed for them: where one conflicts
 /// with what is installed, apt refuses.
 pub(crate) fn apt(packages: &[&'static str]) -> Remedy {
-    let install = |more: &[&'static str]| {
-        let words = ["apt-get", "install", "--yes"];
-        let words = words.iter().chain(more);
-        CommandLine::new(
-            words
-                .chain(&["--no-install-recommends", "--no-remove"])
-                .chain(packages)
-                .copied(),
-        )
+    let install = |option: &'static str| {
+        let options = ["apt-get", "install", option];
+        let careful = ["--no-install-recommends", "--no-remove"];
+        CommandLine::new([&options[..], &careful, packages].concat())
     };
     // Lists of packages that know these are fresh enough.
-    let update = CommandLine::new(["apt-get", "update"]).unless(&install(&["--simulate"]));
+    let update = CommandLine::new(["apt-get", "update"]).unless(&install("--simulate"));
+    let mut commands = vec![update];
+    if packages.contains(&mta::PACKAGE) {
+        commands.push(mta::preseed());
+    }
+    commands.push(install("--yes").env("DEBIAN_FRONTEND", "noninteractive"));
     Remedy {
         what: format!("Debian packages, system-wide: {}", packages.join(" ")),
         program: "apt-get",
         as_root: true,
-        commands: vec![
-            update,
-            install(&[]).env("DEBIAN_FRONTEND", "noninteractive"),
-        ],
+        commands,
     }
 }

@@ -32,7 +32,12 @@ impl Remedy {
 
     fn apply(&self) -> Result<()> {
         step(format_args!("installing {}", self.what));
-        self.commands.iter().try_for_each(CommandLine::run)
+        let outcome = self.commands.iter().try_for_each(CommandLine::run);
+        if outcome.is_err() && self.commands.iter().any(CommandLine::is_conditional) {
+            // What seemed not to be needed may have been: once more, with all.
+            return self.commands.iter().try_for_each(CommandLine::run_always);
+        }
+        outcome
     }
 
     fn describe(&self) -> String {
@@ -80,7 +85,7 @@ pub(crate) fn obtain<T>(
 
 fn missing(thing: &str, remedies: &[Remedy]) -> String {
     let ways: Vec<_> = remedies.iter().map(Remedy::describe).collect();
-    format!("{thing} is missing. Install {}", ways.join("\n  or "))
+    format!("missing: {thing}\n  install {}", ways.join("\n  or "))
 }
 
 /// What it takes to build the XDP program.

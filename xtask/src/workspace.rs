@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result};
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
 }
 
 /// The target that the XDP program is compiled for: BPF in the byte order of

@@ -124,39 +124,44 @@ pub(crate) fn all() -> Vec<Attempt> {
     };
     let intact = format!("{} MiB, intact", DOWNLOAD >> 20);
     vec![
-        scan("Scan of a dynamic customer", MODEM, &[], "1"),
-        scan("Scan of a dynamic customer, IPv6", MODEM_V6, &[], "1"),
+        scan("Scan of a dynamic customer", MODEM, &[], "rule 1"),
+        scan("Scan of a dynamic customer, IPv6", MODEM_V6, &[], "rule 1"),
         scan(
             "Scan of acme, exempted for 25 and 443",
             ACME,
             &[25, 443],
-            "3, 4",
+            "rules 3, 4",
         ),
-        scan("Scan of bakery, without exemptions", BAKERY, &[], "3, 4"),
+        scan(
+            "Scan of bakery, without exemptions",
+            BAKERY,
+            &[],
+            "rules 3, 4",
+        ),
         fetch(
             "Internet to a dynamic customer's open proxy, port 8080",
             Internet,
             web(MODEM, 8080),
         )
-        .blocked("1", ANSWERED),
+        .blocked("rule 1", ANSWERED),
         fetch(
             "The provider's mail server to a dynamic customer's port 80",
             Mail,
             web(MODEM, 80),
         )
-        .blocked("1", ANSWERED),
+        .blocked("rule 1", ANSWERED),
         fetch(
             "Dynamic customer to bakery's web server",
             Modem,
             web(BAKERY, 80),
         )
-        .blocked("4", ANSWERED),
+        .blocked("rule 4", ANSWERED),
         fetch(
             "Dynamic customer to acme's web shop, port 443",
             Modem,
             web(ACME, 443),
         )
-        .passes("4, exempted", ANSWERED),
+        .passes("rule 4, exempted", ANSWERED),
         Attempt::new(
             "Dynamic customer, connecting from port 8080 to the Internet",
             Action::Fetch {
@@ -172,53 +177,53 @@ pub(crate) fn all() -> Vec<Attempt> {
                 url: web(INTERNET, 8000),
             },
         )
-        .passes("untouched", &intact),
+        .passes("no rule", &intact),
         Attempt::new(
             "Web download, IPv6",
             Action::Download {
                 url: web(INTERNET_V6, 8000),
             },
         )
-        .passes("untouched", &intact),
+        .passes("no rule", &intact),
         mail(
             "Mail: dynamic customer to the Internet",
             Modem,
             Internet,
             INTERNET_MAIL,
         )
-        .blocked("5", DELIVERED),
+        .blocked("rule 5", DELIVERED),
         mail(
             "Mail: dynamic customer to the Internet, IPv6",
             Modem,
             Internet,
             INTERNET_MAIL_V6,
         )
-        .blocked("5", DELIVERED),
+        .blocked("rule 5", DELIVERED),
         mail(
             "Mail: dynamic customer to the provider's server",
             Modem,
             Mail,
             MAIL,
         )
-        .passes("5, mail server", DELIVERED),
+        .passes("rule 5, mail server", DELIVERED),
         mail("Mail: acme to the Internet", Acme, Internet, INTERNET_MAIL)
-            .passes("5, exempted", DELIVERED),
+            .passes("rule 5, exempted", DELIVERED),
         mail(
             "Mail: bakery to the Internet",
             Bakery,
             Internet,
             INTERNET_MAIL,
         )
-        .blocked("5", DELIVERED),
+        .blocked("rule 5", DELIVERED),
         mail("Mail: Internet to acme's server", Internet, Acme, ACME)
-            .passes("3, exempted", DELIVERED),
+            .passes("rule 3, exempted", DELIVERED),
         mail(
             "Mail: Internet to bakery's server",
             Internet,
             Bakery,
             BAKERY,
         )
-        .blocked("3", DELIVERED),
+        .blocked("rule 3", DELIVERED),
         Attempt::new(
             "Ping of a dynamic customer",
             Action::Ping {
@@ -226,7 +231,7 @@ pub(crate) fn all() -> Vec<Attempt> {
                 target: MODEM,
             },
         )
-        .passes("untouched", ANSWERED),
+        .passes("no rule", ANSWERED),
         Attempt::new(
             "Ping, IPv6",
             Action::Ping {
@@ -234,7 +239,7 @@ pub(crate) fn all() -> Vec<Attempt> {
                 target: MODEM_V6,
             },
         )
-        .passes("untouched", ANSWERED),
+        .passes("no rule", ANSWERED),
     ]
 }
 

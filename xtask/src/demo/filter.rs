@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use super::{
     interrupt,
     lab::{Host, Lab},
+    leftovers,
     process::{self, Process},
 };
 use crate::workspace;
@@ -34,12 +35,13 @@ pub(crate) struct Filter<'a> {
     lab: &'a Lab,
     instance: String,
     process: Process,
+    traces: Traces,
 }
 
 impl<'a> Filter<'a> {
     /// Starts it on the example configuration, and waits until it enforces.
     pub(crate) fn start(lab: &'a Lab) -> Result<Self> {
-        let instance = format!("demo-{}", std::process::id());
+        let instance = format!("{INSTANCE_PREFIX}{}", std::process::id());
         let config = workspace::root().join("config/poolguard.toml");
         let socket = lab.directory().join("notify");
         let notifications = UnixDatagram::bind(&socket)?;
@@ -55,6 +57,10 @@ impl<'a> Filter<'a> {
         )?;
         let filter = Self {
             lab,
+            traces: Traces([
+                Path::new(BPFFS).join(format!("poolguard-{instance}")),
+                Path::new(SOCKETS).join(format!("{instance}.sock")),
+            ]),
             instance,
             process,
         };
@@ -83,9 +89,10 @@ impl<'a> Filter<'a> {
     }
 
     /// What `poolguard status` prints.
-    pub(crate) fn status(&self) -> Result<String> {
+    pub(crate) fn status(&self, options: &[&str]) -> Result<String> {
         let mut status = self.lab.command(Host::Box, binary());
         status.args(["status", "--instance", &self.instance]);
+        status.args(options);
         self.ask("status", status)
     }
 
@@ -118,20 +125,28 @@ impl<'a> Filter<'a> {
         if !ended.status.success() {
             bail!("poolguard ended with {}:\n{}", ended.status, ended.stderr);
         }
-        let pins = pins_of(&self.instance);
-        if pins.exists() {
-            bail!("poolguard left {} behind", pins.display());
+        if let Some(left) = self.traces.0.iter().find(|path| path.exists()) {
+            bail!("poolguard left {} behind", left.display());
         }
         Ok(())
     }
 }
 
-/// What the names of the demo's directories in bpffs start with.
+/// What the names of the demo's instances start with.
+pub(crate) const INSTANCE_PREFIX: &str = "demo-";
+/// What the names of their directories in bpffs start with.
 pub(crate) const PIN_PREFIX: &str = "poolguard-demo-";
+/// Where the control sockets of instances are.
+pub(crate) const SOCKETS: &str = "/run/poolguard";
 
-/// Where an instance pins what it has in the kernel.
-fn pins_of(instance: &str) -> PathBuf {
-    Path::new(BPFFS).join(format!("poolguard-{instance}"))
+/// The directory in bpffs and the control socket of the instance. poolguard
+/// removes them when it ends; if it could not, this does.
+struct Traces([PathBuf; 2]);
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|path| leftovers::remove_all(path));
+    }
 }
 
 fn binary() -> PathBuf {

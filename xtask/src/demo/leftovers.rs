@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use super::{
-    filter::{BPFFS, PIN_PREFIX},
+    filter::{BPFFS, INSTANCE_PREFIX, PIN_PREFIX, SOCKETS},
     lab::{DIRECTORY_PREFIX, NAME_PREFIX},
     namespace::{self, Namespace},
 };
@@ -17,17 +17,31 @@ pub(crate) fn remove() {
         drop(Namespace::adopt(name));
     }
     // After the processes in the namespaces, which used them.
-    for (parent, prefix) in [("/run", DIRECTORY_PREFIX), (BPFFS, PIN_PREFIX)] {
+    for (parent, prefix) in [
+        ("/run", DIRECTORY_PREFIX),
+        (BPFFS, PIN_PREFIX),
+        (SOCKETS, INSTANCE_PREFIX),
+    ] {
         for name in left_in(parent, prefix) {
             let path = Path::new(parent).join(name);
             step(format_args!(
                 "removing {}, left by an earlier run",
                 path.display()
             ));
-            if let Err(error) = fs::remove_dir_all(&path) {
-                eprintln!("warning: cannot remove {}: {error}", path.display());
-            }
+            remove_all(&path);
         }
+    }
+}
+
+/// Removes a file or a directory with all that is in it, if it is there.
+pub(crate) fn remove_all(path: &Path) {
+    let removed = match path.symlink_metadata() {
+        Err(_) => return,
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+    };
+    if let Err(error) = removed {
+        eprintln!("warning: cannot remove {}: {error}", path.display());
     }
 }
 
@@ -39,7 +53,7 @@ fn left_in(directory: &str, prefix: &str) -> Vec<String> {
         .filter(|name| {
             let number = name
                 .strip_prefix(prefix)
-                .and_then(|rest| rest.split('-').next());
+                .and_then(|rest| rest.split(['-', '.']).next());
             number.and_then(|n| n.parse().ok()).is_some_and(is_over)
         })
         .collect()

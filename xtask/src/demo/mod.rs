@@ -75,10 +75,10 @@ fn run(keep: bool, json: bool) -> Result<Report> {
             .zip(outcomes)
             .map(|(attempt, (without, with))| (attempt, without, with))
             .collect(),
-        status: filter.status()?,
+        status: filter.status(if json { &["--json"] } else { &[] })?,
     };
     if json {
-        println!("{}", serde_json::to_string_pretty(&report.json())?);
+        println!("{:#}", report.json()?);
     } else {
         println!("{}", report.text());
     }

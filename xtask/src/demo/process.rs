@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use super::interrupt;
 
 /// How long a program that is told to end may take before it is made to.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(15);
 
 /// A running program. What it prints goes to files; it ends with this value.
 pub(crate) struct Process {

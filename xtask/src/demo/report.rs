@@ -1,5 +1,6 @@
 //! What the demo prints in the end.
 
+use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ pub(crate) struct Report {
     pub(crate) counters: Counters,
     /// The counters that had to move and did not.
     pub(crate) unmoved: Vec<String>,
-    /// What `poolguard status` printed.
+    /// What `poolguard status` printed: JSON where that is what is wanted.
     pub(crate) status: String,
 }
 
@@ -74,7 +75,7 @@ impl Report {
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Result<Value> {
         let attempts = self.attempts.iter().map(|row| {
             let (attempt, without, with) = row;
             json!({
@@ -87,12 +88,13 @@ impl Report {
                 "as_the_rules_say": verdict(row).is_ok(),
             })
         });
-        json!({
+        Ok(json!({
             "attempts": attempts.collect::<Vec<_>>(),
             "counters": self.counters,
             "unmoved": self.unmoved,
+            "status": serde_json::from_str::<Value>(&self.status)?,
             "failures": self.failures(),
-        })
+        }))
     }
 }
 
