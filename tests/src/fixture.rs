@@ -25,6 +25,8 @@ pub struct Fixture {
     pub config: Configuration,
     /// When the configuration is loaded.
     pub now: Timestamp,
+    /// Whether it matters which flows were remembered before.
+    pub alone: bool,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -55,6 +57,7 @@ impl Fixture {
             name: name.into(),
             config,
             now: NOW.parse().unwrap(),
+            alone: false,
             steps: Vec::new(),
         }
     }
@@ -62,6 +65,13 @@ impl Fixture {
     /// The configuration is loaded at this moment (RFC 3339).
     pub fn loaded_at(mut self, moment: &str) -> Self {
         self.now = moment.parse().unwrap();
+        self
+    }
+
+    /// No other story may have been told to the same filter before: it
+    /// remembers flows.
+    pub fn alone(mut self) -> Self {
+        self.alone = true;
         self
     }
 

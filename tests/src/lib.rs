@@ -19,3 +19,5 @@ pub mod fixture;
 pub mod fixtures;
 pub mod frames;
 pub mod host;
+#[cfg(feature = "kernel")]
+pub mod kernel;
