@@ -1,0 +1,118 @@
+//! The stories, told to the decision function.
+
+use std::path::Path;
+
+use filter_common::{counters, decide};
+use filter_user::{
+    compile::{Compiled, Slots, compile},
+    config::{self, Memory},
+    host::{HostCounters, HostTables},
+    metrics::{CounterSource, samples},
+};
+use jiff::Timestamp;
+
+use crate::{
+    configs::Configuration,
+    fixture::{Counters, Done, Filter, Fixture, Verdict, tell},
+    frames::Arrival,
+};
+
+/// Tells every story of a chapter, and panics with all that went wrong.
+pub fn tell_all(stories: Vec<Fixture>) {
+    let complaints: Vec<String> = stories
+        .iter()
+        .filter_map(|story| tell_one(story).err())
+        .collect();
+    assert!(
+        complaints.is_empty(),
+        "{} of {} stories went wrong\n\n{}",
+        complaints.len(),
+        stories.len(),
+        complaints.join("\n")
+    );
+}
+
+/// Tells one story.
+///
+/// # Errors
+///
+/// All that went wrong.
+pub fn tell_one(story: &Fixture) -> Result<(), String> {
+    let generation = load(&story.config, story.now, &mut Slots::default());
+    tell(story, &mut Host::new(&generation))
+}
+
+/// A configuration's tables, and the names of its counters.
+pub struct Generation {
+    /// What the program's tables hold.
+    pub compiled: Compiled,
+    /// What its counters are called.
+    pub slots: Slots,
+}
+
+/// Reads and compiles a configuration, which has to be right.
+pub fn load(configuration: &Configuration, now: Timestamp, slots: &mut Slots) -> Generation {
+    let path = Path::new("poolguard.toml");
+    let files = Memory::default().with(path, configuration.text.as_str());
+    let loaded = config::load_from(&files, path, now)
+        .unwrap_or_else(|report| panic!("the configuration is wrong: {report:?}"));
+    let compiled = compile(&loaded.config, slots, now).unwrap();
+    Generation {
+        compiled,
+        slots: slots.clone(),
+    }
+}
+
+/// Every counter under its name.
+pub fn read<C>(slots: &Slots, source: &C) -> Counters
+where
+    C: CounterSource<Error: std::fmt::Debug>,
+{
+    let samples = samples(slots, source).unwrap();
+    samples.iter().map(|s| (s.to_string(), s.value)).collect()
+}
+
+/// The decision function with tables and counters in ordinary memory.
+struct Host<'a> {
+    generation: &'a Generation,
+    tables: HostTables<'a>,
+    counters: HostCounters,
+    now_seconds: u64,
+}
+
+impl<'a> Host<'a> {
+    fn new(generation: &'a Generation) -> Self {
+        Self {
+            generation,
+            tables: HostTables::new(&generation.compiled),
+            counters: HostCounters::new(&generation.compiled),
+            now_seconds: 0,
+        }
+    }
+}
+
+impl Filter for Host<'_> {
+    fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
+        let mut interfaces = self.generation.compiled.interfaces.iter();
+        let interface = interfaces.find(|i| i.name == interface).unwrap();
+        let bytes = &frame.bytes[..];
+        let verdict = decide(bytes, interface.role, &self.tables);
+        counters::count(&verdict, interface.slot, bytes.len(), &mut self.counters);
+        Done {
+            passes: verdict.passes(),
+            verdict: Some(Verdict {
+                outcome: verdict.outcome,
+                reason: verdict.reason.map(|reason| reason.name()),
+            }),
+        }
+    }
+
+    fn counters(&mut self) -> Counters {
+        read(&self.generation.slots, &self.counters)
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now_seconds += seconds;
+        self.tables.set_now_seconds(self.now_seconds);
+    }
+}

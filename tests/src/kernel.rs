@@ -1,0 +1,167 @@
+//! The stories, told to the XDP program through `BPF_PROG_TEST_RUN`.
+//!
+//! Nothing here skips. Without root, or without the XDP object, the tests fail
+//! with the data plane's own message, which says what is missing.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use filter_user::{
+    compile::Slots,
+    dataplane::{Counters as KernelCounters, Dataplane, DataplaneError, Generation, Instance},
+};
+use jiff::Timestamp;
+
+use crate::{
+    configs::Configuration,
+    fixture::{Counters, Done, Filter, Fixture, Step, tell},
+    frames::Arrival,
+    host,
+};
+
+/// `XDP_DROP` of `enum xdp_action`.
+const XDP_DROP: u32 = 1;
+/// `XDP_PASS` of `enum xdp_action`.
+const XDP_PASS: u32 = 2;
+
+/// The shortest frame that `BPF_PROG_TEST_RUN` takes.
+const SHORTEST: usize = 14;
+
+/// Tells every story of a chapter that the kernel can be told, and panics with
+/// all that went wrong.
+///
+/// It cannot be told those in which time passes, nor frames that end inside
+/// their Ethernet header. Those are for the decision function alone.
+pub fn tell_all(stories: Vec<Fixture>) {
+    let mut groups: BTreeMap<(Configuration, Timestamp, usize), Vec<Fixture>> = BTreeMap::new();
+    for (number, story) in stories.into_iter().filter_map(for_the_kernel).enumerate() {
+        let alone = if story.alone { number + 1 } else { 0 };
+        let key = (story.config.clone(), story.now, alone);
+        groups.entry(key).or_default().push(story);
+    }
+    let mut complaints = Vec::new();
+    for ((config, now, _), stories) in groups {
+        let mut program = Program::load(&config, now);
+        complaints.extend(stories.iter().filter_map(|s| tell(s, &mut program).err()));
+    }
+    assert!(
+        complaints.is_empty(),
+        "{} stories went wrong\n\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
+}
+
+/// The part of a story that the kernel can be told.
+fn for_the_kernel(mut story: Fixture) -> Option<Fixture> {
+    let is_wait = |step: &Step| matches!(step, Step::Wait { .. });
+    if story.steps.iter().any(is_wait) {
+        return None;
+    }
+    story.steps.retain(|step| match step {
+        Step::Frame { arrival, .. } => arrival.bytes.len() >= SHORTEST,
+        Step::Wait { .. } => true,
+    });
+    Some(story)
+}
+
+/// A data plane of its own, which leaves nothing behind.
+pub struct Apparatus {
+    instance: Instance,
+    dataplane: Option<Dataplane>,
+}
+
+impl Apparatus {
+    /// Opens a data plane under a name that no other has.
+    pub fn open() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let instance = Instance::new(&format!("test-{}-{number}", std::process::id())).unwrap();
+        let dataplane = must(Dataplane::open(&instance));
+        Self {
+            instance,
+            dataplane: Some(dataplane),
+        }
+    }
+
+    /// The data plane.
+    pub fn dataplane(&mut self) -> &mut Dataplane {
+        self.dataplane.as_mut().unwrap()
+    }
+
+    /// Its name and its place in bpffs.
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Detaches, as the controller does when it ends.
+    pub fn detach(&mut self) {
+        if let Some(dataplane) = self.dataplane.take() {
+            must(dataplane.detach());
+        }
+    }
+}
+
+impl Drop for Apparatus {
+    fn drop(&mut self) {
+        if let Some(dataplane) = self.dataplane.take()
+            && let Err(error) = dataplane.detach()
+        {
+            eprintln!("left behind in bpffs: {error}");
+        }
+    }
+}
+
+/// The result, or the data plane's own words as the reason of a failed test.
+pub fn must<T>(result: Result<T, DataplaneError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The XDP program, loaded for every interface of a configuration and attached
+/// to none.
+struct Program {
+    slots: Slots,
+    generation: Generation,
+    counters: KernelCounters,
+    // Dropped last.
+    _apparatus: Apparatus,
+}
+
+impl Program {
+    fn load(config: &Configuration, now: Timestamp) -> Self {
+        let tables = host::load(config, now, &mut Slots::default());
+        let mut apparatus = Apparatus::open();
+        let generation = must(apparatus.dataplane().load(&tables.compiled));
+        let counters = must(apparatus.dataplane().counters());
+        Self {
+            slots: tables.slots,
+            generation,
+            counters,
+            _apparatus: apparatus,
+        }
+    }
+}
+
+impl Filter for Program {
+    fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
+        let action = must(self.generation.test_run(interface, &frame.bytes));
+        assert!(
+            [XDP_PASS, XDP_DROP].contains(&action),
+            "the program returned XDP action {action}"
+        );
+        Done {
+            passes: action == XDP_PASS,
+            verdict: None,
+        }
+    }
+
+    fn counters(&mut self) -> Counters {
+        host::read(&self.slots, &self.counters)
+    }
+
+    fn wait(&mut self, _seconds: u64) {
+        unreachable!("the kernel's clock is not ours to set");
+    }
+}
