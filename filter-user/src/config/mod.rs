@@ -1,11 +1,11 @@
 //! Text to a valid [`Config`], or every mistake in it at once.
 //!
-//! A configuration goes through the modules in this order: [`files`] gives the
-//! text, [`syntax`] makes TOML of it, [`reader`] walks through that and
-//! [`values`] says what each value means, [`build`] puts the values together to
-//! a [`draft`], [`validate`] holds its pieces against each other. Each of them
-//! notes [`mistakes`] and goes on with what is left, so that one run shows all
-//! of them. A draft without mistakes becomes the [`model`].
+//! A configuration goes through the modules in this order: `files` gives the
+//! text, `syntax` makes TOML of it, `reader` walks through that and
+//! `values` says what each value means, `build` puts the values together to
+//! a `draft`, `validate` holds its pieces against each other. Each of them
+//! notes `mistakes` and goes on with what is left, so that one run shows all
+//! of them. A draft without mistakes becomes the `model`.
 
 mod build;
 mod draft;

@@ -354,7 +354,7 @@ fn a_customer_who_is_a_mail_server() {
     dubious(
         r#"
 [ports]
-forbidden = ["25/tcp", 80]
+forbidden = ["25/tcp", "80/tcp"]
 
 [mail]
 servers = ["203.0.113.0/28", "203.0.113.64"]
@@ -393,11 +393,11 @@ fn a_customer_who_is_a_mail_server_in_part() {
 forbidden = ["25/tcp", 80]
 
 [mail]
-servers = ["203.0.113.9"]
+servers = ["203.0.113.9", "203.0.113.16/28"]
 
 [[customer]]
 name = "acme"
-prefixes = ["203.0.113.8/29"]
+prefixes = ["203.0.113.8/29", "203.0.113.16/29"]
 allow_inbound = [25, 80]
 allow_smtp_out = true
 "#,
@@ -482,6 +482,28 @@ warning: the exemptions of customer `acme` can never match in 203.0.113.8/29: mo
    |             ^^^^^^^^^^^^^^^^
    |
    = help: remove the prefix here, or the customers and pools in it
+"#,
+    );
+}
+
+#[test]
+fn more_specific_pools_that_take_exemptions_leave_everything() {
+    fine(
+        r#"
+[[pool]]
+name = "dsl"
+kind = "static"
+prefixes = ["203.0.113.0/24"]
+
+[[pool]]
+name = "leased"
+kind = "static"
+prefixes = ["203.0.113.8/30", "203.0.113.12/30"]
+
+[[customer]]
+name = "acme"
+prefixes = ["203.0.113.8/29"]
+allow_inbound = [25]
 "#,
     );
 }

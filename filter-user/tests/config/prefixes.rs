@@ -73,6 +73,44 @@ error: 203.0.113.9/29 has host bits set
 }
 
 #[test]
+fn a_guess_at_what_was_meant_is_not_given_twice() {
+    wrong(
+        r#"
+[[pool]]
+name = "dsl"
+kind = "static"
+prefixes = ["203.0.113.0/24", "203.0.113.7/24"]
+forbidden = [25, "25", "25/TCP"]
+"#,
+        r#"
+error: 203.0.113.7/24 has host bits set
+ --> poolguard.toml:4:31
+  |
+4 | prefixes = ["203.0.113.0/24", "203.0.113.7/24"]
+  |                               ^^^^^^^^^^^^^^^^
+  |
+  = help: write "203.0.113.0/24", or "203.0.113.7" for the one address
+
+error: a port in quotes without a protocol
+ --> poolguard.toml:5:18
+  |
+5 | forbidden = [25, "25", "25/TCP"]
+  |                  ^^^^
+  |
+  = help: write 25, or "25/tcp" for one protocol
+
+error: unknown protocol `TCP`
+ --> poolguard.toml:5:24
+  |
+5 | forbidden = [25, "25", "25/TCP"]
+  |                        ^^^^^^^^
+  |
+  = help: write "25/tcp"
+"#,
+    );
+}
+
+#[test]
 fn a_default_route() {
     wrong(
         r#"
