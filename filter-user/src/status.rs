@@ -139,11 +139,6 @@ pub fn table(header: &[&str]) -> Table {
 }
 
 impl Status {
-    /// Whether the program is attached wherever the configuration wants it.
-    pub fn is_whole(&self) -> bool {
-        self.interfaces.iter().all(|interface| interface.attached)
-    }
-
     /// For people.
     pub fn render(&self, now: Timestamp) -> String {
         let mut text = self.summary(now);

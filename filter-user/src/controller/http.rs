@@ -71,14 +71,9 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure>
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    let snapshot = shared.latest();
-    let missing: Vec<_> = snapshot
-        .facts()
-        .interfaces
-        .iter()
-        .filter(|interface| !interface.attached)
-        .map(|interface| interface.name.as_str())
-        .collect();
+    let interfaces = shared.latest().interfaces();
+    let missing = interfaces.iter().filter(|interface| !interface.attached);
+    let missing: Vec<_> = missing.map(|interface| interface.name.as_str()).collect();
     if missing.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

@@ -7,6 +7,7 @@ mod http;
 mod snapshot;
 
 use std::{
+    collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
@@ -131,6 +132,7 @@ impl Controller {
             status: status.clone(),
             slots: slots.clone(),
             tables: Vec::new(),
+            attached: BTreeMap::new(),
             kernel: Arc::clone(&kernel),
         };
         let mut controller = Self {
@@ -250,27 +252,15 @@ impl Controller {
             self.status.pool_prefixes = compiled.loaded.pool_prefixes.into();
             self.status.exemptions = compiled.loaded.exemptions.into();
             self.status.next_expiry = compiled.next_expiry;
-            self.status.interfaces = self.interfaces(compiled);
+            self.status.interfaces = interfaces(compiled);
         }
         self.shared.publish(Snapshot {
             status: self.status.clone(),
             slots: self.slots.clone(),
             tables: self.dataplane.tables(),
+            attached: self.dataplane.attached().clone(),
             kernel: Arc::clone(&self.kernel),
         });
-    }
-
-    fn interfaces(&self, compiled: &Compiled) -> Vec<InterfaceStatus> {
-        compiled
-            .interfaces
-            .iter()
-            .map(|interface| InterfaceStatus {
-                name: interface.name.clone(),
-                role: interface.role.name().to_owned(),
-                mode: interface.attach.name().to_owned(),
-                attached: self.dataplane.attached().contains_key(&interface.name),
-            })
-            .collect()
     }
 
     /// Detaches from every interface and removes every pin.
@@ -281,6 +271,21 @@ impl Controller {
     pub fn stop(self) -> Result<(), DataplaneError> {
         self.dataplane.detach()
     }
+}
+
+/// The interfaces that are to be attached; whether they are is looked up by
+/// whoever asks.
+fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
+    compiled
+        .interfaces
+        .iter()
+        .map(|interface| InterfaceStatus {
+            name: interface.name.clone(),
+            role: interface.role.name().to_owned(),
+            mode: interface.attach.name().to_owned(),
+            attached: false,
+        })
+        .collect()
 }
 
 fn bring_up(dataplane: &mut Dataplane, compiled: &Compiled) -> Result<KernelState, DataplaneError> {

@@ -11,9 +11,9 @@ use std::{
 
 use crate::{
     compile::Slots,
-    dataplane::{Counters, DataplaneError, FlowMemory, TableUse},
+    dataplane::{self, Attached, Counters, DataplaneError, FlowMemory, TableUse},
     metrics::{self, Sample},
-    status::{DeniedTotal, PassedTotal, Status, TableStatus},
+    status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus},
 };
 
 /// The latest snapshot.
@@ -41,6 +41,7 @@ pub struct Snapshot {
     pub(super) status: Status,
     pub(super) slots: Slots,
     pub(super) tables: Vec<TableUse>,
+    pub(super) attached: BTreeMap<String, Attached>,
     pub(super) kernel: Arc<KernelState>,
 }
 
@@ -54,9 +55,20 @@ pub struct KernelState {
 }
 
 impl Snapshot {
-    /// The facts alone.
-    pub fn facts(&self) -> &Status {
-        &self.status
+    /// The interfaces, attached or not as they are now: one that is deleted
+    /// takes its link with it.
+    pub fn interfaces(&self) -> Vec<InterfaceStatus> {
+        let attached = |name: &str| {
+            let link = self.attached.get(name);
+            link.is_some_and(|link| dataplane::is_current(name, link))
+        };
+        let configured = self.status.interfaces.iter().cloned();
+        configured
+            .map(|interface| InterfaceStatus {
+                attached: attached(&interface.name),
+                ..interface
+            })
+            .collect()
     }
 
     /// All counters and facts, as they are now.
@@ -67,6 +79,7 @@ impl Snapshot {
     pub fn read(&self) -> Result<(Vec<Sample>, Status), DataplaneError> {
         let samples = metrics::samples(&self.slots, &self.kernel.counters)?;
         let mut status = self.status.clone();
+        status.interfaces = self.interfaces();
         let flows = self.kernel.flows.table_use();
         status.tables = self
             .tables

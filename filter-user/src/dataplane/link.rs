@@ -79,7 +79,7 @@ pub(super) fn replace(
 
 /// Whether the interface that the link was made for is still the one of that
 /// name.
-pub(super) fn is_current(name: &str, attached: &Attached) -> bool {
+pub fn is_current(name: &str, attached: &Attached) -> bool {
     index(name).is_ok_and(|index| index == attached.index)
 }
 

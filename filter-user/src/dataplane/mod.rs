@@ -20,11 +20,15 @@ use std::collections::BTreeMap;
 
 pub use error::DataplaneError;
 pub use generation::{Generation, TableUse};
+pub use link::is_current;
 pub use pins::{BadInstanceName, Instance};
 pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
 
-use crate::{compile::Compiled, config::Attach};
+use crate::{
+    compile::{Compiled, CompiledInterface},
+    config::Attach,
+};
 use filter_common::Role;
 use pins::Pins;
 
@@ -47,6 +51,16 @@ pub struct Attached {
     /// The interface that the link belongs to. One of the same name that is
     /// made later has another index.
     pub index: u32,
+}
+
+/// What was done to an interface on the way to the next generation.
+enum Step {
+    /// It had no link, and has one.
+    Attached(String),
+    /// It had a link, and has none.
+    Detached(String),
+    /// Its link went over to the next program.
+    Replaced(String),
 }
 
 impl Dataplane {
@@ -77,94 +91,121 @@ impl Dataplane {
     }
 
     /// Puts a generation in the place of the running one, interface by
-    /// interface. On each, the change happens between two frames.
+    /// interface. On each, the change happens between two frames, unless it has
+    /// to be attached in another mode.
     ///
     /// # Errors
     ///
     /// When an interface cannot be attached to. All interfaces then go on with
     /// the generation that was running.
     pub fn enforce(&mut self, mut next: Generation) -> Result<(), DataplaneError> {
-        // What can fail comes first: attaching where nothing is attached yet.
-        let mut fresh = Vec::new();
-        for interface in next.interfaces() {
-            let attached = self.attached.get(&interface.name);
-            if attached
-                .is_some_and(|a| a.mode == interface.attach && link::is_current(&interface.name, a))
-            {
-                continue;
-            }
-            // Another mode, or another interface of that name, takes another link.
-            self.detach_interface(&interface.name)?;
-            match link::attach(&self.pins, &mut next, &interface) {
-                Ok(attached) => {
-                    self.attached.insert(interface.name.clone(), attached);
-                    fresh.push(interface.name.clone());
-                }
-                Err(error) => {
-                    self.withdraw(&fresh);
-                    return Err(error);
-                }
+        let mut done = Vec::new();
+        if let Err(error) = self.take_over(&mut next, &mut done) {
+            self.take_back(done);
+            return Err(error);
+        }
+        let wanted = next.interfaces();
+        let mut gone: Vec<_> = self.attached.keys().cloned().collect();
+        gone.retain(|name| wanted.iter().all(|interface| interface.name != *name));
+        for name in gone {
+            if let Err(error) = self.detach_interface(&name) {
+                tracing::error!(
+                    interface = %name, %error,
+                    "cannot detach: the program stays attached. Remove its pin by hand"
+                );
             }
         }
-        let mut replaced = Vec::new();
-        for interface in next.interfaces() {
-            if fresh.contains(&interface.name) {
-                continue;
-            }
-            if let Err(error) = link::replace(&self.pins, &mut next, &interface) {
-                self.restore(&replaced);
-                self.withdraw(&fresh);
-                return Err(error);
-            }
-            replaced.push(interface.name.clone());
-            if let Some(attached) = self.attached.get_mut(&interface.name) {
-                attached.role = interface.role;
-            }
-        }
-        let kept: Vec<_> = next.interfaces().into_iter().map(|i| i.name).collect();
-        let gone: Vec<_> = self
-            .attached
-            .keys()
-            .filter(|n| !kept.contains(n))
-            .cloned()
-            .collect();
-        self.withdraw(&gone);
         self.running = Some(next);
         Ok(())
     }
 
-    /// Takes new links away again.
-    fn withdraw(&mut self, interfaces: &[String]) {
-        for interface in interfaces {
-            if let Err(error) = self.detach_interface(interface) {
-                tracing::error!(%interface, %error, "cannot detach: the program stays attached");
+    /// Does what can fail before what hardly can, and notes each step.
+    fn take_over(
+        &mut self,
+        next: &mut Generation,
+        done: &mut Vec<Step>,
+    ) -> Result<(), DataplaneError> {
+        let (replaced, attached): (Vec<_>, Vec<_>) = next
+            .interfaces()
+            .into_iter()
+            .partition(|interface| self.can_replace(interface));
+        for interface in &attached {
+            if self.attached.contains_key(&interface.name) {
+                self.detach_interface(&interface.name)?;
+                done.push(Step::Detached(interface.name.clone()));
             }
+            self.attach(next, interface)?;
+            done.push(Step::Attached(interface.name.clone()));
         }
+        for interface in &replaced {
+            self.replace(next, interface)?;
+            done.push(Step::Replaced(interface.name.clone()));
+        }
+        Ok(())
     }
 
-    /// Gives links back to the generation that was running.
-    fn restore(&mut self, interfaces: &[String]) {
-        let Some(running) = &mut self.running else {
+    /// Whether there is a link that can go over to another program: another
+    /// mode, or another interface of that name, takes another link.
+    fn can_replace(&self, interface: &CompiledInterface) -> bool {
+        self.attached.get(&interface.name).is_some_and(|attached| {
+            attached.mode == interface.attach && link::is_current(&interface.name, attached)
+        })
+    }
+
+    /// Undoes the steps that were done, the last one first.
+    fn take_back(&mut self, done: Vec<Step>) {
+        let Some(mut running) = self.running.take() else {
+            // There was nothing before: whoever asked gives up and detaches.
             return;
         };
-        for interface in running.interfaces() {
-            if !interfaces.contains(&interface.name) {
-                continue;
-            }
-            if let Err(error) = link::replace(&self.pins, running, &interface) {
+        for step in done.into_iter().rev() {
+            let result = match &step {
+                Step::Attached(name) => self.detach_interface(name),
+                Step::Detached(name) => running
+                    .interface(name)
+                    .and_then(|interface| self.attach(&mut running, &interface)),
+                Step::Replaced(name) => running
+                    .interface(name)
+                    .and_then(|interface| self.replace(&mut running, &interface)),
+            };
+            if let Err(error) = result {
+                let (Step::Attached(name) | Step::Detached(name) | Step::Replaced(name)) = step;
                 tracing::error!(
-                    interface = %interface.name, %error,
-                    "cannot go back: the interface enforces the new configuration"
+                    interface = %name, %error,
+                    "cannot go back to the configuration in force. `poolguard status` shows \
+                     whether this interface is attached; reload once it can be"
                 );
-            } else if let Some(attached) = self.attached.get_mut(&interface.name) {
-                attached.role = interface.role;
             }
         }
+        self.running = Some(running);
+    }
+
+    fn attach(
+        &mut self,
+        generation: &mut Generation,
+        interface: &CompiledInterface,
+    ) -> Result<(), DataplaneError> {
+        let attached = link::attach(&self.pins, generation, interface)?;
+        self.attached.insert(interface.name.clone(), attached);
+        Ok(())
+    }
+
+    fn replace(
+        &mut self,
+        generation: &mut Generation,
+        interface: &CompiledInterface,
+    ) -> Result<(), DataplaneError> {
+        link::replace(&self.pins, generation, interface)?;
+        if let Some(attached) = self.attached.get_mut(&interface.name) {
+            attached.role = interface.role;
+        }
+        Ok(())
     }
 
     fn detach_interface(&mut self, interface: &str) -> Result<(), DataplaneError> {
-        if self.attached.remove(interface).is_some() {
+        if self.attached.contains_key(interface) {
             self.pins.remove_link(interface)?;
+            self.attached.remove(interface);
         }
         Ok(())
     }
