@@ -35,15 +35,9 @@ const SHORTEST: usize = 14;
 /// It cannot be told those in which time passes, nor frames that end inside
 /// their Ethernet header. Those are for the decision function alone.
 pub fn tell_all(stories: Vec<Fixture>) {
-    let mut groups: BTreeMap<(Configuration, Timestamp, usize), Vec<Fixture>> = BTreeMap::new();
-    for (number, story) in stories.into_iter().filter_map(for_the_kernel).enumerate() {
-        let alone = if story.alone { number + 1 } else { 0 };
-        let key = (story.config.clone(), story.now, alone);
-        groups.entry(key).or_default().push(story);
-    }
     let mut complaints = Vec::new();
-    for ((config, now, _), stories) in groups {
-        let mut program = Program::load(&config, now);
+    for stories in for_one_filter_each(stories) {
+        let mut program = Program::load(&stories[0].config, stories[0].now);
         complaints.extend(stories.iter().filter_map(|s| tell(s, &mut program).err()));
     }
     assert!(
@@ -52,6 +46,18 @@ pub fn tell_all(stories: Vec<Fixture>) {
         complaints.len(),
         complaints.join("\n")
     );
+}
+
+/// Puts together what can be told to one filter: loading one takes a while.
+/// Leaves out what the kernel cannot be told.
+pub fn for_one_filter_each(stories: Vec<Fixture>) -> Vec<Vec<Fixture>> {
+    let mut groups: BTreeMap<(Configuration, Timestamp, usize), Vec<Fixture>> = BTreeMap::new();
+    for (number, story) in stories.into_iter().filter_map(for_the_kernel).enumerate() {
+        let alone = if story.alone { number + 1 } else { 0 };
+        let key = (story.config.clone(), story.now, alone);
+        groups.entry(key).or_default().push(story);
+    }
+    groups.into_values().collect()
 }
 
 /// The part of a story that the kernel can be told.

@@ -21,3 +21,5 @@ pub mod frames;
 pub mod host;
 #[cfg(feature = "kernel")]
 pub mod kernel;
+#[cfg(feature = "kernel")]
+pub mod wire;

@@ -1,0 +1,278 @@
+//! The stories, told on the wire.
+//!
+//! The box is a bridge between two interfaces, `eth1` toward the customers and
+//! `eth0` toward the network, as in the configurations. At the other end of
+//! each cable a raw socket sends and receives, in a namespace of its own. What
+//! passes comes out at the far side, byte for byte.
+//!
+//! That a frame is dropped is told without waiting: a *sentinel* is sent after
+//! it, which always passes. When the sentinel is there and the frame is not, it
+//! will not come any more.
+
+mod namespace;
+mod port;
+
+use std::collections::BTreeMap;
+
+use filter_common::Protocol;
+use filter_user::{
+    compile::Slots,
+    dataplane::{Counters as KernelCounters, DataplaneError, Generation},
+};
+use jiff::Timestamp;
+use nix::{
+    sched::{CpuSet, sched_getcpu, sched_setaffinity},
+    unistd::Pid,
+};
+
+pub use namespace::{Namespace, command};
+pub use port::Port;
+
+use crate::{
+    configs::{CUSTOMERS, Configuration, NETWORK, address},
+    fixture::{Counters, Done, Filter, Fixture, series, tell},
+    frames::{Arrival, ip, transport},
+    host,
+    kernel::{Apparatus, for_one_filter_each, must},
+};
+
+/// Tells every story, and panics with all that went wrong.
+pub fn tell_all(stories: Vec<Fixture>) {
+    assert!(!stories.is_empty(), "there is something to tell");
+    let mut complaints = Vec::new();
+    for stories in for_one_filter_each(stories) {
+        let mut wire = Wire::filtering(&stories[0].config, stories[0].now);
+        complaints.extend(stories.iter().filter_map(|s| tell(s, &mut wire).err()));
+    }
+    assert!(
+        complaints.is_empty(),
+        "{} stories went wrong\n\n{}",
+        complaints.len(),
+        complaints.join("\n")
+    );
+}
+
+/// The box, its two cables, and the filter in it.
+pub struct Wire {
+    box_: Namespace,
+    customers: Port,
+    network: Port,
+    sentinels: u64,
+    passed_sentinels: BTreeMap<&'static str, u64>,
+    slots: Slots,
+    counters: Option<KernelCounters>,
+    apparatus: Apparatus,
+}
+
+/// The two sides of the box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Behind `eth1`.
+    Customers,
+    /// Behind `eth0`.
+    Network,
+}
+
+impl Side {
+    /// The interface of the box on that side.
+    pub fn interface(self) -> &'static str {
+        match self {
+            Self::Customers => CUSTOMERS,
+            Self::Network => NETWORK,
+        }
+    }
+}
+
+impl Wire {
+    /// A box that filters nothing.
+    pub fn new() -> Self {
+        stay_on_this_cpu();
+        let (box_, outside) = (Namespace::new(), Namespace::new());
+        pass_unseen(&box_);
+        // No spanning tree and no multicast: a bridge that never speaks.
+        box_.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
+        for (interface, outer) in [(CUSTOMERS, "customers"), (NETWORK, "network")] {
+            box_.join(interface, &outside, outer);
+            box_.ip(&format!("link set {interface} master br0"));
+        }
+        until_forwarding(&box_);
+        Self {
+            customers: Port::open(&outside, "customers"),
+            network: Port::open(&outside, "network"),
+            box_,
+            sentinels: 0,
+            passed_sentinels: BTreeMap::new(),
+            slots: Slots::default(),
+            counters: None,
+            apparatus: Apparatus::open(),
+        }
+    }
+
+    /// A box that enforces a configuration.
+    pub fn filtering(config: &Configuration, now: Timestamp) -> Self {
+        let mut wire = Self::new();
+        must(wire.enforce(config, now));
+        wire
+    }
+
+    /// Puts a configuration into force, as a reload does.
+    ///
+    /// # Errors
+    ///
+    /// When the data plane refuses.
+    pub fn enforce(
+        &mut self,
+        config: &Configuration,
+        now: Timestamp,
+    ) -> Result<(), DataplaneError> {
+        let tables = host::load(config, now, &mut self.slots);
+        let generation = self.apparatus.dataplane().load(&tables.compiled)?;
+        self.attach(generation)?;
+        if self.counters.is_none() {
+            self.counters = Some(self.apparatus.dataplane().counters()?);
+            self.passed_sentinels.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts a loaded generation into force, from inside the box.
+    ///
+    /// # Errors
+    ///
+    /// When the data plane refuses.
+    pub fn attach(&mut self, generation: Generation) -> Result<(), DataplaneError> {
+        let dataplane = self.apparatus.dataplane();
+        self.box_.run(|| dataplane.enforce(generation))
+    }
+
+    /// The namespace of the box.
+    pub fn inside(&self) -> &Namespace {
+        &self.box_
+    }
+
+    /// The data plane.
+    pub fn apparatus(&mut self) -> &mut Apparatus {
+        &mut self.apparatus
+    }
+
+    /// Sends a frame toward the box, without waiting for what becomes of it.
+    pub fn send(&mut self, from: Side, frame: &[u8]) {
+        self.port(from).send(frame);
+    }
+
+    /// What has come out at the far side of all that was sent since the last
+    /// time. A sentinel is sent, and what arrives before it is what arrives.
+    pub fn arrived(&mut self, from: Side) -> Vec<Vec<u8>> {
+        self.sentinels += 1;
+        let sentinel = sentinel(self.sentinels);
+        self.send(from, &sentinel);
+        *self.passed_sentinels.entry(from.interface()).or_default() += 1;
+        let far = match from {
+            Side::Customers => &mut self.network,
+            Side::Network => &mut self.customers,
+        };
+        let mut arrived = Vec::new();
+        loop {
+            match far.receive() {
+                Some(frame) if frame == sentinel => return arrived,
+                Some(frame) => arrived.push(frame),
+                None => panic!("a sentinel from {from:?} was lost"),
+            }
+        }
+    }
+
+    fn port(&mut self, side: Side) -> &mut Port {
+        match side {
+            Side::Customers => &mut self.customers,
+            Side::Network => &mut self.network,
+        }
+    }
+}
+
+impl Default for Wire {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Filter for Wire {
+    fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
+        let from = if interface == CUSTOMERS {
+            Side::Customers
+        } else {
+            Side::Network
+        };
+        self.send(from, &frame.bytes);
+        let arrived = self.arrived(from);
+        assert!(arrived.len() <= 1, "one frame was sent: {arrived:02x?}");
+        for other in &arrived {
+            // A VLAN tag can travel beside the frame rather than in it.
+            let datagram = &frame.bytes[frame.ip_offset..];
+            assert!(other.ends_with(datagram), "another frame: {other:02x?}");
+        }
+        Done {
+            passes: !arrived.is_empty(),
+            verdict: None,
+        }
+    }
+
+    /// Without the sentinels.
+    fn counters(&mut self) -> Counters {
+        let source = self.counters.as_ref().unwrap();
+        let mut counters = host::read(&self.slots, source);
+        for (interface, passed) in &self.passed_sentinels {
+            let name = series("passed_packets", &[("interface", interface)]);
+            let counter = counters.get_mut(&name).unwrap();
+            assert!(*counter >= *passed, "every sentinel is counted");
+            *counter -= passed;
+        }
+        counters
+    }
+
+    fn wait(&mut self, _seconds: u64) {
+        unreachable!("no test waits for time to pass");
+    }
+}
+
+/// A frame that passes under every configuration: to a port that nobody
+/// forbids, between addresses that are in no pool. No two are the same.
+fn sentinel(number: u64) -> Vec<u8> {
+    let [from, to] = ["192.0.2.201", "192.0.2.202"].map(address);
+    let mut payload = transport::segment(Protocol::Udp, 9, 9);
+    payload.extend_from_slice(&number.to_be_bytes());
+    ip(from, to, Protocol::Udp.number(), &payload)
+        .arrival()
+        .bytes
+}
+
+/// What one CPU sends, it delivers in the order in which it was sent.
+fn stay_on_this_cpu() {
+    let mut cpus = CpuSet::new();
+    cpus.set(sched_getcpu().unwrap()).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+}
+
+/// Where the kernel lets netfilter see what a bridge forwards, netfilter drops
+/// broken IP headers and cuts padding off. Here only the filter does anything.
+fn pass_unseen(box_: &Namespace) {
+    box_.run(|| {
+        for table in ["iptables", "ip6tables", "arptables"] {
+            let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{table}");
+            // No such file: no such filter.
+            if std::path::Path::new(&setting).exists() {
+                std::fs::write(setting, "0").unwrap();
+            }
+        }
+    });
+}
+
+/// A port of a bridge forwards once the kernel has told the bridge that the
+/// cable is plugged in, a moment after it was.
+fn until_forwarding(box_: &Namespace) {
+    for interface in [CUSTOMERS, NETWORK] {
+        let show = format!("-d link show {interface}");
+        let forwards = |_: &u32| box_.ip(&show).contains("state forwarding");
+        let attempt = (0..1000).find(forwards);
+        attempt.unwrap_or_else(|| panic!("{interface} does not forward"));
+    }
+}
