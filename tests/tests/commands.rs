@@ -124,7 +124,10 @@ impl Box_ {
         let mut message = [0; 256];
         let length = notify.recv(&mut message).expect("the controller starts");
         assert_eq!(&message[..length], b"READY=1\n");
-        Running { box_: self, child: Some(child) }
+        Running {
+            box_: self,
+            child: Some(child),
+        }
     }
 
     /// The status and the body of an HTTP answer.
@@ -132,16 +135,23 @@ impl Box_ {
         let answer = self.namespace.run(|| {
             let mut stream = TcpStream::connect("127.0.0.1:9188").unwrap();
             stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n").unwrap();
+            write!(
+                stream,
+                "GET {path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
             answer
         });
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let length = head
-            .lines()
-            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length = head.lines().find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse()
+                .ok()
+        });
         assert_eq!(length, Some(body.len()), "a whole answer");
         (status, body.to_owned())
     }
@@ -195,8 +205,16 @@ impl Drop for Running<'_> {
 /// The binary that was built with this test.
 fn poolguard() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("poolguard");
-    assert!(binary.exists(), "{} is missing: cargo xtask build", binary.display());
+    let binary = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("poolguard");
+    assert!(
+        binary.exists(),
+        "{} is missing: cargo xtask build",
+        binary.display()
+    );
     binary
 }
 
@@ -229,18 +247,30 @@ fn it_comes_serves_and_goes() {
         r#"poolguard_pool_prefixes{family="ipv4"} 1"#,
         "poolguard_config_generation 1",
     ] {
-        assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line} in {metrics}"
+        );
     }
 
     let output = box_.poolguard("reload");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "generation 2 is in force\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "generation 2 is in force\n"
+    );
     assert!(output.status.success());
 
     let log = running.stop();
-    assert!(log.contains("detached: nothing is enforced any more"), "{log}");
+    assert!(
+        log.contains("detached: nothing is enforced any more"),
+        "{log}"
+    );
     assert!(!box_.pins().exists(), "nothing is left in bpffs");
     let links = box_.namespace.ip("-details link show");
-    assert!(!links.contains("prog/xdp"), "nothing is left attached: {links}");
+    assert!(
+        !links.contains("prog/xdp"),
+        "nothing is left attached: {links}"
+    );
     let output = box_.poolguard("status");
     assert_eq!(output.status.code(), Some(1));
     assert!(last_line(&output).contains("is not running: nobody answers on /run/poolguard/"));
@@ -285,7 +315,9 @@ fn another_xdp_program_is_left_alone() {
     fs::write(&other, text).unwrap();
     let mut command = Command::new(poolguard());
     let instance = format!("{}-other", box_.instance);
-    command.args(["run", "--instance", &instance, "--config"]).arg(&other);
+    command
+        .args(["run", "--instance", &instance, "--config"])
+        .arg(&other);
     let output = box_.output(command);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
@@ -305,7 +337,10 @@ fn an_instance_runs_once() {
     let output = box_.poolguard("run");
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);
-    assert!(line.contains("is running already: its socket /run/poolguard/"), "{line}");
+    assert!(
+        line.contains("is running already: its socket /run/poolguard/"),
+        "{line}"
+    );
     assert_eq!(box_.get("/readyz").0, 200, "the first one goes on");
     running.stop();
 }
@@ -330,7 +365,9 @@ fn a_missing_bpffs_is_named() {
     let mut command = Command::new("unshare");
     let run = "umount --lazy /sys/fs/bpf && exec \"$@\"";
     command.args(["--mount", "sh", "-c", run, "sh"]);
-    command.arg(poolguard()).args(["run", "--instance", &box_.instance, "--config"]);
+    command
+        .arg(poolguard())
+        .args(["run", "--instance", &box_.instance, "--config"]);
     command.arg(box_.config_file());
     let output = box_.output(command);
     assert_eq!(output.status.code(), Some(1));
@@ -349,7 +386,10 @@ fn a_wrong_configuration_does_not_start() {
     assert_eq!(output.status.code(), Some(1));
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("198.51.100.1/24"), "{errors}");
-    assert!(errors.contains("not started: nothing is enforced"), "{errors}");
+    assert!(
+        errors.contains("not started: nothing is enforced"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -363,7 +403,10 @@ fn a_refused_reload_keeps_the_old_configuration() {
     let check = box_.poolguard("check");
     let printed = String::from_utf8(output.stderr).unwrap();
     let checked = String::from_utf8(check.stderr).unwrap();
-    assert!(printed.starts_with(&checked), "{printed}\nas check prints it:\n{checked}");
+    assert!(
+        printed.starts_with(&checked),
+        "{printed}\nas check prints it:\n{checked}"
+    );
 
     // Valid, but the kernel has no such interface. eth1 goes over to the other
     // mode before that is found out, and has to come back.
@@ -402,10 +445,17 @@ fn an_interface_that_goes_away_is_missed() {
     let box_ = Box_::new();
     let running = box_.start();
     box_.namespace.ip("link delete eth0");
-    assert_eq!(box_.get("/readyz"), (503, "not enforcing on eth0\n".to_owned()));
+    assert_eq!(
+        box_.get("/readyz"),
+        (503, "not enforcing on eth0\n".to_owned())
+    );
     assert_eq!(box_.status()["interfaces"][1]["attached"], false);
     box_.add_veth("eth0");
-    assert_eq!(box_.get("/readyz").0, 503, "another interface of the same name");
+    assert_eq!(
+        box_.get("/readyz").0,
+        503,
+        "another interface of the same name"
+    );
     assert!(box_.poolguard("reload").status.success());
     assert_eq!(box_.get("/readyz").0, 200);
     running.stop();
