@@ -74,7 +74,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// What the continuous integration runs: lint, then test
+    /// What the continuous integration runs: lint, demo, test
     Ci,
 }
 
@@ -86,7 +86,9 @@ fn main() -> ExitCode {
         Command::Test { args } => test::run_command(&args),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Lint => lint::run_command(),
-        Command::Ci => lint::run_command().and_then(|()| test::run_command(&[])),
+        Command::Ci => lint::run_command()
+            .and_then(|()| demo::run_command(false, false))
+            .and_then(|()| test::run_command(&[])),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

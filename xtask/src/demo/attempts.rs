@@ -1,21 +1,10 @@
 //! What is attempted in the laboratory, and what the rules say about it.
 
-use std::{
-    cell::Cell, collections::BTreeMap, fmt::Write as _, fs, path::PathBuf, sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use anyhow::{Context as _, Result, bail};
-
-use super::{
-    lab::{
-        Host::{self, *},
-        Lab,
-        address::*,
-    },
-    mail::MailServer,
-    process::{self, Ended},
-    services,
+use super::lab::{
+    Host::{self, *},
+    address::*,
 };
 
 /// The forbidden ports of `config/poolguard.toml`.
@@ -23,14 +12,10 @@ const FORBIDDEN: [u16; 10] = [25, 80, 109, 110, 139, 194, 443, 1080, 8000, 8080]
 /// Neighbours of some of them, which nobody forbids.
 const NEIGHBOURS: [u16; 5] = [24, 26, 81, 444, 8081];
 /// What a customer's machine listens on.
-const LISTENING: [u16; 8] = [25, 26, 80, 81, 443, 1080, 8080, 8081];
+pub(crate) const LISTENING: [u16; 8] = [25, 26, 80, 81, 443, 1080, 8080, 8081];
 
-/// How long a client tries to connect.
-const CONNECT: &str = "2";
-/// How long any program may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The size of the download.
-const DOWNLOAD: usize = 64 << 20;
+pub(crate) const DOWNLOAD: usize = 64 << 20;
 
 /// Something that somebody tries.
 pub(crate) struct Attempt {
@@ -42,35 +27,38 @@ pub(crate) struct Attempt {
     pub(crate) without: String,
     /// And with it.
     pub(crate) with: String,
-    action: Action,
+    /// How it is made.
+    pub(crate) action: Action,
 }
 
-enum Action {
-    Scan {
-        target: &'static str,
-    },
+/// What is done.
+pub(crate) enum Action {
+    /// A port scan from the Internet.
+    Scan { target: &'static str },
+    /// An HTTP request, with options of curl's.
     Fetch {
         from: Host,
         url: String,
         options: &'static [&'static str],
     },
-    Download {
-        url: String,
-    },
+    /// A download by the dynamic customer, compared byte by byte.
+    Download { url: String },
+    /// A mail from one host to the server of another.
     Mail {
         from: Host,
         to: Host,
         server: &'static str,
     },
-    Ping {
-        from: Host,
-        target: &'static str,
-    },
+    /// Echo requests from the Internet.
+    Ping { target: &'static str },
 }
 
-const DELIVERED: &str = "delivered";
-const ANSWERED: &str = "answered";
-const NO_ANSWER: &str = "no answer";
+/// The mail is in the mailbox.
+pub(crate) const DELIVERED: &str = "delivered";
+/// The other end did what it was asked for.
+pub(crate) const ANSWERED: &str = "answered";
+/// Nothing came back.
+pub(crate) const NO_ANSWER: &str = "no answer";
 
 impl Attempt {
     fn new(what: impl Into<String>, action: Action) -> Self {
@@ -166,7 +154,7 @@ pub(crate) fn all() -> Vec<Attempt> {
             "Dynamic customer, connecting from port 8080 to the Internet",
             Action::Fetch {
                 from: Modem,
-                url: web(INTERNET, 80),
+                url: web(INTERNET, 443),
                 options: &["--interface", MODEM_CLIENT, "--local-port", "8080"],
             },
         )
@@ -174,14 +162,14 @@ pub(crate) fn all() -> Vec<Attempt> {
         Attempt::new(
             "Web download by a dynamic customer",
             Action::Download {
-                url: web(INTERNET, 8000),
+                url: web(INTERNET, 80),
             },
         )
         .passes("no rule", &intact),
         Attempt::new(
             "Web download, IPv6",
             Action::Download {
-                url: web(INTERNET_V6, 8000),
+                url: web(INTERNET_V6, 80),
             },
         )
         .passes("no rule", &intact),
@@ -224,274 +212,14 @@ pub(crate) fn all() -> Vec<Attempt> {
             BAKERY,
         )
         .blocked("rule 3", DELIVERED),
-        Attempt::new(
-            "Ping of a dynamic customer",
-            Action::Ping {
-                from: Internet,
-                target: MODEM,
-            },
-        )
-        .passes("no rule", ANSWERED),
-        Attempt::new(
-            "Ping, IPv6",
-            Action::Ping {
-                from: Internet,
-                target: MODEM_V6,
-            },
-        )
-        .passes("no rule", ANSWERED),
+        Attempt::new("Ping of a dynamic customer", Action::Ping { target: MODEM })
+            .passes("no rule", ANSWERED),
+        Attempt::new("Ping, IPv6", Action::Ping { target: MODEM_V6 }).passes("no rule", ANSWERED),
     ]
 }
 
-/// What the attempts meet: mail servers, web servers and customers' machines.
-pub(crate) struct World<'a> {
-    lab: &'a Lab,
-    mail: BTreeMap<Host, MailServer>,
-    content: Arc<[u8]>,
-    /// How many programs have been run: each has files of its own.
-    runs: Cell<u32>,
-}
-
-impl<'a> World<'a> {
-    /// Starts them all, and waits until they listen.
-    pub(crate) fn start(lab: &'a Lab) -> Result<Self> {
-        let mut mail = BTreeMap::new();
-        for (host, domain) in [
-            (Internet, "elsewhere.example"),
-            (Mail, "provider.example"),
-            (Acme, "acme.example"),
-            (Bakery, "bakery.example"),
-        ] {
-            mail.insert(host, MailServer::start(lab, host, domain)?);
-        }
-        let greeting: Arc<[u8]> = b"hello\n"[..].into();
-        let without_mail: Vec<_> = LISTENING.into_iter().filter(|port| *port != 25).collect();
-        for (host, addresses, ports) in [
-            (Modem, [MODEM, MODEM_V6], &LISTENING[..]),
-            (Acme, [ACME, ACME_V6], &without_mail),
-            (Bakery, [BAKERY, BAKERY_V6], &without_mail),
-        ] {
-            for address in addresses {
-                services::serve(lab.host(host), address, ports, &greeting)?;
-            }
-        }
-        let content: Arc<[u8]> = noise(DOWNLOAD).into();
-        services::serve(lab.host(Internet), INTERNET, &[80], &greeting)?;
-        for address in [INTERNET, INTERNET_V6] {
-            services::serve(lab.host(Internet), address, &[8000], &content)?;
-        }
-        for server in mail.values() {
-            server.wait_until_ready(lab)?;
-        }
-        Ok(Self {
-            lab,
-            mail,
-            content,
-            runs: Cell::new(0),
-        })
-    }
-
-    /// Makes an attempt, and says what came of it.
-    pub(crate) fn attempt(&self, attempt: &Attempt) -> Result<String> {
-        match &attempt.action {
-            Action::Scan { target } => self.scan(target),
-            Action::Fetch { from, url, options } => self.fetch(*from, url, options),
-            Action::Download { url } => self.download(url),
-            Action::Mail { from, to, server } => self.mail(*from, *to, server),
-            Action::Ping { from, target } => self.ping(*from, target),
-        }
-        .with_context(|| attempt.what.clone())
-    }
-
-    fn run(&self, host: Host, program: &str, args: &[&str]) -> Result<Ended> {
-        let mut command = self.lab.command(host, program);
-        // A proxy of the machine's user is not one of the laboratory's.
-        for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
-            command.env_remove(variable);
-        }
-        process::run(program, command.args(args), &self.next_file(), PATIENCE)
-    }
-
-    fn next_file(&self) -> PathBuf {
-        self.runs.set(self.runs.get() + 1);
-        self.lab
-            .directory()
-            .join(format!("run-{}", self.runs.get()))
-    }
-
-    fn scan(&self, target: &str) -> Result<String> {
-        let ports: Vec<_> = scanned().iter().map(u16::to_string).collect();
-        let ports = ports.join(",");
-        let mut args = vec!["-n", "-Pn", "-sS", "-T4", "--max-retries", "2", "-oG", "-"];
-        args.extend([
-            "--initial-rtt-timeout",
-            "250ms",
-            "--max-rtt-timeout",
-            "250ms",
-        ]);
-        args.extend(["-p", &ports]);
-        if target.contains(':') {
-            args.push("-6");
-        }
-        args.push(target);
-        let nmap = self.run(Internet, "nmap", &args)?;
-        // Host: 198.51.100.23 ()  Ports: 25/open/tcp//smtp///, 26/closed/tcp//// ...
-        let Some((_, ports)) = nmap.stdout.split_once("Ports: ") else {
-            bail!("nmap: {}{}", nmap.stdout, nmap.stderr);
-        };
-        let mut states = BTreeMap::new();
-        for port in ports.lines().next().unwrap_or_default().split(", ") {
-            let mut fields = port.split('/');
-            if let (Some(Ok(port)), Some(state)) = (fields.next().map(str::parse), fields.next()) {
-                states.insert(port, state);
-            }
-        }
-        Ok(describe_scan(&states))
-    }
-
-    fn fetch(&self, from: Host, url: &str, options: &[&str]) -> Result<String> {
-        let mut args = vec!["--silent", "--show-error", "--globoff"];
-        args.extend(["--connect-timeout", CONNECT, "--max-time", "20"]);
-        args.extend(options);
-        args.push(url);
-        Ok(curl_outcome(&self.run(from, "curl", &args)?, ANSWERED))
-    }
-
-    fn download(&self, url: &str) -> Result<String> {
-        let file = self.next_file();
-        let name = file.to_str().context("not UTF-8")?;
-        let outcome = self.fetch(Modem, url, &["--output", name])?;
-        if outcome != ANSWERED {
-            return Ok(outcome);
-        }
-        let received = fs::read(&file)?;
-        fs::remove_file(&file)?;
-        let intact = if received[..] == self.content[..] {
-            "intact"
-        } else {
-            "DAMAGED"
-        };
-        Ok(format!("{} MiB, {intact}", received.len() >> 20))
-    }
-
-    fn mail(&self, from: Host, to: Host, server: &str) -> Result<String> {
-        let mailbox = self.mail.get(&to).context("no such mail server")?;
-        let token = format!("poolguard-demo-{}-{}", std::process::id(), self.runs.get());
-        let sender = format!("user@{}.example", from.name());
-        let outcome = if server.contains(':') {
-            self.curl_mail(from, server, &sender, &mailbox.recipient(), &token)?
-        } else {
-            self.swaks(from, server, &sender, &mailbox.recipient(), &token)?
-        };
-        if outcome != DELIVERED || mailbox.has_delivered(&token)? {
-            return Ok(outcome);
-        }
-        Ok("accepted, but lost".to_owned())
-    }
-
-    fn swaks(
-        &self,
-        from: Host,
-        server: &str,
-        sender: &str,
-        to: &str,
-        token: &str,
-    ) -> Result<String> {
-        let subject = format!("Subject: {token}");
-        let swaks = self.run(
-            from,
-            "swaks",
-            &[
-                "--server",
-                server,
-                "--protocol",
-                "SMTP",
-                "--timeout",
-                CONNECT,
-                "--helo",
-                "host.example",
-                "--from",
-                sender,
-                "--to",
-                to,
-                "--header",
-                &subject,
-            ],
-        )?;
-        // Its exit status 2: it could not connect.
-        Ok(match swaks.status.code() {
-            Some(0) => DELIVERED.to_owned(),
-            Some(2) if swaks.stderr.contains("imeout") || swaks.stderr.contains("imed out") => {
-                NO_ANSWER.to_owned()
-            }
-            _ => format!("failed: {}", swaks.stderr.trim()),
-        })
-    }
-
-    /// Debian's swaks does IPv6 only with another package; curl does it as it is.
-    fn curl_mail(
-        &self,
-        from: Host,
-        server: &str,
-        sender: &str,
-        to: &str,
-        token: &str,
-    ) -> Result<String> {
-        let letter = self.next_file();
-        fs::write(
-            &letter,
-            format!("From: {sender}\r\nTo: {to}\r\nSubject: {token}\r\n\r\nHello\r\n"),
-        )?;
-        let letter = letter.to_str().context("not UTF-8")?;
-        let curl = self.run(
-            from,
-            "curl",
-            &[
-                "--silent",
-                "--show-error",
-                "--globoff",
-                "--connect-timeout",
-                CONNECT,
-                "--max-time",
-                "20",
-                "--mail-from",
-                sender,
-                "--mail-rcpt",
-                to,
-                "--upload-file",
-                letter,
-                &format!("smtp://[{server}]/host.example"),
-            ],
-        )?;
-        Ok(curl_outcome(&curl, DELIVERED))
-    }
-
-    fn ping(&self, from: Host, target: &str) -> Result<String> {
-        let ping = self.run(
-            from,
-            "ping",
-            &["-n", "-c", "2", "-i", "0.2", "-W", CONNECT, target],
-        )?;
-        Ok(if ping.status.success() {
-            ANSWERED
-        } else {
-            NO_ANSWER
-        }
-        .to_owned())
-    }
-}
-
-/// What came of a run of curl; `success` where all went well.
-fn curl_outcome(curl: &Ended, success: &str) -> String {
-    match curl.status.code() {
-        Some(0) => success.to_owned(),
-        Some(7) => "refused".to_owned(),
-        Some(28) => NO_ANSWER.to_owned(),
-        _ => format!("failed: {}", curl.stderr.trim()),
-    }
-}
-
-fn scanned() -> Vec<u16> {
+/// The ports that a scan looks at.
+pub(crate) fn scanned() -> Vec<u16> {
     let mut ports = [&FORBIDDEN[..], &NEIGHBOURS].concat();
     ports.sort_unstable();
     ports
@@ -513,7 +241,7 @@ fn expected_scan(filtered: impl Fn(u16) -> bool) -> String {
 }
 
 /// `open 25 80, closed 24`, a line for each state.
-fn describe_scan(states: &BTreeMap<u16, &str>) -> String {
+pub(crate) fn describe_scan(states: &BTreeMap<u16, &str>) -> String {
     let mut by_state = BTreeMap::<_, String>::new();
     for (port, state) in states {
         // Writing to a string cannot fail.
@@ -525,16 +253,4 @@ fn describe_scan(states: &BTreeMap<u16, &str>) -> String {
         .map(|(state, ports)| format!("{state}{ports}"))
         .collect();
     lines.join("\n")
-}
-
-/// Bytes that no two packets share, always the same (xorshift64).
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    };
-    (0..length / 8).flat_map(|_| next()).collect()
 }

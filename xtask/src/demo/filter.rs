@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     os::{fd::AsFd as _, unix::net::UnixDatagram},
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -110,7 +111,10 @@ impl<'a> Filter<'a> {
         Ok(parse(&self.ask("scrape", curl)?))
     }
 
-    fn ask(&self, name: &str, mut command: std::process::Command) -> Result<String> {
+    fn ask(&self, name: &str, mut command: Command) -> Result<String> {
+        if interrupt::wait(&[self.process.exited().as_fd()], Instant::now())?.is_some() {
+            bail!("poolguard has ended:\n{}", self.process.output());
+        }
         let log = self.lab.directory().join(name);
         let ended = process::run(name, &mut command, &log, PATIENCE)?;
         if !ended.status.success() {

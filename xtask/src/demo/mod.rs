@@ -11,6 +11,7 @@ mod namespace;
 mod process;
 mod report;
 mod services;
+mod world;
 
 use std::{path::Path, process::Command};
 
@@ -18,10 +19,11 @@ use anyhow::{Context as _, Result, bail};
 
 pub(crate) use self::interrupt::Interrupted;
 use self::{
-    attempts::{Attempt, World},
+    attempts::Attempt,
     filter::{BPFFS, Counters, Filter},
     lab::Lab,
     report::Report,
+    world::World,
 };
 use crate::{
     build, command, packages,
