@@ -19,12 +19,14 @@ const fn program(name: &'static str, package: &'static str) -> Program {
     Program { name, package }
 }
 
+const IP: Program = program("ip", "iproute2");
+
 /// What the tests run.
-pub(crate) const TEST: &[Program] = &[program("ip", "iproute2"), program("bpftool", "bpftool")];
+pub(crate) const TEST: &[Program] = &[IP, program("bpftool", "bpftool")];
 
 /// What the demo runs.
 pub(crate) const DEMO: &[Program] = &[
-    program("ip", "iproute2"),
+    IP,
     program("nsenter", "util-linux"),
     program("curl", "curl"),
     program("nmap", "nmap"),
@@ -35,7 +37,10 @@ pub(crate) const DEMO: &[Program] = &[
 
 /// What all commands run.
 pub(crate) fn all() -> Vec<Program> {
-    [TEST, DEMO].concat()
+    let mut all = [TEST, DEMO].concat();
+    all.sort_unstable_by_key(|program| program.name);
+    all.dedup_by_key(|program| program.name);
+    all
 }
 
 /// Finds these programs or installs their packages, only those that are missing.
