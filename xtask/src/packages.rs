@@ -22,7 +22,7 @@ const fn program(name: &'static str, package: &'static str) -> Program {
 const IP: Program = program("ip", "iproute2");
 
 /// What the tests run.
-pub(crate) const TEST: &[Program] = &[IP, program("bpftool", "bpftool")];
+pub(crate) const TEST: &[Program] = &[IP, program("unshare", "util-linux")];
 
 /// What the demo runs.
 pub(crate) const DEMO: &[Program] = &[

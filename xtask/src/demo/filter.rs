@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    env,
     os::{fd::AsFd as _, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::{
     interrupt,
@@ -46,7 +47,7 @@ impl<'a> Filter<'a> {
         let config = workspace::root().join("config/poolguard.toml");
         let socket = lab.directory().join("notify");
         let notifications = UnixDatagram::bind(&socket)?;
-        let mut poolguard = lab.command(Host::Box, binary());
+        let mut poolguard = lab.command(Host::Box, binary()?);
         poolguard
             .args(["run", "--instance", &instance, "--config"])
             .arg(config)
@@ -91,7 +92,7 @@ impl<'a> Filter<'a> {
 
     /// What `poolguard status` prints.
     pub(crate) fn status(&self, options: &[&str]) -> Result<String> {
-        let mut status = self.lab.command(Host::Box, binary());
+        let mut status = self.lab.command(Host::Box, binary()?);
         status.args(["status", "--instance", &self.instance]);
         status.args(options);
         self.ask("status", status)
@@ -153,8 +154,10 @@ impl Drop for Traces {
     }
 }
 
-fn binary() -> PathBuf {
-    workspace::root().join("target/debug/poolguard")
+/// What has just been built: beside this very program.
+fn binary() -> Result<PathBuf> {
+    let own = env::current_exe().context("cannot find out where this program is")?;
+    Ok(own.with_file_name("poolguard"))
 }
 
 /// The lines of poolguard's counters in the text format of Prometheus.
