@@ -378,6 +378,43 @@ role = "customer"
     )
 }
 
+/// The pools of [`base`] in another order, after a new one with ports that
+/// nobody knew.
+pub fn renumbered() -> Configuration {
+    let base = base();
+    let (head, pools) = base.text.split_once("[[pool]]").unwrap();
+    let (first, rest) = pools.split_once("[[pool]]").unwrap();
+    let newcomer = r#"[[pool]]
+name = "a-new-pool"
+kind = "dynamic"
+prefixes = ["10.0.0.0/8"]
+forbidden = [7, 8081]
+
+"#;
+    let (others, customer) = rest.split_once("[[customer]]").unwrap();
+    Configuration {
+        text: format!("{head}{newcomer}[[pool]]{others}[[pool]]{first}[[customer]]{customer}"),
+    }
+}
+
+/// An interface that is not there.
+pub fn absent_interface() -> Configuration {
+    base().and("\n[[interface]]\nname = \"eth9\"\nrole = \"network\"\n")
+}
+
+/// The network's side is attached in the slow way.
+pub fn generic() -> Configuration {
+    base().with(
+        r#"role = "network""#,
+        "role = \"network\"\nattach = \"generic\"",
+    )
+}
+
+/// A bridge as one more interface.
+pub fn on_a_bridge() -> Configuration {
+    base().and("\n[[interface]]\nname = \"br0\"\nrole = \"network\"\n")
+}
+
 /// One pool for every prefix length, each inside the one before: from /8 in
 /// IPv4 and /16 in IPv6 down to a single host. The pools are named after their
 /// lengths, `v4-8` to `v4-32` and `v6-16` to `v6-128`.

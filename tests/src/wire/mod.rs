@@ -12,12 +12,15 @@
 mod namespace;
 mod port;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use filter_common::Protocol;
 use filter_user::{
     compile::Slots,
-    dataplane::{Counters as KernelCounters, DataplaneError, Generation},
+    dataplane::{Counters as KernelCounters, DataplaneError},
 };
 use jiff::Timestamp;
 use nix::{
@@ -52,16 +55,49 @@ pub fn tell_all(stories: Vec<Fixture>) {
     );
 }
 
-/// The box, its two cables, and the filter in it.
+/// The box, and the cables that lead to it.
 pub struct Wire {
-    box_: Namespace,
-    customers: Port,
-    network: Port,
-    sentinels: u64,
-    passed_sentinels: BTreeMap<&'static str, u64>,
-    slots: Slots,
-    counters: Option<KernelCounters>,
-    apparatus: Apparatus,
+    /// The two cables.
+    pub cables: Cables,
+    /// The box and the filter in it.
+    pub appliance: Appliance,
+}
+
+impl Wire {
+    /// A box that filters nothing.
+    pub fn new() -> Self {
+        let (inside, outside) = (Namespace::new(), Namespace::new());
+        pass_unseen(&inside);
+        // No spanning tree and no multicast: a bridge that never speaks.
+        inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
+        for (interface, outer) in [(CUSTOMERS, "customers"), (NETWORK, "network")] {
+            inside.join(interface, &outside, outer);
+            inside.ip(&format!("link set {interface} master br0"));
+        }
+        until_forwarding(&inside);
+        stay_on_this_cpu();
+        Self {
+            cables: Cables {
+                customers: Port::open(&outside, "customers"),
+                network: Port::open(&outside, "network"),
+                sentinels: 0,
+                passed: BTreeMap::new(),
+            },
+            appliance: Appliance {
+                inside,
+                apparatus: Apparatus::open(),
+                slots: Slots::default(),
+                counters: None,
+            },
+        }
+    }
+
+    /// A box that enforces a configuration.
+    pub fn filtering(config: &Configuration, now: Timestamp) -> Self {
+        let mut wire = Self::new();
+        must(wire.appliance.enforce(config, now));
+        wire
+    }
 }
 
 /// The two sides of the box.
@@ -83,81 +119,23 @@ impl Side {
     }
 }
 
-impl Wire {
-    /// A box that filters nothing.
-    pub fn new() -> Self {
-        stay_on_this_cpu();
-        let (box_, outside) = (Namespace::new(), Namespace::new());
-        pass_unseen(&box_);
-        // No spanning tree and no multicast: a bridge that never speaks.
-        box_.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
-        for (interface, outer) in [(CUSTOMERS, "customers"), (NETWORK, "network")] {
-            box_.join(interface, &outside, outer);
-            box_.ip(&format!("link set {interface} master br0"));
-        }
-        until_forwarding(&box_);
-        Self {
-            customers: Port::open(&outside, "customers"),
-            network: Port::open(&outside, "network"),
-            box_,
-            sentinels: 0,
-            passed_sentinels: BTreeMap::new(),
-            slots: Slots::default(),
-            counters: None,
-            apparatus: Apparatus::open(),
-        }
-    }
+/// The far ends of the cables to the box.
+#[derive(Debug)]
+pub struct Cables {
+    customers: Port,
+    network: Port,
+    sentinels: u64,
+    /// How many sentinels arrived at each interface of the box.
+    passed: BTreeMap<&'static str, u64>,
+}
 
-    /// A box that enforces a configuration.
-    pub fn filtering(config: &Configuration, now: Timestamp) -> Self {
-        let mut wire = Self::new();
-        must(wire.enforce(config, now));
-        wire
-    }
-
-    /// Puts a configuration into force, as a reload does.
-    ///
-    /// # Errors
-    ///
-    /// When the data plane refuses.
-    pub fn enforce(
-        &mut self,
-        config: &Configuration,
-        now: Timestamp,
-    ) -> Result<(), DataplaneError> {
-        let tables = host::load(config, now, &mut self.slots);
-        let generation = self.apparatus.dataplane().load(&tables.compiled)?;
-        self.attach(generation)?;
-        if self.counters.is_none() {
-            self.counters = Some(self.apparatus.dataplane().counters()?);
-            self.passed_sentinels.clear();
-        }
-        Ok(())
-    }
-
-    /// Puts a loaded generation into force, from inside the box.
-    ///
-    /// # Errors
-    ///
-    /// When the data plane refuses.
-    pub fn attach(&mut self, generation: Generation) -> Result<(), DataplaneError> {
-        let dataplane = self.apparatus.dataplane();
-        self.box_.run(|| dataplane.enforce(generation))
-    }
-
-    /// The namespace of the box.
-    pub fn inside(&self) -> &Namespace {
-        &self.box_
-    }
-
-    /// The data plane.
-    pub fn apparatus(&mut self) -> &mut Apparatus {
-        &mut self.apparatus
-    }
-
+impl Cables {
     /// Sends a frame toward the box, without waiting for what becomes of it.
     pub fn send(&mut self, from: Side, frame: &[u8]) {
-        self.port(from).send(frame);
+        match from {
+            Side::Customers => self.customers.send(frame),
+            Side::Network => self.network.send(frame),
+        }
     }
 
     /// What has come out at the far side of all that was sent since the last
@@ -166,7 +144,7 @@ impl Wire {
         self.sentinels += 1;
         let sentinel = sentinel(self.sentinels);
         self.send(from, &sentinel);
-        *self.passed_sentinels.entry(from.interface()).or_default() += 1;
+        *self.passed.entry(from.interface()).or_default() += 1;
         let far = match from {
             Side::Customers => &mut self.network,
             Side::Network => &mut self.customers,
@@ -181,11 +159,63 @@ impl Wire {
         }
     }
 
-    fn port(&mut self, side: Side) -> &mut Port {
-        match side {
-            Side::Customers => &mut self.customers,
-            Side::Network => &mut self.network,
+    /// Forgets the sentinels sent so far: nothing has counted them.
+    pub fn forget(&mut self) {
+        self.passed.clear();
+    }
+
+    /// Takes the sentinels out of what a box has counted.
+    pub fn without_sentinels(&self, mut counters: Counters) -> Counters {
+        for (interface, passed) in &self.passed {
+            let name = series("passed_packets", &[("interface", interface)]);
+            let counter = counters.get_mut(&name).unwrap();
+            assert!(*counter >= *passed, "every sentinel is counted");
+            *counter -= passed;
         }
+        counters
+    }
+}
+
+/// The box and the filter in it.
+pub struct Appliance {
+    /// Where its interfaces are.
+    pub inside: Namespace,
+    /// Its data plane.
+    pub apparatus: Apparatus,
+    slots: Slots,
+    counters: Option<KernelCounters>,
+}
+
+impl Appliance {
+    /// Puts a configuration into force, as a start or a reload does.
+    ///
+    /// # Errors
+    ///
+    /// When the data plane refuses.
+    pub fn enforce(
+        &mut self,
+        config: &Configuration,
+        now: Timestamp,
+    ) -> Result<(), DataplaneError> {
+        let tables = host::load(config, now, &mut self.slots);
+        self.slots = tables.slots;
+        let dataplane = self.apparatus.dataplane();
+        let generation = dataplane.load(&tables.compiled)?;
+        self.inside.run(|| dataplane.enforce(generation))?;
+        if self.counters.is_none() {
+            self.counters = Some(dataplane.counters()?);
+        }
+        Ok(())
+    }
+
+    /// All counters, those of sentinels included.
+    pub fn counters(&self) -> Counters {
+        host::read(&self.slots, self.counters.as_ref().unwrap())
+    }
+
+    /// Its directory in bpffs.
+    pub fn pins(&self) -> PathBuf {
+        self.apparatus.instance().pin_directory()
     }
 }
 
@@ -202,8 +232,8 @@ impl Filter for Wire {
         } else {
             Side::Network
         };
-        self.send(from, &frame.bytes);
-        let arrived = self.arrived(from);
+        self.cables.send(from, &frame.bytes);
+        let arrived = self.cables.arrived(from);
         assert!(arrived.len() <= 1, "one frame was sent: {arrived:02x?}");
         for other in &arrived {
             // A VLAN tag can travel beside the frame rather than in it.
@@ -216,17 +246,8 @@ impl Filter for Wire {
         }
     }
 
-    /// Without the sentinels.
     fn counters(&mut self) -> Counters {
-        let source = self.counters.as_ref().unwrap();
-        let mut counters = host::read(&self.slots, source);
-        for (interface, passed) in &self.passed_sentinels {
-            let name = series("passed_packets", &[("interface", interface)]);
-            let counter = counters.get_mut(&name).unwrap();
-            assert!(*counter >= *passed, "every sentinel is counted");
-            *counter -= passed;
-        }
-        counters
+        self.cables.without_sentinels(self.appliance.counters())
     }
 
     fn wait(&mut self, _seconds: u64) {
@@ -245,21 +266,31 @@ fn sentinel(number: u64) -> Vec<u8> {
         .bytes
 }
 
-/// What one CPU sends, it delivers in the order in which it was sent.
+/// What one CPU sends, it delivers in the order in which it was sent. Threads
+/// that are started from here on stay there as well.
 fn stay_on_this_cpu() {
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu().unwrap()).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
 }
 
+/// For a thread that sends nothing: it goes wherever there is room.
+pub fn leave_this_cpu() {
+    let mut cpus = CpuSet::new();
+    for cpu in 0..CpuSet::count() {
+        cpus.set(cpu).unwrap();
+    }
+    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+}
+
 /// Where the kernel lets netfilter see what a bridge forwards, netfilter drops
 /// broken IP headers and cuts padding off. Here only the filter does anything.
-fn pass_unseen(box_: &Namespace) {
-    box_.run(|| {
+fn pass_unseen(inside: &Namespace) {
+    inside.run(|| {
         for table in ["iptables", "ip6tables", "arptables"] {
             let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{table}");
             // No such file: no such filter.
-            if std::path::Path::new(&setting).exists() {
+            if Path::new(&setting).exists() {
                 std::fs::write(setting, "0").unwrap();
             }
         }
@@ -268,10 +299,10 @@ fn pass_unseen(box_: &Namespace) {
 
 /// A port of a bridge forwards once the kernel has told the bridge that the
 /// cable is plugged in, a moment after it was.
-fn until_forwarding(box_: &Namespace) {
+fn until_forwarding(inside: &Namespace) {
     for interface in [CUSTOMERS, NETWORK] {
         let show = format!("-d link show {interface}");
-        let forwards = |_: &u32| box_.ip(&show).contains("state forwarding");
+        let forwards = |_: &u32| inside.ip(&show).contains("state forwarding");
         let attempt = (0..1000).find(forwards);
         attempt.unwrap_or_else(|| panic!("{interface} does not forward"));
     }

@@ -1,0 +1,306 @@
+//! What the data plane does to a box: attaching, reloading under traffic,
+//! detaching. Needs root.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed: a panic says where"
+)]
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use filter_common::Protocol;
+use filter_user::{compile::Slots, config::Attach, dataplane::DataplaneError};
+use jiff::Timestamp;
+use poolguard_tests::{
+    configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK, NO_POOL, address},
+    fixture::{
+        Counters, Expected, Fixture, allowed, answer, hidden, inbound, moved, smtp_out, tell,
+        unwatched,
+    },
+    frames::{Arrival, tcp},
+    host,
+    kernel::{Apparatus, must},
+    wire::{Side, Wire, command, leave_this_cpu},
+};
+
+fn now() -> Timestamp {
+    "2026-06-15T12:00:00Z".parse().unwrap()
+}
+
+fn filtering() -> Wire {
+    Wire::filtering(&configs::base(), now())
+}
+
+/// A frame that the base configuration drops.
+fn closed() -> Arrival {
+    let net = Hosts::v4();
+    tcp((net.internet, 40_000), (net.dialup, 80)).arrival()
+}
+
+/// One frame that passes, one that does not, one of each rule.
+fn enforces_the_base_configuration(wire: &mut Wire) {
+    let net = Hosts::v6();
+    let story = Fixture::new("the box filters", configs::base())
+        .network(closed(), inbound(DIALUP, Protocol::Tcp, 80))
+        .network(tcp((net.internet, 40_000), (net.dialup, 81)), unwatched())
+        .customers(
+            tcp((net.dialup, 40_000), (net.internet, 25)),
+            smtp_out(DIALUP, 25),
+        )
+        .customers(tcp((net.dialup, 40_000), (net.internet, 80)), allowed());
+    told(&story, wire);
+}
+
+fn told(story: &Fixture, wire: &mut Wire) {
+    tell(story, wire).unwrap_or_else(|complaints| panic!("{complaints}"));
+}
+
+/// The kernel takes a program off an interface a moment after the last
+/// reference to the link has gone: it is asked until it has.
+fn without_a_program(wire: &Wire, interface: &str) {
+    let show = format!("-d link show {interface}");
+    let gone = |_: &u32| !wire.appliance.inside.ip(&show).contains("xdp");
+    let attempt = (0..1000).find(gone);
+    attempt.unwrap_or_else(|| panic!("{interface} still has a program"));
+}
+
+#[test]
+fn the_program_is_attached_natively_by_a_bpf_link() {
+    let mut wire = filtering();
+    for interface in [CUSTOMERS, NETWORK] {
+        let attached = wire.appliance.apparatus.dataplane().attached()[interface].clone();
+        assert_eq!(attached.mode, Attach::Native);
+        // As the kernel tells it: mode 1 is XDP_ATTACHED_DRV.
+        let shown = wire
+            .appliance
+            .inside
+            .ip(&format!("-d -j link show {interface}"));
+        assert!(shown.contains(r#""xdp":{"mode":1,"#), "{shown}");
+        let pin = wire.appliance.pins().join("links").join(interface);
+        let link = command("bpftool", &format!("-j link show pinned {}", pin.display()));
+        assert!(link.contains(r#""type":"xdp""#), "{link}");
+        // The program that this link holds is the one that the interface has.
+        let (_, program) = link.split_once(r#""prog_id":"#).unwrap();
+        let program = program.trim_end().trim_end_matches('}');
+        assert!(
+            shown.contains(&format!(r#""prog":{{"id":{program},"#)),
+            "{shown} has {program}"
+        );
+    }
+    enforces_the_base_configuration(&mut wire);
+}
+
+#[test]
+fn detaching_leaves_nothing_behind_and_frames_pass() {
+    let mut wire = filtering();
+    let pins = wire.appliance.pins();
+    assert!(pins.exists());
+    wire.cables.send(Side::Network, &closed().bytes);
+    assert!(wire.cables.arrived(Side::Network).is_empty());
+    wire.appliance.apparatus.detach();
+    assert!(!pins.exists(), "{} is gone", pins.display());
+    for interface in [CUSTOMERS, NETWORK] {
+        let shown = wire
+            .appliance
+            .inside
+            .ip(&format!("-d link show {interface}"));
+        assert!(!shown.contains("xdp"), "{shown}");
+    }
+    wire.cables.send(Side::Network, &closed().bytes);
+    assert_eq!(wire.cables.arrived(Side::Network), [closed().bytes]);
+}
+
+#[test]
+fn a_test_that_panics_leaves_nothing_behind() {
+    let mut pinned = PathBuf::new();
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let wire = filtering();
+        pinned = wire.appliance.pins();
+        assert!(pinned.exists());
+        resume_unwind(Box::new("on purpose"));
+    }));
+    assert!(panic.is_err());
+    assert!(!pinned.exists(), "{} is gone", pinned.display());
+}
+
+/// Tells a thread to end, however the one that waits for it ends.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_reload_under_traffic_loses_no_frame_and_no_count() {
+    /// Of each kind, with one sentinel: fewer than the 256 frames that a cable
+    /// holds, so that none is lost on the way.
+    const BURST: u64 = 32;
+    let net = Hosts::v4();
+    let to = |host, port| tcp((net.internet, 40_000), (host, port));
+    let frames = [
+        // These are judged alike under both configurations.
+        (to(net.dialup, 80), inbound(DIALUP, Protocol::Tcp, 80)),
+        (to(net.dialup, 81), unwatched()),
+        (
+            to(net.provider, 81).payload_of(4),
+            hidden("ports_truncated", NO_POOL),
+        ),
+        // This one is not: it passes under the old one and is dropped under the
+        // new one.
+        (to(address("10.1.2.3"), 8081), unwatched()),
+    ]
+    .map(|(frame, expected)| (frame.arrival(), expected));
+    let newly_dropped = inbound("a-new-pool", Protocol::Tcp, 8081);
+
+    let mut wire = filtering();
+    let before = wire.appliance.counters();
+    let done = AtomicBool::new(false);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
+    let (bursts, changing) = thread::scope(|scope| {
+        let traffic = scope.spawn(|| {
+            let (mut bursts, mut changing) = (0, 0);
+            while !done.load(Ordering::Relaxed) {
+                for _ in 0..BURST {
+                    for (frame, _) in &frames {
+                        cables.send(Side::Network, &frame.bytes);
+                    }
+                }
+                let arrived = cables.arrived(Side::Network);
+                let count =
+                    |wanted: &Arrival| arrived.iter().filter(|f| **f == wanted.bytes).count();
+                let counts = frames.each_ref().map(|(frame, _)| count(frame) as u64);
+                assert_eq!(counts[..3], [0, BURST, 0], "passed of each kind");
+                bursts += 1;
+                changing += counts[3];
+            }
+            (bursts, changing)
+        });
+        // Also when something here panics.
+        let ends = SetOnDrop(&done);
+        leave_this_cpu();
+        let mut last = before.clone();
+        for config in [configs::renumbered(), configs::base()]
+            .iter()
+            .cycle()
+            .take(8)
+        {
+            appliance.enforce(config, now()).unwrap();
+            let counters = appliance.counters();
+            // Fails for a counter that has gone backwards.
+            moved(&last, &counters);
+            last = counters;
+        }
+        drop(ends);
+        traffic.join().unwrap()
+    });
+
+    let sent = bursts * BURST;
+    let mut expected = Counters::new();
+    let mut add = |kind: &Expected, frame: &Arrival, times: u64| {
+        for (name, n) in kind.counters(NETWORK, frame) {
+            *expected.entry(name).or_default() += n * times;
+        }
+    };
+    for (frame, kind) in &frames[..3] {
+        add(kind, frame, sent);
+    }
+    let (frame, kind) = &frames[3];
+    add(kind, frame, changing);
+    add(&newly_dropped, frame, sent - changing);
+    assert!(
+        0 < changing && changing < sent,
+        "both were seen: {changing} of {sent}"
+    );
+    let after = wire.cables.without_sentinels(wire.appliance.counters());
+    assert_eq!(moved(&before, &after), expected);
+}
+
+#[test]
+fn a_reload_keeps_the_flows() {
+    let net = Hosts::v6();
+    let answering = tcp((net.internet, 443), (net.dialup, 8080));
+    let mut wire = filtering();
+    let before = Fixture::new("before the reload", configs::base())
+        .customers(tcp((net.dialup, 8080), (net.internet, 443)), allowed())
+        .network(&answering, answer(DIALUP));
+    told(&before, &mut wire);
+    wire.appliance
+        .enforce(&configs::renumbered(), now())
+        .unwrap();
+    let after = Fixture::new("after the reload", configs::base())
+        .network(&answering, answer(DIALUP))
+        .network(
+            tcp((net.internet, 444), (net.dialup, 8080)),
+            inbound(DIALUP, Protocol::Tcp, 8080),
+        );
+    told(&after, &mut wire);
+}
+
+#[test]
+fn a_reload_that_fails_leaves_the_old_configuration_in_force() {
+    let mut wire = filtering();
+    let error = wire.appliance.enforce(&configs::absent_interface(), now());
+    let error = error.unwrap_err();
+    assert!(
+        matches!(&error, DataplaneError::NoInterface { interface } if interface == "eth9"),
+        "{error}"
+    );
+    enforces_the_base_configuration(&mut wire);
+}
+
+#[test]
+fn a_second_filter_is_refused_and_the_first_one_goes_on() {
+    let mut wire = filtering();
+    let mut second = Apparatus::open();
+    let tables = host::load(&configs::base(), now(), &mut Slots::default());
+    let generation = must(second.dataplane().load(&tables.compiled));
+    let refused = wire
+        .appliance
+        .inside
+        .run(|| second.dataplane().enforce(generation));
+    let error = refused.unwrap_err();
+    assert!(matches!(error, DataplaneError::Occupied { .. }), "{error}");
+    second.detach();
+    enforces_the_base_configuration(&mut wire);
+}
+
+#[test]
+fn a_reload_can_change_how_an_interface_is_attached() {
+    let mut wire = filtering();
+    for (config, mode) in [
+        (configs::generic(), Attach::Generic),
+        (configs::base(), Attach::Native),
+    ] {
+        must(wire.appliance.enforce(&config, now()));
+        let attached = wire.appliance.apparatus.dataplane().attached();
+        assert_eq!(attached[NETWORK].mode, mode);
+        assert_eq!(attached[CUSTOMERS].mode, Attach::Native);
+        enforces_the_base_configuration(&mut wire);
+    }
+}
+
+#[test]
+fn an_interface_without_native_xdp_is_an_error_and_never_a_silent_fall_back() {
+    let mut wire = Wire::new();
+    // A bridge has no XDP of its own.
+    let error = wire
+        .appliance
+        .enforce(&configs::on_a_bridge(), now())
+        .unwrap_err();
+    assert!(
+        matches!(&error, DataplaneError::NoNativeXdp { interface } if interface == "br0"),
+        "{error}"
+    );
+    // Whoever started it gives up, and takes away what was attached before.
+    wire.appliance.apparatus.detach();
+    for interface in [CUSTOMERS, NETWORK, "br0"] {
+        without_a_program(&wire, interface);
+    }
+}
