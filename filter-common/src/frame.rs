@@ -13,6 +13,16 @@ pub trait Frame {
     /// the frame check sequence.
     fn len(&self) -> usize;
 
+    /// `at`, which is less than 32,768, as a number that says nothing of how it
+    /// came about.
+    ///
+    /// For the kernel's verifier, which walks all that follows once for every
+    /// value that it knows `at` to have; to everyone else this is `at`.
+    #[inline(always)]
+    fn opaque(&self, at: usize) -> usize {
+        at
+    }
+
     /// Whether there is nothing to read at all.
     fn is_empty(&self) -> bool {
         self.len() == 0

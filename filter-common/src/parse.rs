@@ -168,7 +168,8 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
 
     match kind {
         ethertype::IPV4 => ipv4(frame, at),
-        ethertype::IPV6 => ipv6(frame, at),
+        // Nine stacks of headers lead here, and the walk that follows is long.
+        ethertype::IPV6 => ipv6(frame, frame.opaque(at)),
         _ => Parsed::Portless(Uninspected::NotIp),
     }
 }

@@ -1,5 +1,7 @@
 //! The one place that reads packet memory.
 
+use core::hint::black_box;
+
 use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
 use filter_common::Frame;
 
@@ -38,6 +40,13 @@ impl Frame for PacketBytes {
         // the packet that the kernel gave; any bytes are a valid array of them,
         // and a packet is aligned to nothing in particular.
         Some(unsafe { (first as *const [u8; N]).read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn opaque(&self, at: usize) -> usize {
+        // The verifier does not follow the difference of two pointers. The mask
+        // gives it a bound that it keeps, whatever register or slot holds it.
+        (black_box(self.start + at) - self.start) & MAX_OFFSET
     }
 
     #[inline(always)]

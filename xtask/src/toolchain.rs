@@ -27,6 +27,12 @@ const DEBIAN: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 /// The major version of LLVM that bpf-linker borrows from the toolchain.
 const LLVM: &str = "22";
 
+/// Flags for the program: whole words are read from packets, wherever they lie,
+/// rather than bytes that are then put together. That is fewer instructions, and
+/// old verifiers keep the bounds of a word but lose those of what was put
+/// together. Machines that can't read so (x86 and ARM can) refuse the program.
+const PROGRAM_FLAGS: &str = "-Clink-arg=--cpu-features=+allows-misaligned-mem-access";
+
 /// A toolchain that can compile the program.
 pub(crate) struct Toolchain {
     sysroot: PathBuf,
@@ -206,8 +212,8 @@ impl Toolchain {
             .env("CARGO", bin.join("cargo"))
             .env("RUSTC", bin.join("rustc"))
             .env("LD_LIBRARY_PATH", &self.llvm)
-            // Flags meant for the host do not fit this target.
-            .env("CARGO_ENCODED_RUSTFLAGS", "")
+            // Instead of flags meant for the host, which do not fit this target.
+            .env("CARGO_ENCODED_RUSTFLAGS", PROGRAM_FLAGS)
             .env(linker_variable(), linker);
         if self.origin == Origin::Debian {
             command.env("RUSTC_BOOTSTRAP", "1");
