@@ -9,6 +9,7 @@
 //! Links and shared maps are pinned in the instance's own directory, so that
 //! the kernel keeps them should this process die.
 
+mod detach;
 mod error;
 mod generation;
 mod link;

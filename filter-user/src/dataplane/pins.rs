@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::DataplaneError;
+use super::{DataplaneError, detach::detach};
 
 /// One poolguard among others on the same machine: a name, and where its pins
 /// and its control socket are.
@@ -103,9 +103,9 @@ impl Pins {
         self.links().join(interface.replace('.', ":"))
     }
 
+    /// Detaches a link and removes its pin.
     pub(super) fn remove_link(&self, interface: &str) -> Result<(), DataplaneError> {
-        let path = self.link(interface);
-        fs::remove_file(&path).map_err(|source| DataplaneError::pins(path, source))
+        remove_link(&self.link(interface))
     }
 
     /// A directory for the tables of one generation, through which the copies
@@ -116,7 +116,15 @@ impl Pins {
         Ok(GenerationPins { root })
     }
 
+    /// Detaches every link and removes every pin.
     pub(super) fn remove_all(&self) -> Result<(), DataplaneError> {
+        let links = self.links();
+        if links.exists() {
+            let error = |source| DataplaneError::pins(&links, source);
+            for entry in fs::read_dir(&links).map_err(error)? {
+                remove_link(&entry.map_err(error)?.path())?;
+            }
+        }
         remove_directory(&self.root)
     }
 }
@@ -139,6 +147,12 @@ impl Drop for GenerationPins {
             tracing::warn!(%error, "cannot remove pins");
         }
     }
+}
+
+fn remove_link(pin: &Path) -> Result<(), DataplaneError> {
+    detach(pin)
+        .and_then(|()| fs::remove_file(pin))
+        .map_err(|source| DataplaneError::pins(pin, source))
 }
 
 fn create_directory(path: &Path) -> Result<(), DataplaneError> {
