@@ -8,18 +8,26 @@
 //!
 //! [`frames`] builds the frames, hostile ones as well; [`configs`] has the
 //! configurations.
+//!
+//! What no story tells is drawn at random: [`generate`] draws configurations and
+//! frames, the [`oracle`] is a second implementation of the rules, and
+//! [`agreement`] holds it, the decision function and the program against each
+//! other.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed: a panic says where"
 )]
 
+pub mod agreement;
 pub mod configs;
 pub mod fixture;
 pub mod fixtures;
 pub mod frames;
+pub mod generate;
 pub mod host;
 #[cfg(feature = "kernel")]
 pub mod kernel;
+pub mod oracle;
 #[cfg(feature = "kernel")]
 pub mod wire;

@@ -1,0 +1,74 @@
+//! All counters at once, as quickly as it can be done.
+
+use std::{collections::BTreeSet, convert::Infallible, fmt::Debug};
+
+use filter_common::counters::{ROW_LENGTH, Row};
+use filter_user::{
+    compile::Slots,
+    metrics::{CounterSource, samples},
+};
+
+use crate::fixture::Counters;
+
+/// Where the counter of each name is.
+///
+/// Names are made once for a configuration; after each frame only numbers are
+/// read. The rows that have names are read whole, so that a counter that moves
+/// without a name is noticed too.
+#[derive(Debug)]
+pub struct Places {
+    rows: Vec<u32>,
+    /// For each counter of each row, in order, its name.
+    names: Vec<String>,
+}
+
+/// A source whose counters say where they are.
+struct Signposts;
+
+impl CounterSource for Signposts {
+    type Error = Infallible;
+
+    fn row(&self, row: u32) -> Result<Row, Infallible> {
+        let mut values = Row::default();
+        for (column, value) in values.iter_mut().enumerate() {
+            *value = u64::from(row) * ROW_LENGTH as u64 + column as u64;
+        }
+        Ok(values)
+    }
+}
+
+impl Places {
+    /// For these names.
+    pub fn new(slots: &Slots) -> Self {
+        let Ok(samples) = samples(slots, &Signposts);
+        let row_of = |place: u64| (place / ROW_LENGTH as u64) as u32;
+        let rows: BTreeSet<u32> = samples.iter().map(|s| row_of(s.value)).collect();
+        let rows: Vec<u32> = rows.into_iter().collect();
+        let mut names: Vec<String> = rows
+            .iter()
+            .flat_map(|row| (0..ROW_LENGTH).map(move |c| format!("row {row} column {c}")))
+            .collect();
+        for sample in samples {
+            let row = rows.binary_search(&row_of(sample.value)).unwrap();
+            let column = (sample.value % ROW_LENGTH as u64) as usize;
+            names[row * ROW_LENGTH + column] = sample.to_string();
+        }
+        Self { rows, names }
+    }
+
+    /// The values, in the order of the names.
+    pub fn read<C: CounterSource<Error: Debug>>(&self, source: &C) -> Vec<u64> {
+        let rows = self.rows.iter();
+        rows.flat_map(|row| source.row(*row).unwrap()).collect()
+    }
+
+    /// What moved, by name.
+    pub fn moved(&self, before: &[u64], after: &[u64]) -> Counters {
+        let values = before.iter().zip(after);
+        let changes = self.names.iter().zip(values);
+        changes
+            .filter(|(_, (before, after))| before != after)
+            .map(|(name, (before, after))| (name.clone(), after.wrapping_sub(*before)))
+            .collect()
+    }
+}

@@ -1,0 +1,67 @@
+//! The program in the kernel.
+
+use filter_user::{
+    compile::Compiled,
+    dataplane::{Counters, Generation},
+};
+
+use super::{counters::Places, trial::Testimony};
+use crate::kernel::{Apparatus, must};
+
+/// The shortest frame that `BPF_PROG_TEST_RUN` takes.
+const SHORTEST: usize = 14;
+
+/// `XDP_DROP` and `XDP_PASS` of `enum xdp_action`.
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+
+/// The program, loaded for every interface and attached to none.
+pub(super) struct Program {
+    generation: Generation,
+    counters: Counters,
+    values: Vec<u64>,
+    // Dropped last.
+    _apparatus: Apparatus,
+}
+
+impl Program {
+    pub(super) fn load(compiled: &Compiled) -> Self {
+        let mut apparatus = Apparatus::open();
+        let generation = must(apparatus.dataplane().load(compiled));
+        let counters = must(apparatus.dataplane().counters());
+        Self {
+            generation,
+            counters,
+            values: Vec::new(),
+            _apparatus: apparatus,
+        }
+    }
+
+    /// `None` for a frame that the kernel cannot be shown.
+    pub(super) fn arrive(
+        &mut self,
+        places: &Places,
+        interface: &str,
+        frame: &[u8],
+    ) -> Option<Testimony> {
+        if frame.len() < SHORTEST {
+            return None;
+        }
+        if self.values.is_empty() {
+            self.values = places.read(&self.counters);
+        }
+        let action = must(self.generation.test_run(interface, frame));
+        assert!(
+            [XDP_PASS, XDP_DROP].contains(&action),
+            "the program returned XDP action {action}"
+        );
+        let values = places.read(&self.counters);
+        let moved = places.moved(&self.values, &values);
+        self.values = values;
+        Some(Testimony {
+            passes: action == XDP_PASS,
+            why: None,
+            moved,
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! One configuration, shown to all.
+
+use std::fmt::{self, Write as _};
+
+use filter_common::{counters::count, decide};
+use filter_user::{
+    compile::{Compiled, Slots, compile},
+    config::{Config, Interface},
+    host::{HostCounters, HostTables},
+};
+
+use super::{Census, counters::Places, program::Program};
+use crate::{
+    fixture::Counters,
+    frames::Arrival,
+    generate::{Scenario, Step, setup::NOW},
+    oracle::{Answer, Oracle},
+};
+
+/// Who is asked besides the oracle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witnesses {
+    /// The decision function.
+    Host,
+    /// And the program in the kernel. It takes no frame under 14 bytes, and
+    /// goes by a clock of its own.
+    #[cfg(feature = "kernel")]
+    HostAndKernel,
+}
+
+/// A frame that two answer differently.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The number of the step, from 0.
+    pub step: usize,
+    /// Who said what.
+    pub words: String,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}:\n{}", self.step + 1, self.words)
+    }
+}
+
+/// A configuration in the hands of all three.
+pub struct Trial {
+    config: Config,
+    compiled: Compiled,
+    places: Places,
+    program: Option<Program>,
+}
+
+impl Trial {
+    /// Hands a configuration out.
+    pub fn new(config: &Config, witnesses: Witnesses) -> Self {
+        let mut slots = Slots::default();
+        let compiled = compile(config, &mut slots, NOW.parse().unwrap()).unwrap();
+        let program = match witnesses {
+            Witnesses::Host => None,
+            #[cfg(feature = "kernel")]
+            Witnesses::HostAndKernel => Some(Program::load(&compiled)),
+        };
+        Self {
+            config: config.clone(),
+            compiled,
+            places: Places::new(&slots),
+            program,
+        }
+    }
+
+    /// Shows them what happens in a scenario of the same configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first frame that they disagree on.
+    pub fn run(&mut self, scenario: &Scenario, census: &mut Census) -> Result<(), Disagreement> {
+        let mut oracle = Oracle::new(&self.config, NOW.parse().unwrap());
+        let mut host = Host::new(&self.compiled, &self.places);
+        let mut now = 0;
+        for (step, event) in scenario.steps.iter().enumerate() {
+            let (name, bytes, shapes) = match event {
+                Step::Wait(seconds) => {
+                    now += seconds;
+                    oracle.wait(*seconds);
+                    host.tables.set_now_seconds(now);
+                    census.waits += 1;
+                    continue;
+                }
+                Step::Frame {
+                    interface,
+                    bytes,
+                    shapes,
+                } => (interface, bytes, shapes),
+            };
+            let mut interfaces = self.config.interfaces.iter();
+            let interface = interfaces.find(|i| i.name == *name).unwrap();
+            let answer = oracle.arrive(interface, bytes);
+            census.frame(shapes, &answer);
+            let from_host = Some(("decide", host.arrive(interface, bytes)));
+            let program = self.program.as_mut();
+            let from_kernel = program.and_then(|p| p.arrive(&self.places, name, bytes));
+            let from_kernel = from_kernel.map(|said| ("kernel", said));
+            census.kernel_frames += u64::from(from_kernel.is_some());
+            let testimony: Vec<_> = from_host.into_iter().chain(from_kernel).collect();
+            if testimony.iter().any(|(_, said)| !said.agrees_with(&answer)) {
+                let words = words(name, bytes, &answer, &testimony);
+                return Err(Disagreement { step, words });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one of the others said of a frame.
+pub(super) struct Testimony {
+    pub(super) passes: bool,
+    /// The outcome and the reason, from who can be asked for them.
+    pub(super) why: Option<(&'static str, Option<&'static str>)>,
+    pub(super) moved: Counters,
+}
+
+impl Testimony {
+    fn agrees_with(&self, answer: &Answer) -> bool {
+        self.passes == answer.passes
+            && self
+                .why
+                .is_none_or(|why| why == (answer.outcome, answer.reason))
+            && self.moved == answer.moved
+    }
+}
+
+/// The decision function, with everything in ordinary memory.
+struct Host<'a> {
+    compiled: &'a Compiled,
+    places: &'a Places,
+    tables: HostTables<'a>,
+    counters: HostCounters,
+    values: Vec<u64>,
+}
+
+impl<'a> Host<'a> {
+    fn new(compiled: &'a Compiled, places: &'a Places) -> Self {
+        let counters = HostCounters::new(compiled);
+        Self {
+            compiled,
+            places,
+            tables: HostTables::new(compiled),
+            values: places.read(&counters),
+            counters,
+        }
+    }
+
+    fn arrive(&mut self, interface: &Interface, frame: &[u8]) -> Testimony {
+        let mut interfaces = self.compiled.interfaces.iter();
+        let slot = interfaces
+            .find(|i| i.name == interface.name)
+            .unwrap()
+            .slot;
+        let verdict = decide(frame, interface.role, &self.tables);
+        count(&verdict, slot, frame.len(), &mut self.counters);
+        let values = self.places.read(&self.counters);
+        let moved = self.places.moved(&self.values, &values);
+        self.values = values;
+        Testimony {
+            passes: verdict.passes(),
+            why: Some((
+                verdict.outcome.name(),
+                verdict.reason.map(|reason| reason.name()),
+            )),
+            moved,
+        }
+    }
+}
+
+fn words(
+    interface: &str,
+    bytes: &[u8],
+    answer: &Answer,
+    testimony: &[(&'static str, Testimony)],
+) -> String {
+    let arrival = Arrival {
+        bytes: bytes.to_vec(),
+        ip_offset: 0,
+    };
+    let mut words = format!("  {arrival} at {interface}\n");
+    let _ = writeln!(
+        words,
+        "  oracle: {} {:?}, {:?}",
+        answer.outcome, answer.reason, answer.moved
+    );
+    for (who, said) in testimony {
+        let _ = match said.why {
+            Some((outcome, reason)) => write!(words, "  {who}: {outcome} {reason:?}"),
+            None => write!(words, "  {who}: {}", if said.passes { "passes" } else { "drops" }),
+        };
+        let _ = writeln!(words, ", {:?}", said.moved);
+    }
+    words
+}

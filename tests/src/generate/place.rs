@@ -1,0 +1,147 @@
+//! Addresses and ports, relative to a configuration.
+
+use std::net::IpAddr;
+
+use filter_user::config::{Config, PortSpec};
+use ipnet::IpNet;
+use proptest::{prelude::*, sample::Index};
+
+use super::prefix::host;
+
+/// What there is to aim at in a configuration.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    v4: Vec<IpNet>,
+    v6: Vec<IpNet>,
+    ports: Vec<u16>,
+    /// The names of the interfaces.
+    pub interfaces: Vec<String>,
+    /// The names of those that face customers.
+    pub customer_interfaces: Vec<String>,
+}
+
+impl Targets {
+    /// All prefixes and all ports that are named, and an address and a port
+    /// that nobody has named.
+    pub fn new(config: &Config) -> Self {
+        let pools = config.pools.iter().flat_map(|pool| &pool.prefixes);
+        let customers = config.customers.iter().flat_map(|c| &c.prefixes);
+        let all = pools.chain(customers).chain(&config.mail.servers);
+        let (mut v4, mut v6): (Vec<IpNet>, Vec<IpNet>) =
+            all.partition(|prefix| prefix.addr().is_ipv4());
+        v4.push("192.0.2.0/24".parse().unwrap());
+        v6.push("2001:db8:ff00::/40".parse().unwrap());
+        let lists = config.pools.iter().filter_map(|p| p.forbidden.as_ref());
+        let lists = lists.chain([&config.ports.forbidden]).flatten();
+        let mut ports: Vec<u16> = lists.map(|spec: &PortSpec| spec.port).collect();
+        ports.extend(&config.mail.ports);
+        ports.push(40_000);
+        ports.sort_unstable();
+        ports.dedup();
+        let interfaces = config.interfaces.iter();
+        let facing = interfaces
+            .clone()
+            .filter(|interface| interface.role == filter_common::Role::Customer);
+        Self {
+            v4,
+            v6,
+            ports,
+            interfaces: interfaces.map(|i| i.name.clone()).collect(),
+            customer_interfaces: facing.map(|i| i.name.clone()).collect(),
+        }
+    }
+}
+
+/// An address near a prefix.
+#[derive(Clone, Debug)]
+pub struct Address {
+    prefix: Index,
+    spot: Spot,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Spot {
+    Inside(u128),
+    First,
+    Last,
+    Before,
+    After,
+    Anywhere(u128),
+}
+
+/// Draws one: mostly inside, often at the edges and beside them.
+pub fn address() -> impl Strategy<Value = Address> {
+    let spot = prop_oneof![
+        8 => any::<u128>().prop_map(Spot::Inside),
+        4 => Just(Spot::First),
+        4 => Just(Spot::Last),
+        1 => Just(Spot::Before),
+        1 => Just(Spot::After),
+        1 => any::<u128>().prop_map(Spot::Anywhere),
+    ];
+    (any::<Index>(), spot).prop_map(|(prefix, spot)| Address { prefix, spot })
+}
+
+impl Address {
+    /// In a configuration.
+    pub fn find(&self, targets: &Targets, is_ipv6: bool) -> IpAddr {
+        let prefixes = if is_ipv6 { &targets.v6 } else { &targets.v4 };
+        let prefix = self.prefix.get(prefixes);
+        match self.spot {
+            Spot::Inside(bits) => host(prefix, bits),
+            Spot::First => prefix.network(),
+            Spot::Last => prefix.broadcast(),
+            Spot::Before => next(prefix.network(), u128::MAX),
+            Spot::After => next(prefix.broadcast(), 1),
+            Spot::Anywhere(bits) => next(prefix.network(), bits),
+        }
+    }
+}
+
+/// So many addresses on, around the end of the address space.
+pub fn next(address: IpAddr, by: u128) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => IpAddr::V4(address.to_bits().wrapping_add(by as u32).into()),
+        IpAddr::V6(address) => IpAddr::V6(address.to_bits().wrapping_add(by).into()),
+    }
+}
+
+/// A port near one that the configuration names.
+#[derive(Clone, Copy, Debug)]
+pub enum Port {
+    /// One that is named, or the one so far from it.
+    Named(Index, i8),
+    /// One of those from 1024 up.
+    High(Index),
+    /// Any.
+    Any(u16),
+}
+
+/// Draws one.
+pub fn port() -> impl Strategy<Value = Port> {
+    let named = |off: i8| any::<Index>().prop_map(move |which| Port::Named(which, off));
+    prop_oneof![
+        10 => named(0),
+        5 => any::<Index>().prop_map(Port::High),
+        1 => named(-1),
+        1 => named(1),
+        2 => any::<u16>().prop_map(Port::Any),
+    ]
+}
+
+impl Port {
+    /// In a configuration.
+    pub fn find(&self, targets: &Targets) -> u16 {
+        match self {
+            Self::Named(which, off) => {
+                which.get(&targets.ports).wrapping_add_signed(i16::from(*off))
+            }
+            Self::High(which) => {
+                let first = targets.ports.partition_point(|port| *port < 1024);
+                // There is always the one that nobody named.
+                *which.get(&targets.ports[first..])
+            }
+            Self::Any(port) => *port,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Who an address belongs to, by looking through everything.
+
+use std::net::IpAddr;
+
+use filter_user::config::{Config, Customer, Pool, PoolKind, PortSpec};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::reading::Transport;
+
+/// A configuration at the moment when it was loaded.
+#[derive(Debug)]
+pub(super) struct Directory<'a> {
+    pub(super) config: &'a Config,
+    loaded: Timestamp,
+}
+
+impl<'a> Directory<'a> {
+    pub(super) fn new(config: &'a Config, loaded: Timestamp) -> Self {
+        Self { config, loaded }
+    }
+
+    /// The most specific pool that contains an address.
+    pub(super) fn pool(&self, address: IpAddr) -> Option<&'a Pool> {
+        let pools = &self.config.pools;
+        most_specific(pools, |pool| &pool.prefixes, address)
+    }
+
+    /// Whose exemptions hold for an address: the most specific customer's. They
+    /// hold in static pools alone, and not after they have expired.
+    pub(super) fn exemptions(&self, address: IpAddr) -> Option<&'a Customer> {
+        let takes_exemptions = self
+            .pool(address)
+            .is_some_and(|pool| pool.kind == PoolKind::Static);
+        let customers = &self.config.customers;
+        let customer = most_specific(customers, |customer| &customer.prefixes, address)?;
+        let holds = customer
+            .expires
+            .is_none_or(|expires| self.loaded < expires);
+        (takes_exemptions && holds).then_some(customer)
+    }
+
+    /// Whether an address is one of the provider's mail servers.
+    pub(super) fn is_mail_server(&self, address: IpAddr) -> bool {
+        let servers = &self.config.mail.servers;
+        servers.iter().any(|prefix| contains(prefix, address))
+    }
+
+    /// Whether a pool forbids a port toward its customers.
+    pub(super) fn forbids(&self, pool: &Pool, transport: Transport, port: u16) -> bool {
+        let list = pool.forbidden.as_ref();
+        lists(
+            list.unwrap_or(&self.config.ports.forbidden),
+            transport,
+            port,
+        )
+    }
+
+    /// Whether a port occurs anywhere, so that a frame for it is looked at.
+    pub(super) fn is_watched(&self, port: u16) -> bool {
+        let pools = self.config.pools.iter();
+        pools
+            .filter_map(|pool| pool.forbidden.as_ref())
+            .chain([&self.config.ports.forbidden])
+            .flatten()
+            .any(|spec| spec.port == port)
+            || self.config.mail.ports.contains(&port)
+    }
+}
+
+/// Whether a list of ports covers one.
+pub(super) fn lists(list: &[PortSpec], transport: Transport, port: u16) -> bool {
+    list.iter().any(|spec| {
+        spec.port == port
+            && spec
+                .protocol
+                .is_none_or(|only| only.name() == transport.name())
+    })
+}
+
+fn most_specific<'a, T>(
+    all: &'a [T],
+    prefixes: impl Fn(&T) -> &[IpNet],
+    address: IpAddr,
+) -> Option<&'a T> {
+    let mut best: Option<(u8, &T)> = None;
+    for candidate in all {
+        for prefix in prefixes(candidate) {
+            let length = prefix.prefix_len();
+            if contains(prefix, address) && best.is_none_or(|(longest, _)| length > longest) {
+                best = Some((length, candidate));
+            }
+        }
+    }
+    best.map(|(_, found)| found)
+}
+
+/// Bit by bit, as the textbook has it.
+fn contains(prefix: &IpNet, address: IpAddr) -> bool {
+    let length = u32::from(prefix.prefix_len());
+    match (prefix.addr(), address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            (network.to_bits() ^ address.to_bits()).leading_zeros() >= length
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => {
+            (network.to_bits() ^ address.to_bits()).leading_zeros() >= length
+        }
+        _ => false,
+    }
+}
