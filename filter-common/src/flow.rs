@@ -70,11 +70,17 @@ impl Flow {
     }
 }
 
-/// How long a flow of this protocol is remembered, in seconds.
+/// How long a flow of this protocol is remembered after it was written, in
+/// seconds.
+///
+/// The customer may have sent a last packet up to [`REFRESH_SECONDS`] later
+/// without another write. The lifetimes count from that one, and the RFCs allow
+/// for more time, not for less.
 #[inline(always)]
 pub const fn lifetime_seconds(protocol: Protocol) -> u64 {
-    match protocol {
-        Protocol::Tcp => TCP_LIFETIME_SECONDS,
-        _ => OTHER_LIFETIME_SECONDS,
-    }
+    REFRESH_SECONDS
+        + match protocol {
+            Protocol::Tcp => TCP_LIFETIME_SECONDS,
+            _ => OTHER_LIFETIME_SECONDS,
+        }
 }

@@ -8,6 +8,7 @@ mod lint;
 mod mta;
 mod packages;
 mod setup;
+mod soak;
 mod test;
 mod toolchain;
 mod verify;
@@ -74,6 +75,20 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Random frames, until the time is up: do all implementations of the rules agree?
+    ///
+    /// An independent one, the decision function, and as root the program in the
+    /// kernel are shown the same frames under the same configurations, on all
+    /// cores. Ends with a census. Exit status 1 if they disagreed on any frame;
+    /// the smallest reproduction is then printed.
+    Soak {
+        /// For so long
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+        /// Begin at this configuration; at a random one if not given
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// What the continuous integration runs: lint, demo, test
     Ci,
 }
@@ -85,6 +100,7 @@ fn main() -> ExitCode {
         Command::Build { release } => build::run_command(release),
         Command::Test { args } => test::run_command(&args),
         Command::Demo { keep, json } => demo::run_command(keep, json),
+        Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))

@@ -1,7 +1,5 @@
 //! Many configurations, many frames each.
 
-use std::time::Instant;
-
 use proptest::{
     prelude::*,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
@@ -59,18 +57,6 @@ impl Campaign {
     /// The first disagreement.
     pub fn run(&mut self, configurations: usize) -> Result<(), Box<Failure>> {
         (0..configurations).try_for_each(|_| self.step())
-    }
-
-    /// Goes on until then.
-    ///
-    /// # Errors
-    ///
-    /// The first disagreement.
-    pub fn run_until(&mut self, end: Instant) -> Result<(), Box<Failure>> {
-        while Instant::now() < end {
-            self.step()?;
-        }
-        Ok(())
     }
 
     fn step(&mut self) -> Result<(), Box<Failure>> {

@@ -1,9 +1,6 @@
 //! What they once disagreed on.
 
-use crate::generate::{
-    Scenario, Step,
-    scenario::load,
-};
+use crate::generate::{Scenario, Step, scenario::load};
 
 /// A disagreement of the past.
 #[derive(Debug)]

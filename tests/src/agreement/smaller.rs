@@ -25,9 +25,7 @@ impl Draft {
     }
 
     fn disagreement(&self, witnesses: Witnesses) -> Option<Disagreement> {
-        let scenario = self.scenario();
-        let mut trial = Trial::new(&scenario.config, witnesses);
-        trial.run(&scenario, &mut Census::default()).err()
+        disagreement(&self.scenario(), witnesses)
     }
 
     /// Makes it smaller as long as they go on to disagree.
@@ -36,11 +34,12 @@ impl Draft {
         let mut attempts = ATTEMPTS;
         self.drop_events(witnesses, &mut attempts);
         while self.simplify_something(witnesses, &mut attempts) {}
-        let disagreement = self.disagreement(witnesses).unwrap_or(found);
-        Reproduction {
+        let mut reproduction = Reproduction {
             scenario: self.scenario(),
-            disagreement,
-        }
+            disagreement: self.disagreement(witnesses).unwrap_or(found),
+        };
+        reproduction.drop_steps(witnesses);
+        reproduction
     }
 
     /// Leaves out half of the events, then a quarter, then less.
@@ -101,6 +100,27 @@ pub struct Reproduction {
     pub scenario: Scenario,
     /// What they disagree on in it.
     pub disagreement: Disagreement,
+}
+
+impl Reproduction {
+    /// An event that is left out changes what later ones answer to. Bytes stay
+    /// as they are: without these, too, the rest may go on to be disagreed on.
+    fn drop_steps(&mut self, witnesses: Witnesses) {
+        let last = self.disagreement.step + 1;
+        self.scenario.steps.truncate(last);
+        for step in (0..self.scenario.steps.len()).rev() {
+            let removed = self.scenario.steps.remove(step);
+            match disagreement(&self.scenario, witnesses) {
+                Some(found) => self.disagreement = found,
+                None => self.scenario.steps.insert(step, removed),
+            }
+        }
+    }
+}
+
+fn disagreement(scenario: &Scenario, witnesses: Witnesses) -> Option<Disagreement> {
+    let mut trial = Trial::new(&scenario.config, witnesses);
+    trial.run(scenario, &mut Census::default()).err()
 }
 
 impl fmt::Display for Reproduction {

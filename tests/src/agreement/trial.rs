@@ -153,10 +153,7 @@ impl<'a> Host<'a> {
 
     fn arrive(&mut self, interface: &Interface, frame: &[u8]) -> Testimony {
         let mut interfaces = self.compiled.interfaces.iter();
-        let slot = interfaces
-            .find(|i| i.name == interface.name)
-            .unwrap()
-            .slot;
+        let slot = interfaces.find(|i| i.name == interface.name).unwrap().slot;
         let verdict = decide(frame, interface.role, &self.tables);
         count(&verdict, slot, frame.len(), &mut self.counters);
         let values = self.places.read(&self.counters);
@@ -192,7 +189,11 @@ fn words(
     for (who, said) in testimony {
         let _ = match said.why {
             Some((outcome, reason)) => write!(words, "  {who}: {outcome} {reason:?}"),
-            None => write!(words, "  {who}: {}", if said.passes { "passes" } else { "drops" }),
+            None => write!(
+                words,
+                "  {who}: {}",
+                if said.passes { "passes" } else { "drops" }
+            ),
         };
         let _ = writeln!(words, ", {:?}", said.moved);
     }

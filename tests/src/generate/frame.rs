@@ -8,7 +8,7 @@ use super::{
     chain::{Extension, chain, fragment_offset, in_front_of},
     lie::{Lie, lie},
     link::{Link, link},
-    place::{Address, Targets, address},
+    place::{End, Targets, end},
     transport::{Transport, transport},
 };
 
@@ -32,8 +32,8 @@ pub struct Frame {
 #[derive(Clone, Debug)]
 struct Header {
     is_ipv6: bool,
-    source: Address,
-    destination: Address,
+    source: End,
+    destination: End,
     /// Version and IHL, where they are not as they should be.
     first: Option<u8>,
     /// IPv4: options, in words.
@@ -67,10 +67,10 @@ fn header() -> impl Strategy<Value = Header> {
         1 => Just(0x60),
         1 => any::<u8>(),
     ];
-    let offset = prop_oneof![3 => Just(0_u16), 1 => fragment_offset()];
+    let offset = prop_oneof![8 => Just(0_u16), 1 => fragment_offset()];
     (
-        (any::<bool>(), address(), address()),
-        prop::option::weighted(0.04, first),
+        (any::<bool>(), end(true), end(false)),
+        prop::option::weighted(0.03, first),
         options,
         (offset, 0..8_u16),
         lie(),
@@ -102,10 +102,10 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         arrival,
         link(),
         header(),
-        (chain(), prop::bool::weighted(0.2)),
+        (chain(), prop::bool::weighted(0.1)),
         transport(),
         padding,
-        prop::option::weighted(0.05, any::<Index>()),
+        prop::option::weighted(0.04, any::<Index>()),
         prop::option::weighted(0.03, (any::<Index>(), any::<u8>())),
     )
         .prop_map(
@@ -147,14 +147,8 @@ impl Frame {
             ..
         } = &self.header;
         Conversation {
-            source: (
-                source.find(targets, *is_ipv6),
-                self.transport.source.find(targets),
-            ),
-            destination: (
-                destination.find(targets, *is_ipv6),
-                self.transport.destination.find(targets),
-            ),
+            source: source.find(targets, *is_ipv6),
+            destination: destination.find(targets, *is_ipv6),
             protocol: self.transport.protocol,
         }
     }
@@ -212,10 +206,16 @@ impl Frame {
         let is_fragment = !is_ipv6 && self.header.offset > 0;
         let headers = self.chain.iter();
         let is_later = |e: &Extension| e.number == 44 && e.fragment >> 3 > 0;
-        note(is_fragment || headers.clone().any(is_later), "later fragment");
+        note(
+            is_fragment || headers.clone().any(is_later),
+            "later fragment",
+        );
         note(headers.clone().any(|e| e.number == 44), "fragment header");
         note(headers.clone().any(|e| e.number == 51), "AH");
-        note((1..=8).contains(&self.chain.len()), "1 to 8 extension headers");
+        note(
+            (1..=8).contains(&self.chain.len()),
+            "1 to 8 extension headers",
+        );
         note(self.chain.len() > 8, "9 to 12 extension headers");
         note(self.header.first.is_some(), "odd version or IHL");
         note(self.header.length.is_told(), "a length that lies");

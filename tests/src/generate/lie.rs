@@ -16,7 +16,7 @@ pub enum Lie {
 /// Draws what a length field says; mostly the truth.
 pub fn lie() -> impl Strategy<Value = Lie> {
     prop_oneof![
-        20 => Just(Lie::None),
+        40 => Just(Lie::None),
         2 => (-48..=48_i16).prop_map(Lie::Off),
         1 => (0..=96_u16).prop_map(Lie::Exactly),
         1 => prop::sample::select(vec![0_u16, 1, 19, 20, 24, 40, 65_535]).prop_map(Lie::Exactly),

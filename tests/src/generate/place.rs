@@ -14,6 +14,7 @@ pub struct Targets {
     v4: Vec<IpNet>,
     v6: Vec<IpNet>,
     ports: Vec<u16>,
+    aims: Vec<Aim>,
     /// The names of the interfaces.
     pub interfaces: Vec<String>,
     /// The names of those that face customers.
@@ -46,15 +47,95 @@ impl Targets {
             v4,
             v6,
             ports,
+            aims: aims(config),
             interfaces: interfaces.map(|i| i.name.clone()).collect(),
             customer_interfaces: facing.map(|i| i.name.clone()).collect(),
         }
     }
 }
 
+/// A prefix and a port that mean something together.
+type Aim = (IpNet, u16);
+
+/// What a pool forbids, a customer is exempted for, a mail server listens on.
+fn aims(config: &Config) -> Vec<Aim> {
+    let cross = |prefixes: &[IpNet], ports: Vec<u16>| -> Vec<Aim> {
+        let each = prefixes
+            .iter()
+            .flat_map(|prefix| ports.iter().map(|port| (*prefix, *port)));
+        each.collect()
+    };
+    let numbers = |specs: &[PortSpec]| specs.iter().map(|spec| spec.port).collect();
+    let pools = config.pools.iter().flat_map(|pool| {
+        let list = pool.forbidden.as_ref().unwrap_or(&config.ports.forbidden);
+        cross(&pool.prefixes, numbers(list))
+    });
+    let customers = config.customers.iter().flat_map(|customer| {
+        let ports = [numbers(&customer.allow_inbound), config.mail.ports.clone()];
+        cross(&customer.prefixes, ports.concat())
+    });
+    let servers = cross(&config.mail.servers, config.mail.ports.clone());
+    pools.chain(customers).chain(servers).collect()
+}
+
+impl Targets {
+    /// Whether what leaves here from this port is worth an answer.
+    pub fn opens(&self, interface: &String, source_port: u16) -> bool {
+        let is_named = self.aims.iter().any(|(_, port)| *port == source_port);
+        source_port >= 1024 && is_named && self.customer_interfaces.contains(interface)
+    }
+
+    /// The aims of a family, those from 1024 up alone if `is_high`.
+    fn aim(&self, which: &Index, is_ipv6: bool, is_high: bool) -> Option<Aim> {
+        let fits = |(prefix, port): &&Aim| {
+            prefix.addr().is_ipv6() == is_ipv6 && (*port >= 1024 || !is_high)
+        };
+        let count = self.aims.iter().filter(fits).count();
+        let number = (count > 0).then(|| which.index(count))?;
+        self.aims.iter().filter(fits).nth(number).copied()
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Debug)]
+pub struct End {
+    address: Address,
+    port: Port,
+    /// Rather one of the aims.
+    aim: Option<Index>,
+    is_high: bool,
+}
+
+/// Draws one. Answers come to ports from 1024 up: the sender's is one of those.
+pub fn end(is_sender: bool) -> impl Strategy<Value = End> {
+    let often = if is_sender { 0.3 } else { 0.5 };
+    (
+        address(),
+        port(),
+        prop::option::weighted(often, any::<Index>()),
+    )
+        .prop_map(move |(address, port, aim)| End {
+            address,
+            port,
+            aim,
+            is_high: is_sender,
+        })
+}
+
+impl End {
+    /// In a configuration.
+    pub fn find(&self, targets: &Targets, is_ipv6: bool) -> (IpAddr, u16) {
+        let aim = self.aim.as_ref();
+        match aim.and_then(|aim| targets.aim(aim, is_ipv6, self.is_high)) {
+            Some((prefix, port)) => (self.address.near(&prefix), port),
+            None => (self.address.find(targets, is_ipv6), self.port.find(targets)),
+        }
+    }
+}
+
 /// An address near a prefix.
 #[derive(Clone, Debug)]
-pub struct Address {
+struct Address {
     prefix: Index,
     spot: Spot,
 }
@@ -70,9 +151,9 @@ enum Spot {
 }
 
 /// Draws one: mostly inside, often at the edges and beside them.
-pub fn address() -> impl Strategy<Value = Address> {
+fn address() -> impl Strategy<Value = Address> {
     let spot = prop_oneof![
-        8 => any::<u128>().prop_map(Spot::Inside),
+        12 => any::<u128>().prop_map(Spot::Inside),
         4 => Just(Spot::First),
         4 => Just(Spot::Last),
         1 => Just(Spot::Before),
@@ -84,9 +165,13 @@ pub fn address() -> impl Strategy<Value = Address> {
 
 impl Address {
     /// In a configuration.
-    pub fn find(&self, targets: &Targets, is_ipv6: bool) -> IpAddr {
+    fn find(&self, targets: &Targets, is_ipv6: bool) -> IpAddr {
         let prefixes = if is_ipv6 { &targets.v6 } else { &targets.v4 };
-        let prefix = self.prefix.get(prefixes);
+        self.near(self.prefix.get(prefixes))
+    }
+
+    /// Near this prefix.
+    fn near(&self, prefix: &IpNet) -> IpAddr {
         match self.spot {
             Spot::Inside(bits) => host(prefix, bits),
             Spot::First => prefix.network(),
@@ -108,7 +193,7 @@ pub fn next(address: IpAddr, by: u128) -> IpAddr {
 
 /// A port near one that the configuration names.
 #[derive(Clone, Copy, Debug)]
-pub enum Port {
+enum Port {
     /// One that is named, or the one so far from it.
     Named(Index, i8),
     /// One of those from 1024 up.
@@ -118,7 +203,7 @@ pub enum Port {
 }
 
 /// Draws one.
-pub fn port() -> impl Strategy<Value = Port> {
+fn port() -> impl Strategy<Value = Port> {
     let named = |off: i8| any::<Index>().prop_map(move |which| Port::Named(which, off));
     prop_oneof![
         10 => named(0),
@@ -131,11 +216,11 @@ pub fn port() -> impl Strategy<Value = Port> {
 
 impl Port {
     /// In a configuration.
-    pub fn find(&self, targets: &Targets) -> u16 {
+    fn find(&self, targets: &Targets) -> u16 {
         match self {
-            Self::Named(which, off) => {
-                which.get(&targets.ports).wrapping_add_signed(i16::from(*off))
-            }
+            Self::Named(which, off) => which
+                .get(&targets.ports)
+                .wrapping_add_signed(i16::from(*off)),
             Self::High(which) => {
                 let first = targets.ports.partition_point(|port| *port < 1024);
                 // There is always the one that nobody named.

@@ -86,10 +86,7 @@ pub fn event(may_wait: bool) -> impl Strategy<Value = Event> {
         1 => prop::sample::select(vec![6_u8, 17, 33, 132, 136]).prop_map(Twist::Protocol),
     ];
     let answer = (any::<Index>(), twist, frame());
-    let wait = prop_oneof![
-        prop::sample::select(WAITS.to_vec()),
-        0..8_000_u64,
-    ];
+    let wait = prop_oneof![prop::sample::select(WAITS.to_vec()), 0..8_000_u64,];
     prop_oneof![
         70 => frame().prop_map(Event::Frame),
         25 => answer.prop_map(|(to, twist, frame)| Event::Answer { to, twist, frame }),
@@ -133,21 +130,25 @@ impl Scenario {
         let text = setup.text();
         let config = load(&text);
         let targets = Targets::new(&config);
-        let mut conversations: Vec<Conversation> = Vec::new();
+        // Those that may have opened the way for an answer.
+        let mut openings: Vec<Conversation> = Vec::new();
         let steps = events.iter().map(|event| {
             let (frame, conversation) = match event {
                 Event::Wait(seconds) => return Step::Wait(*seconds),
-                Event::Answer { to, twist, frame } if !conversations.is_empty() => {
-                    let first = conversations.len().saturating_sub(REMEMBERED);
-                    (frame, twist.of(to.get(&conversations[first..])))
+                Event::Answer { to, twist, frame } if !openings.is_empty() => {
+                    let first = openings.len().saturating_sub(REMEMBERED);
+                    (frame, twist.of(to.get(&openings[first..])))
                 }
                 Event::Frame(frame) | Event::Answer { frame, .. } => {
                     (frame, frame.conversation(&targets))
                 }
             };
-            conversations.push(conversation);
+            let interface = frame.interface(&targets).to_owned();
+            if targets.opens(&interface, conversation.source.1) {
+                openings.push(conversation);
+            }
             Step::Frame {
-                interface: frame.interface(&targets).to_owned(),
+                interface,
                 bytes: frame.bytes(&conversation),
                 shapes: frame.shapes(&conversation),
             }

@@ -184,7 +184,10 @@ impl Setup {
     fn write_interfaces(&self, text: &mut String) {
         let mut interface = |number: usize, is_customer: bool| {
             let role = if is_customer { "customer" } else { "network" };
-            let _ = writeln!(text, "[[interface]]\nname = \"eth{number}\"\nrole = \"{role}\"");
+            let _ = writeln!(
+                text,
+                "[[interface]]\nname = \"eth{number}\"\nrole = \"{role}\""
+            );
         };
         interface(0, !self.has_network);
         interface(1, true);

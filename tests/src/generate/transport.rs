@@ -2,17 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::place::{Port, port};
-
 /// A transport header and a few bytes behind it.
 #[derive(Clone, Debug)]
 pub struct Transport {
     /// The IP protocol number.
     pub protocol: u8,
-    /// The sender's port.
-    pub source: Port,
-    /// The receiver's port.
-    pub destination: Port,
     /// The fourteenth byte, where TCP has its flags.
     pub flags: u8,
     /// So many bytes of it.
@@ -25,10 +19,10 @@ const ACK: u8 = 0x10;
 /// Draws one.
 pub fn transport() -> impl Strategy<Value = Transport> {
     let protocol = prop_oneof![
-        12 => Just(6_u8),
-        6 => Just(17),
+        24 => Just(6_u8),
+        12 => Just(17),
         // SCTP, DCCP, UDP-Lite.
-        5 => prop::sample::select(vec![132_u8, 33, 136]),
+        10 => prop::sample::select(vec![132_u8, 33, 136]),
         // ICMP, ICMPv6, IP in IP, 6in4, GRE, ESP, nothing, reserved.
         1 => prop::sample::select(vec![1_u8, 58, 4, 41, 47, 50, 59, 255]),
         1 => any::<u8>(),
@@ -39,16 +33,12 @@ pub fn transport() -> impl Strategy<Value = Transport> {
         2 => Just(ACK),
         3 => any::<u8>(),
     ];
-    let length = prop_oneof![8 => Just(24_usize), 1 => 12..=15_usize, 1 => 0..=24_usize];
-    (protocol, port(), port(), flags, length).prop_map(
-        |(protocol, source, destination, flags, length)| Transport {
-            protocol,
-            source,
-            destination,
-            flags,
-            length,
-        },
-    )
+    let length = prop_oneof![18 => Just(24_usize), 1 => 12..=15_usize, 1 => 0..=24_usize];
+    (protocol, flags, length).prop_map(|(protocol, flags, length)| Transport {
+        protocol,
+        flags,
+        length,
+    })
 }
 
 impl Transport {

@@ -36,7 +36,11 @@ pub(super) fn answer(
     if fate.passes() {
         tally.add("passed_packets", &[("interface", interface)], 1);
         if let Some(pool) = opinion.past_rule_5 {
-            tally.add("exempted_packets", &[("pool", pool), ("rule", "smtp_out")], 1);
+            tally.add(
+                "exempted_packets",
+                &[("pool", pool), ("rule", "smtp_out")],
+                1,
+            );
         }
     }
     let uninspected = |tally: &mut Tally, reason| {

@@ -34,9 +34,7 @@ impl<'a> Directory<'a> {
             .is_some_and(|pool| pool.kind == PoolKind::Static);
         let customers = &self.config.customers;
         let customer = most_specific(customers, |customer| &customer.prefixes, address)?;
-        let holds = customer
-            .expires
-            .is_none_or(|expires| self.loaded < expires);
+        let holds = customer.expires.is_none_or(|expires| self.loaded < expires);
         (takes_exemptions && holds).then_some(customer)
     }
 
@@ -78,11 +76,7 @@ pub(super) fn lists(list: &[PortSpec], transport: Transport, port: u16) -> bool 
     })
 }
 
-fn most_specific<'a, T>(
-    all: &'a [T],
-    prefixes: impl Fn(&T) -> &[IpNet],
-    address: IpAddr,
-) -> Option<&'a T> {
+fn most_specific<T>(all: &[T], prefixes: impl Fn(&T) -> &[IpNet], address: IpAddr) -> Option<&T> {
     let mut best: Option<(u8, &T)> = None;
     for candidate in all {
         for prefix in prefixes(candidate) {

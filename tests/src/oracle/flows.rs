@@ -17,13 +17,31 @@ pub(super) struct Flow {
     pub(super) to: (IpAddr, u16),
 }
 
-/// The flows and the second of their last packet.
+/// The rules say "recently". A packet that comes this soon after the one that
+/// was noted need not be noted, and a flow may be remembered that much longer.
+const GRACE_SECONDS: u64 = 16;
+
+/// When packets of a flow were seen leaving.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    noted: u64,
+    last: u64,
+}
+
+/// All flows that were seen leaving.
 #[derive(Debug, Default)]
-pub(super) struct Flows(HashMap<Flow, u64>);
+pub(super) struct Flows(HashMap<Flow, Seen>);
 
 impl Flows {
     pub(super) fn remember(&mut self, flow: Flow, now: u64) {
-        self.0.insert(flow, now);
+        let seen = self.0.entry(flow).or_insert(Seen {
+            noted: now,
+            last: now,
+        });
+        seen.last = now;
+        if now - seen.noted >= GRACE_SECONDS {
+            seen.noted = now;
+        }
     }
 
     /// Whether a packet is the answer to what was recently seen leaving.
@@ -33,12 +51,21 @@ impl Flows {
             to: packet.from,
             ..packet
         };
+        let Some(seen) = self.0.get(&reverse) else {
+            return false;
+        };
         let lifetime = match packet.transport {
             Transport::Tcp => TCP_SECONDS,
             _ => OTHER_SECONDS,
         };
-        self.0
-            .get(&reverse)
-            .is_some_and(|seen| now - seen <= lifetime)
+        let is_answer = now - seen.noted < lifetime + GRACE_SECONDS;
+        // What holds whichever packet is noted.
+        let silence = now - seen.last;
+        assert!(is_answer || silence > lifetime, "{packet:?} at {now}");
+        assert!(
+            !is_answer || silence < lifetime + GRACE_SECONDS,
+            "{packet:?} at {now}"
+        );
+        is_answer
     }
 }

@@ -174,9 +174,7 @@ impl<'a> Case<'a, '_> {
                 ReturnTraffic::Track if flows.is_answer(self.flow(segment), now) => {
                     return Fate::Answer;
                 }
-                ReturnTraffic::Syn
-                    if !segment.opens_connection && transport != Transport::Udp =>
-                {
+                ReturnTraffic::Syn if !segment.opens_connection && transport != Transport::Udp => {
                     return otherwise;
                 }
                 ReturnTraffic::Track | ReturnTraffic::Syn | ReturnTraffic::Drop => {}
