@@ -60,7 +60,7 @@ impl Snapshot {
     pub fn interfaces(&self) -> Vec<InterfaceStatus> {
         let attached = |name: &str| {
             let link = self.attached.get(name);
-            link.is_some_and(|link| dataplane::is_current(name, link))
+            link.is_some_and(|link| dataplane::is_attached(name, link))
         };
         let configured = self.status.interfaces.iter().cloned();
         configured

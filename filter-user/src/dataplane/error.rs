@@ -69,15 +69,6 @@ pub enum DataplaneError {
         /// Its name.
         interface: String,
     },
-    /// The kernel attached the program, but not through a bpf_link.
-    #[error(
-        "interface {interface}: the kernel refuses a bpf_link here, and without one the program \
-         cannot be replaced in one step"
-    )]
-    NoLink {
-        /// Its name.
-        interface: String,
-    },
     /// The program could not be attached or replaced for another reason.
     #[error("interface {interface}: cannot attach the XDP program: {source}")]
     Attach {

@@ -1,9 +1,11 @@
 //! One configuration's tables and a copy of the program for each interface.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
+
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::Array,
-    programs::{TestRun as _, TestRunOptions, Xdp},
+    programs::{ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
 use filter_common::{Policy, flow::Flow, prefix_table::Block};
 use serde::Serialize;
@@ -126,9 +128,17 @@ impl Generation {
     }
 
     /// The program for an interface.
-    pub(super) fn program(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
-        self.copies
-            .iter_mut()
+    pub(super) fn program(&mut self, interface: &str) -> Result<BorrowedFd<'_>, DataplaneError> {
+        let program = self.xdp(interface)?;
+        program
+            .fd()
+            .map(ProgramFd::as_fd)
+            .map_err(|source| DataplaneError::Program(Box::new(source)))
+    }
+
+    fn xdp(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
+        let mut copies = self.copies.iter_mut();
+        copies
             .find(|copy| copy.interface.name == interface)
             .ok_or_else(|| DataplaneError::NoInterface {
                 interface: interface.to_owned(),
@@ -146,7 +156,7 @@ impl Generation {
     pub fn test_run(&mut self, interface: &str, frame: &[u8]) -> Result<u32, DataplaneError> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
-        let result = self.program(interface)?.test_run(options);
+        let result = self.xdp(interface)?.test_run(options);
         result
             .map(|run| run.return_value)
             .map_err(|source| DataplaneError::Program(Box::new(source)))

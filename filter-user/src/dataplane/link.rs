@@ -2,17 +2,12 @@
 
 use std::io;
 
-use aya::programs::{
-    ProgramError, XdpMode,
-    links::{FdLink, LinkError, PinnedLink},
-    xdp::XdpLink,
-};
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketType, netdevice, socket},
 };
 
-use super::{Attached, DataplaneError, Generation, pins::Pins};
+use super::{Attached, DataplaneError, Generation, bpf_link::BpfLink, pins::Pins};
 use crate::{compile::CompiledInterface, config::Attach};
 
 /// Attaches a generation's program where none of ours is attached.
@@ -25,62 +20,40 @@ pub(super) fn attach(
     let index = index(name).map_err(|_| DataplaneError::NoInterface {
         interface: name.clone(),
     })?;
-    let mode = match interface.attach {
-        Attach::Native => XdpMode::Driver,
-        Attach::Generic => XdpMode::Skb,
-    };
     let program = generation.program(name)?;
-    let id = program
-        .attach_to_if_index(index, mode)
+    let link = BpfLink::create(program, index, interface.attach)
         .map_err(|error| attach_error(interface, error))?;
-    let link = program
-        .take_link(id)
-        .map_err(|error| attach_error(interface, error))?;
-    // aya falls back to netlink where the kernel refuses a bpf_link; what it
-    // attaches that way ends with this process, and can't be replaced in one
-    // step. Dropping it detaches it.
-    let link = FdLink::try_from(link).map_err(|_| DataplaneError::NoLink {
-        interface: name.clone(),
-    })?;
-    let path = pins.link(name);
-    link.pin(&path)
-        .map_err(|error| DataplaneError::pins(path, io::Error::other(error)))?;
+    let pin = pins.link(name);
+    link.pin(&pin)
+        .map_err(|source| DataplaneError::pins(&pin, source))?;
     Ok(Attached {
         role: interface.role,
         mode: interface.attach,
-        index,
+        pin,
     })
 }
 
 /// Puts a generation's program in the place of the one that is attached.
 pub(super) fn replace(
-    pins: &Pins,
+    attached: &Attached,
     generation: &mut Generation,
     interface: &CompiledInterface,
 ) -> Result<(), DataplaneError> {
-    let link_error = |error: LinkError| DataplaneError::Attach {
-        interface: interface.name.clone(),
-        source: io::Error::other(error),
-    };
-    let link = PinnedLink::from_pin(pins.link(&interface.name)).map_err(link_error)?;
-    let link = XdpLink::try_from(FdLink::from(link)).map_err(link_error)?;
     let program = generation.program(&interface.name)?;
-    let id = program
-        .attach_to_link(link)
-        .map_err(|error| attach_error(interface, error))?;
-    // The pin keeps the link; a program that keeps it as well would detach it
-    // when the generation is dropped.
-    program
-        .take_link(id)
-        .and_then(|link| FdLink::try_from(link).map_err(|_| ProgramError::NotAttached))
-        .map(drop)
+    BpfLink::open(&attached.pin)
+        .and_then(|link| link.replace(program))
         .map_err(|error| attach_error(interface, error))
 }
 
-/// Whether the interface that the link was made for is still the one of that
-/// name.
-pub fn is_current(name: &str, attached: &Attached) -> bool {
-    index(name).is_ok_and(|index| index == attached.index)
+/// Whether the program is attached to the interface that has this name now. It
+/// is not when the interface was deleted or made anew, and when somebody
+/// detached the link or removed its pin.
+pub fn is_attached(name: &str, attached: &Attached) -> bool {
+    let linked = BpfLink::open(&attached.pin).and_then(|link| link.interface_index());
+    match (linked, index(name)) {
+        (Ok(linked), Ok(index)) => linked == index,
+        _ => false,
+    }
 }
 
 fn index(interface: &str) -> rustix::io::Result<u32> {
@@ -90,12 +63,8 @@ fn index(interface: &str) -> rustix::io::Result<u32> {
 
 /// What the kernel means by an error number here: `dev_xdp_attach()` in
 /// `net/core/dev.c`.
-fn attach_error(interface: &CompiledInterface, error: ProgramError) -> DataplaneError {
+fn attach_error(interface: &CompiledInterface, source: io::Error) -> DataplaneError {
     let name = interface.name.clone();
-    let source = match error {
-        ProgramError::SyscallError(error) => error.io_error,
-        error => io::Error::other(error),
-    };
     match source.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::BUSY | Errno::EXIST) => DataplaneError::Occupied { interface: name },
         Some(Errno::OPNOTSUPP) if interface.attach == Attach::Native => {

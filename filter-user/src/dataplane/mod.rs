@@ -9,7 +9,7 @@
 //! Links and shared maps are pinned in the instance's own directory, so that
 //! the kernel keeps them should this process die.
 
-mod detach;
+mod bpf_link;
 mod error;
 mod generation;
 mod link;
@@ -17,11 +17,11 @@ mod pins;
 mod preflight;
 mod shared;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 pub use error::DataplaneError;
 pub use generation::{Generation, TableUse};
-pub use link::is_current;
+pub use link::is_attached;
 pub use pins::{BadInstanceName, Instance};
 pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
@@ -49,9 +49,8 @@ pub struct Attached {
     pub role: Role,
     /// How the program is attached.
     pub mode: Attach,
-    /// The interface that the link belongs to. One of the same name that is
-    /// made later has another index.
-    pub index: u32,
+    /// Where the link is pinned. The pin is what keeps it.
+    pub pin: PathBuf,
 }
 
 /// What was done to an interface on the way to the next generation.
@@ -145,11 +144,11 @@ impl Dataplane {
         Ok(())
     }
 
-    /// Whether there is a link that can go over to another program: another
-    /// mode, or another interface of that name, takes another link.
+    /// Whether there is a link that can go over to another program. Another
+    /// mode takes another link, and so does an interface that has lost it.
     fn can_replace(&self, interface: &CompiledInterface) -> bool {
         self.attached.get(&interface.name).is_some_and(|attached| {
-            attached.mode == interface.attach && link::is_current(&interface.name, attached)
+            attached.mode == interface.attach && link::is_attached(&interface.name, attached)
         })
     }
 
@@ -196,10 +195,11 @@ impl Dataplane {
         generation: &mut Generation,
         interface: &CompiledInterface,
     ) -> Result<(), DataplaneError> {
-        link::replace(&self.pins, generation, interface)?;
-        if let Some(attached) = self.attached.get_mut(&interface.name) {
-            attached.role = interface.role;
-        }
+        let Some(attached) = self.attached.get_mut(&interface.name) else {
+            return self.attach(generation, interface);
+        };
+        link::replace(attached, generation, interface)?;
+        attached.role = interface.role;
         Ok(())
     }
 

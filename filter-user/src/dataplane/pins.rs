@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataplaneError, detach::detach};
+use super::{DataplaneError, bpf_link::BpfLink};
 
 /// One poolguard among others on the same machine: a name, and where its pins
 /// and its control socket are.
@@ -149,10 +149,17 @@ impl Drop for GenerationPins {
     }
 }
 
+/// A pin that is gone already has taken its link with it.
 fn remove_link(pin: &Path) -> Result<(), DataplaneError> {
-    detach(pin)
-        .and_then(|()| fs::remove_file(pin))
-        .map_err(|source| DataplaneError::pins(pin, source))
+    let removed = BpfLink::open(pin)
+        .and_then(|link| link.detach())
+        .and_then(|()| fs::remove_file(pin));
+    match removed {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(DataplaneError::pins(pin, source))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn create_directory(path: &Path) -> Result<(), DataplaneError> {
