@@ -201,6 +201,15 @@ impl DropReason {
         Self::VlanDepth,
     ];
 
+    /// Whether more bytes could have led to another verdict.
+    #[inline(always)]
+    pub const fn is_cut_short(self) -> bool {
+        matches!(
+            self,
+            Self::LinkTruncated | Self::IpTruncated | Self::PortsTruncated | Self::ChainTruncated
+        )
+    }
+
     /// The rule that it is counted under.
     #[inline(always)]
     pub const fn rule(self) -> Rule {

@@ -2,11 +2,22 @@
 
 use core::hint::black_box;
 
-use aya_ebpf::{bindings::xdp_md, helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
+use aya_ebpf::{
+    bindings::xdp_md,
+    helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    programs::XdpContext,
+};
 use filter_common::Frame;
 
 /// The verifier follows offsets into a packet up to 65,535.
 const MAX_OFFSET: usize = 0x7fff;
+
+/// How much of a frame is copied where its linear part is too short: more than
+/// the longest headers that anyone has use for.
+const HEAD_LENGTH: usize = 512;
+
+/// Room for the head of a frame.
+pub(crate) type Head = [u8; HEAD_LENGTH];
 
 /// The linear part of the frame that an XDP program was called for.
 pub(crate) struct PacketBytes {
@@ -23,6 +34,60 @@ impl PacketBytes {
             start: ctx.data(),
             end: ctx.data_end(),
         }
+    }
+}
+
+impl PacketBytes {
+    /// Whether the frame goes on in other buffers.
+    #[inline(always)]
+    pub(crate) fn has_more(&self) -> bool {
+        self.len() > self.end - self.start
+    }
+
+    /// Copies the head of the frame, from all of its buffers.
+    #[inline(always)]
+    pub(crate) fn copy_head<'a>(&self, room: &'a mut Head) -> Option<HeadBytes<'a>> {
+        let length = self.len();
+        // Of an empty frame the kernel gives nothing, and the verifier asks for more.
+        let copied = length.clamp(1, HEAD_LENGTH);
+        // SAFETY: `ctx` is the context that the kernel called the program with,
+        // and the kernel writes no more than the bytes of the array.
+        let error =
+            unsafe { bpf_xdp_load_bytes(self.ctx, 0, room.as_mut_ptr().cast(), copied as u32) };
+        (error == 0).then_some(HeadBytes {
+            head: room,
+            copied,
+            length,
+        })
+    }
+}
+
+/// The head of a frame, copied out of its buffers.
+pub(crate) struct HeadBytes<'a> {
+    head: &'a Head,
+    copied: usize,
+    length: usize,
+}
+
+impl Frame for HeadBytes<'_> {
+    #[inline(always)]
+    fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        if at > HEAD_LENGTH - N || at + N > self.copied {
+            return None;
+        }
+        // SAFETY: the N bytes from `at` lie in the array.
+        Some(unsafe {
+            self.head
+                .as_ptr()
+                .add(at)
+                .cast::<[u8; N]>()
+                .read_unaligned()
+        })
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.length
     }
 }
 

@@ -17,7 +17,7 @@ mod context;
 mod maps;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::{Frame as _, counters, decide};
+use filter_common::{DropReason, Frame as _, counters, decide};
 
 use crate::{
     context::PacketBytes,
@@ -25,11 +25,19 @@ use crate::{
 };
 
 /// Decides one frame. `frags`: an interface whose MTU exceeds a page hands over
-/// frames in several buffers; the headers are in the first one.
+/// frames in several buffers.
 #[xdp(frags)]
 pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
     let frame = PacketBytes::new(&ctx);
-    let verdict = decide(&frame, maps::role(), &Generation);
+    let mut verdict = decide(&frame, maps::role(), &Generation);
+    // Drivers may begin a frame in several buffers anywhere, some with nothing
+    // in the first one. Then the headers are read out of a copy.
+    if verdict.reason.is_some_and(DropReason::is_cut_short) && frame.has_more() {
+        let head = maps::head().and_then(|room| frame.copy_head(room));
+        if let Some(head) = head {
+            verdict = decide(&head, maps::role(), &Generation);
+        }
+    }
     counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
     if verdict.passes() {
         xdp_action::XDP_PASS

@@ -3,6 +3,7 @@
 
 use core::hint::black_box;
 
+use crate::context::Head;
 use aya_ebpf::{
     Global,
     helpers::generated::bpf_ktime_get_coarse_ns,
@@ -61,6 +62,18 @@ static COUNTERS: PerCpuArray<Row> = PerCpuArray::with_max_entries(ROWS, 0);
 /// Flow to the second it was last seen at. Outlives generations.
 #[map]
 static FLOWS: LruHashMap<Flow, u64> = LruHashMap::with_max_entries(CAPACITY, 0);
+
+/// Where the heads of frames are copied whose linear part is too short.
+#[map]
+static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
+
+/// This CPU's room for the head of a frame.
+#[inline(always)]
+pub(crate) fn head() -> Option<&'static mut Head> {
+    // SAFETY: it belongs to this CPU, and XDP programs are not interrupted by
+    // one another there.
+    HEAD.get_ptr_mut(0).map(|head| unsafe { &mut *head })
+}
 
 #[inline(always)]
 pub(crate) fn role() -> Role {
