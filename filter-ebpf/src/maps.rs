@@ -145,8 +145,9 @@ impl Tables for Generation {
 
     #[inline(always)]
     fn flow_seen(&self, flow: &Flow) -> Option<u64> {
-        // SAFETY: an eight-byte load, which other CPUs write whole; an entry
-        // that is evicted meanwhile stays readable until the program returns.
+        // SAFETY: an eight-byte load, which other CPUs write whole. The memory of
+        // an entry that is evicted meanwhile stays a map value: at worst this is
+        // the time of another flow.
         unsafe { FLOWS.get(flow) }.copied()
     }
 

@@ -191,8 +191,14 @@ struct Narrator<'a> {
 impl Narrator<'_> {
     fn steps(&self, lookups: &[Lookup]) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
-        for lookup in lookups {
+        for (number, lookup) in lookups.iter().enumerate() {
             let step = match lookup {
+                // Only whether to write it again.
+                Lookup::Flow { .. }
+                    if matches!(lookups.get(number + 1), Some(Lookup::Remember)) =>
+                {
+                    continue;
+                }
                 // The source port matters only where its answers would be dropped.
                 Lookup::Port(port, PortClass::UNWATCHED)
                     if *port != self.packet.destination_port =>

@@ -159,10 +159,10 @@ impl Status {
     fn summary(&self, now: Timestamp) -> String {
         let enforcement = if self.monitor { "monitor" } else { "enforce" };
         let reloads = self.reloads;
-        let last = if reloads.last_successful {
-            "the last one succeeded"
-        } else {
-            "THE LAST ONE FAILED, the configuration before it is in force"
+        let last = match (reloads.total, reloads.last_successful) {
+            (0, _) => "",
+            (_, true) => "; the last one succeeded",
+            (_, false) => "; THE LAST ONE FAILED, the configuration before it is in force",
         };
         let expiry = self.next_expiry.map_or_else(
             || "no exemption expires".to_owned(),
@@ -171,7 +171,7 @@ impl Status {
         format!(
             "poolguard {} ({}), instance {}, up {}\n\
              configuration {}: {enforcement}, generation {}, in force for {}\n\
-             reloads: {}, of which {} failed; {last}\n\
+             reloads: {}, of which {} failed{last}\n\
              loaded: pool prefixes {} IPv4 and {} IPv6, exemptions {} IPv4 and {} IPv6; {expiry}\n",
             self.version,
             self.revision,

@@ -180,6 +180,25 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// Reads the log up to a line that contains `words`, and gives that back.
+    fn log_until(&mut self, words: &str) -> String {
+        let child = self.child.as_mut().unwrap();
+        let log = child.stderr.as_mut().unwrap();
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while log.read(&mut byte).unwrap() == 1 {
+            line.push(byte[0]);
+            if byte == *b"\n" {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                if text.contains(words) {
+                    return text;
+                }
+                line.clear();
+            }
+        }
+        panic!("the log ended without {words:?}");
+    }
+
     /// Ends it with SIGTERM and gives back its log.
     fn stop(mut self) -> String {
         let child = self.child.take().unwrap();
@@ -421,6 +440,7 @@ fn a_refused_reload_keeps_the_old_configuration() {
         "poolguard: not reloaded, generation 1 stays in force: interface eth7: there is none of \
          this name (`ip link` lists them)"
     );
+    assert!(!box_.get("/metrics").1.contains("eth7"), "nor its names");
     let status = box_.status();
     assert_eq!(status["generation"], 1);
     assert_eq!(status["reloads"]["total"], 2);
@@ -459,6 +479,70 @@ fn an_interface_that_goes_away_is_missed() {
     assert!(box_.poolguard("reload").status.success());
     assert_eq!(box_.get("/readyz").0, 200);
     running.stop();
+}
+
+#[test]
+fn a_link_that_somebody_removed_is_missed_and_made_anew() {
+    let box_ = Box_::new();
+    let running = box_.start();
+    fs::remove_file(box_.pins().join("links/eth0")).unwrap();
+    assert_eq!(
+        box_.get("/readyz"),
+        (503, "not enforcing on eth0\n".to_owned())
+    );
+    assert!(box_.poolguard("reload").status.success());
+    assert_eq!(box_.get("/readyz").0, 200);
+    running.stop();
+}
+
+#[test]
+fn a_start_that_fails_leaves_a_running_one_alone() {
+    let box_ = Box_::new();
+    let running = box_.start();
+    // Without its socket the first one cannot be asked whether it runs.
+    fs::remove_file(format!("/run/poolguard/{}.sock", box_.instance)).unwrap();
+    let output = box_.poolguard("run");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(last_line(&output).contains("is running already"));
+    assert_eq!(box_.get("/readyz").0, 200, "the first one goes on");
+    running.stop();
+}
+
+#[test]
+fn an_exemption_ends_on_time_also_when_an_interface_is_gone() {
+    let box_ = Box_::new();
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+    let exempted = format!(
+        "{CONFIG}\n[[pool]]\nname = \"business\"\nkind = \"static\"\n\
+         prefixes = [\"203.0.113.0/24\"]\n[[customer]]\nname = \"acme\"\n\
+         prefixes = [\"203.0.113.8/29\"]\nallow_inbound = [25]\nexpires = {soon}\n"
+    );
+    box_.configure(&exempted);
+    let mut running = box_.start();
+    assert_eq!(box_.status()["exemptions"]["ipv4"], 1);
+    box_.namespace.ip("link delete eth0");
+    // The controller says when it is done, and nobody waits by the clock.
+    let log = running.log_until("exemptions have expired and no longer exempt");
+    assert!(jiff::Timestamp::now() >= soon);
+    assert!(log.contains("acme"), "{log}");
+    let status = box_.status();
+    assert_eq!(status["exemptions"]["ipv4"], 0);
+    assert_eq!(status["generation"], 2);
+    assert_eq!(status["interfaces"][0]["attached"], true);
+    assert_eq!(status["interfaces"][1]["attached"], false);
+    running.stop();
+}
+
+#[test]
+fn an_error_is_told_to_machines_as_well() {
+    let box_ = Box_::without_interfaces();
+    let output = box_.poolguard("status --json");
+    assert_eq!(output.status.code(), Some(1));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        told["error"].as_str().unwrap().contains("is not running"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -72,6 +72,17 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether standard output is for machines. A log is not standard output.
+    pub(crate) fn prints_json(&self) -> bool {
+        match self {
+            Self::Run { .. } => false,
+            Self::Check { json } | Self::Status { json } | Self::Reload { json } => *json,
+            Self::Explain(explain) => explain.json,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// The interface that the packet arrives at.

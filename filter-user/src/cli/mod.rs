@@ -50,17 +50,22 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
         Command::Status { json } => status(&cli.instance, *json),
         Command::Reload { json } => reload(&cli.instance, *json),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Printed) => ExitCode::FAILURE,
-        Err(Failure::Failed(text)) => complain(&text, 1),
-        Err(Failure::Usage(text)) => complain(&text, 2),
+    let (text, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Printed) => return ExitCode::FAILURE,
+        Err(Failure::Failed(text)) => (text, 1),
+        Err(Failure::Usage(text)) => (text, 2),
+    };
+    if cli.command.prints_json() {
+        let _unprinted = print_json(&serde_json::json!({ "error": text }));
     }
+    print_error(&format!("poolguard: {text}\n"));
+    ExitCode::from(status)
 }
 
-fn complain(text: &str, status: u8) -> ExitCode {
-    eprintln!("poolguard: {text}");
-    ExitCode::from(status)
+/// Prints to standard error, where there is one.
+fn print_error(text: &str) {
+    let _unheard = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints to standard output. A reader that has gone (`| head`) is no failure.
@@ -76,7 +81,7 @@ fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
 }
 
 fn print_report(report: &Report) {
-    eprint!("{}", report.render(io::stderr().is_terminal()));
+    print_error(&report.render(io::stderr().is_terminal()));
 }
 
 fn run(config_file: &Path, instance: &Instance, json: bool) -> Result<(), Failure> {
@@ -85,14 +90,25 @@ fn run(config_file: &Path, instance: &Instance, json: bool) -> Result<(), Failur
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             Err(Failure::Failed(format!(
-                "not started: nothing is enforced. Mend {} (`poolguard check`) and start again",
+                "not started: {}. Mend {} (`poolguard check`) and start again",
+                consequence(instance),
                 config_file.display()
             )))
         }
         Err(error @ daemon::RunError::Start(_)) => Err(Failure::Failed(format!(
-            "not started: nothing is enforced. {error}"
+            "not started: {}. {error}",
+            consequence(instance)
         ))),
         result => Ok(result?),
+    }
+}
+
+/// What it means for traffic that this instance did not start.
+fn consequence(instance: &Instance) -> &'static str {
+    if instance.pin_directory().exists() {
+        "what an earlier run left attached goes on filtering"
+    } else {
+        "nothing is enforced"
     }
 }
 
@@ -129,7 +145,7 @@ fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
     let now = Timestamp::now();
     let loaded = config::load(config_file, now).map_err(|report| {
         print_report(&report);
-        Failure::Printed
+        Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
     let compiled = compile(&loaded.config, &mut Slots::default(), now)?;
     let explanation = explain::explain(
@@ -163,7 +179,7 @@ fn reload(instance: &Instance, json: bool) -> Result<(), Failure> {
     if json {
         print_json(&outcome)?;
     } else {
-        eprint!("{}", outcome.report);
+        print_error(&outcome.report);
         if outcome.successful {
             print(&format!("generation {} is in force\n", outcome.generation))?;
         }

@@ -139,7 +139,10 @@ pub fn compile(
         })
         .collect::<Result<_, CompileError>>()?;
     let addresses = policies::addresses(config, &ports, slots, now)?;
-    let holders = || config.customers.iter().filter(|c| !c.is_expired(now));
+    let holders = || {
+        let unexpired = config.customers.iter().filter(|c| !c.is_expired(now));
+        unexpired.filter(|c| !c.allow_inbound.is_empty() || c.allow_smtp_out)
+    };
     Ok(Compiled {
         settings,
         ports,

@@ -1,14 +1,19 @@
 //! `poolguard run`: the controller under signals, sockets and clocks.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     net::TcpListener,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use rustix::{
+    fs::{FlockOperation, Mode},
+    process::{Resource, Rlimit, getrlimit, setrlimit, umask},
+};
 use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::{
@@ -73,16 +78,22 @@ pub fn run(config_file: &Path, instance: &Instance) -> Result<(), RunError> {
         .enable_all()
         .build()
         .map_err(RunError::Process)?;
-    runtime.block_on(serve(config_file, instance))
+    // On a thread of the runtime, so that this one takes the signals: one that
+    // is pending makes the kernel give up on loading a program.
+    let served = runtime.spawn(serve(config_file.to_owned(), instance.clone()));
+    runtime
+        .block_on(served)
+        .map_err(|panic| RunError::Process(io::Error::other(panic)))?
 }
 
-async fn serve(config_file: &Path, instance: &Instance) -> Result<(), RunError> {
+async fn serve(config_file: PathBuf, instance: Instance) -> Result<(), RunError> {
     // Taken first: from here on a signal means an end in order.
     let mut signals = Signals::new().map_err(RunError::Process)?;
-    dataplane::preflight(instance).map_err(ApplyError::from)?;
-    let socket = ControlSocket::bind(instance).await?;
+    dataplane::preflight(&instance).map_err(ApplyError::from)?;
+    raise_descriptor_limit();
+    let socket = ControlSocket::bind(&instance)?;
     let (controller, listener) =
-        tokio::task::block_in_place(|| Controller::start(config_file, instance))?;
+        tokio::task::block_in_place(|| Controller::start(&config_file, &instance))?;
     for interface in &controller.status.interfaces {
         tracing::info!(
             interface = %interface.name, role = %interface.role, mode = %interface.mode,
@@ -94,6 +105,7 @@ async fn serve(config_file: &Path, instance: &Instance) -> Result<(), RunError> 
         metrics: Metrics::serve(listener, &controller),
         controller,
         requests,
+        retry_expiry: None,
     };
     let control = http::control(daemon.controller.shared(), reloads);
     let control = tokio::spawn(axum::serve(socket.listener()?, control).into_future());
@@ -109,16 +121,30 @@ async fn serve(config_file: &Path, instance: &Instance) -> Result<(), RunError> 
     Ok(())
 }
 
+/// Every interface takes some descriptors, twice while a reload replaces them.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}
+
 struct Daemon {
     controller: Controller,
     metrics: Metrics,
     requests: mpsc::Receiver<ReloadRequest>,
+    retry_expiry: Option<Timestamp>,
 }
 
 impl Daemon {
     /// Reloads and expires one at a time, so that none sees another's half.
     async fn until_stopped(&mut self, signals: &mut Signals) {
         loop {
+            let expiry = self.next_expiry();
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return,
@@ -128,7 +154,7 @@ impl Daemon {
                     // Whoever asked may have gone; the reload counts all the same.
                     let _gone = answer.send(self.reload());
                 }
-                () = until(self.controller.next_expiry()) => self.expire_if_due(),
+                () = until(expiry) => self.expire_if_due(),
             }
         }
     }
@@ -139,15 +165,30 @@ impl Daemon {
             NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("")),
         ]);
         let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload());
+        self.retry_expiry = None;
         self.metrics.move_to(listener, &self.controller);
         notify(&[NotifyState::Ready]);
         outcome
     }
 
+    /// When an exemption expires, or when to try again after that failed.
+    fn next_expiry(&self) -> Option<Timestamp> {
+        self.controller.next_expiry().max(self.retry_expiry)
+    }
+
     fn expire_if_due(&mut self) {
-        let due = self.controller.next_expiry();
-        if due.is_some_and(|due| due <= Timestamp::now()) {
-            tokio::task::block_in_place(|| self.controller.expire());
+        let now = Timestamp::now();
+        if self.next_expiry().is_none_or(|due| due > now) {
+            return;
+        }
+        self.retry_expiry = None;
+        if let Err(error) = tokio::task::block_in_place(|| self.controller.expire()) {
+            self.retry_expiry = now.checked_add(LONGEST_WAIT).ok();
+            tracing::error!(
+                %error,
+                "exemptions have expired, but still exempt: the tables could not be replaced. \
+                 Trying again in {} seconds", LONGEST_WAIT.as_secs()
+            );
         }
     }
 }
@@ -172,7 +213,7 @@ impl Metrics {
         let task = tokio::spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tracing::info!(address = %listener.local_addr()?, "serving /metrics");
-            axum::serve(listener, router).await
+            http::serve_strangers(listener, router).await
         });
         Self { task }
     }
@@ -228,22 +269,31 @@ enum Wish {
 struct ControlSocket {
     path: PathBuf,
     listener: std::os::unix::net::UnixListener,
+    /// Locked for as long as the process lives, so that nobody else takes the
+    /// socket or the pins for leftovers.
+    _lock: File,
 }
 
 impl ControlSocket {
-    async fn bind(instance: &Instance) -> Result<Self, RunError> {
+    fn bind(instance: &Instance) -> Result<Self, RunError> {
         let path = instance.control_socket();
-        if tokio::net::UnixStream::connect(&path).await.is_ok() {
-            return Err(RunError::AlreadyRunning {
-                instance: instance.name().to_owned(),
-                socket: path,
-            });
-        }
-        let listener = bind_for_root(&path).map_err(|source| RunError::ControlSocket {
+        let error = |source: io::Error| RunError::ControlSocket {
             path: path.clone(),
             source,
+        };
+        let lock = lock_beside(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => RunError::AlreadyRunning {
+                instance: instance.name().to_owned(),
+                socket: path.clone(),
+            },
+            _ => error(source),
         })?;
-        Ok(Self { path, listener })
+        let listener = bind_for_root(&path).map_err(error)?;
+        Ok(Self {
+            path,
+            listener,
+            _lock: lock,
+        })
     }
 
     fn listener(&self) -> Result<UnixListener, RunError> {
@@ -259,30 +309,55 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove the control socket");
+        for path in [&self.path, &lock_path(&self.path)] {
+            if let Err(error) = fs::remove_file(path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove");
+            }
         }
     }
 }
 
-fn bind_for_root(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    if let Some(directory) = path.parent() {
+fn lock_beside(socket: &Path) -> io::Result<File> {
+    if let Some(directory) = socket.parent() {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
             .create(directory)?;
     }
+    let path = lock_path(socket);
+    loop {
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        // Whoever held it before may have removed it since it was opened here.
+        let is_current = fs::metadata(&path).is_ok_and(|named| {
+            let locked = lock.metadata().map(|locked| locked.ino());
+            locked.is_ok_and(|locked| locked == named.ino())
+        });
+        if is_current {
+            return Ok(lock);
+        }
+    }
+}
+
+fn lock_path(socket: &Path) -> PathBuf {
+    socket.with_extension("lock")
+}
+
+fn bind_for_root(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // Nobody can connect between the two steps: the socket does not listen
-    // under this name before it is renamed.
-    let staged = path.with_extension("new");
-    let _stale = fs::remove_file(&staged);
-    let listener = std::os::unix::net::UnixListener::bind(&staged)?;
-    fs::set_permissions(&staged, fs::Permissions::from_mode(0o600))?;
-    fs::rename(&staged, path)?;
+    // From the first moment on, and not only after a change of its mode.
+    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let listener = std::os::unix::net::UnixListener::bind(path);
+    umask(before);
+    let listener = listener?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

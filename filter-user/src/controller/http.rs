@@ -1,7 +1,7 @@
 //! The two HTTP services: metrics and health for whoever may connect, control
 //! for root on a Unix socket.
 
-use std::sync::Arc;
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -10,7 +10,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tokio::sync::{mpsc, oneshot};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc, oneshot},
+};
 
 use super::{ReloadOutcome, Shared, Snapshot};
 use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
@@ -25,6 +33,41 @@ pub(super) fn public(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(shared)
+}
+
+/// How many connections are served at once. Whoever comes after them waits in
+/// the kernel's queue.
+const CONNECTIONS: usize = 64;
+
+/// How long a client may take to ask.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves whoever connects, without letting them use up what the controller
+/// itself needs, however slow they are.
+pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let place = place.map_err(io::Error::other)?;
+        let (stream, _) = match listener.accept().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection to /metrics");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .serve_connection(TokioIo::new(stream), service);
+            // What a client does wrong is the client's concern.
+            let _ended = tokio::time::timeout(3 * PATIENCE, connection).await;
+            drop(place);
+        });
+    }
 }
 
 /// `/status` and `/reload`.

@@ -201,40 +201,50 @@ impl Controller {
         let now = Timestamp::now();
         let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
         log_report(&loaded.warnings);
-        let compiled = compile(&loaded.config, &mut self.slots, now)?;
+        // A configuration that is refused leaves no names behind.
+        let mut slots = self.slots.clone();
+        let compiled = compile(&loaded.config, &mut slots, now)?;
         let listener = if loaded.config.metrics == self.config.metrics {
             None
         } else {
             Some(listen(loaded.config.metrics.listen)?)
         };
         self.enforce(&compiled)?;
+        self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
     }
 
     /// Makes the tables anew from the configuration in force, without the
-    /// exemptions that have expired.
-    pub fn expire(&mut self) {
+    /// exemptions that have expired. An interface that is gone keeps the others
+    /// from nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the tables could not be replaced; the exemptions still exempt.
+    pub fn expire(&mut self) -> Result<(), ApplyError> {
         let now = Timestamp::now();
-        let result = compile(&self.config, &mut self.slots, now)
-            .map_err(ApplyError::from)
-            .and_then(|compiled| {
-                self.enforce(&compiled)?;
-                Ok(compiled)
-            });
-        match result {
-            Ok(compiled) => {
-                let expired = self.config.customers.iter().filter(|c| c.is_expired(now));
-                let names: Vec<_> = expired.map(|customer| customer.name.as_str()).collect();
-                tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
-                self.publish(Some(&compiled));
-            }
-            Err(error) => tracing::error!(
-                %error,
-                "exemptions have expired, but still exempt: the tables could not be replaced. \
-                 `poolguard reload` tries again"
-            ),
-        }
+        let mut slots = self.slots.clone();
+        let mut compiled = compile(&self.config, &mut slots, now)?;
+        let wanted = interfaces(&compiled);
+        let attached = self.shared.latest().interfaces();
+        let is_attached = |name: &str| attached.iter().any(|i| i.name == name && i.attached);
+        compiled
+            .interfaces
+            .retain(|interface| is_attached(&interface.name));
+        self.enforce(&compiled)?;
+        let since = self.status.generation_since;
+        let ended = self
+            .config
+            .customers
+            .iter()
+            .filter(|customer| customer.is_expired(now) && !customer.is_expired(since));
+        let names: Vec<_> = ended.map(|customer| customer.name.as_str()).collect();
+        tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        self.publish(Some(&compiled));
+        self.status.interfaces = wanted;
+        self.publish(None);
+        Ok(())
     }
 
     fn enforce(&mut self, compiled: &Compiled) -> Result<(), DataplaneError> {
