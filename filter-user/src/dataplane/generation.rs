@@ -154,8 +154,35 @@ impl Generation {
     /// When there is no such interface in this generation, and when the kernel
     /// refuses the frame: it takes none under 14 bytes.
     pub fn test_run(&mut self, interface: &str, frame: &[u8]) -> Result<u32, DataplaneError> {
+        self.run(interface, frame, None)
+    }
+
+    /// Does the same with a frame in several buffers, of which the first holds
+    /// `first` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The same, and on kernels that split frames only by themselves (6.1).
+    pub fn test_run_split(
+        &mut self,
+        interface: &str,
+        frame: &[u8],
+        first: u32,
+    ) -> Result<u32, DataplaneError> {
+        // `struct xdp_md`, where `data_end` counts from `data`.
+        let context = [0, first, 0, 0, 0, 0].map(u32::to_ne_bytes);
+        self.run(interface, frame, Some(context.as_flattened()))
+    }
+
+    fn run(
+        &mut self,
+        interface: &str,
+        frame: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<u32, DataplaneError> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(frame);
+        options.ctx_in = context;
         let result = self.xdp(interface)?.test_run(options);
         result
             .map(|run| run.return_value)

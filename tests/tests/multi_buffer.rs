@@ -1,0 +1,43 @@
+//! Frames in several buffers, of which the first one may hold any part of the
+//! headers, or nothing: drivers for jumbo frames differ in that.
+//!
+//! Takes a kernel whose `BPF_PROG_TEST_RUN` splits frames as it is told, which
+//! Linux 6.1 does not: there these tests cannot be run.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::net::IpAddr;
+
+use poolguard_tests::{
+    configs::{self, Hosts},
+    frames::tcp,
+    host,
+    kernel::{Apparatus, must},
+};
+
+const XDP_DROP: u32 = 1;
+const XDP_PASS: u32 = 2;
+
+/// What becomes of a frame of 8,000 bytes for every length of its
+/// first buffer up to well past its headers.
+fn verdicts(source: IpAddr, destination: IpAddr, port: u16) -> Vec<u32> {
+    let now = "2026-06-15T12:00:00Z".parse().unwrap();
+    let tables = host::load(&configs::base(), now, &mut Default::default());
+    let mut apparatus = Apparatus::open();
+    let mut generation = must(apparatus.dataplane().load(&tables.compiled));
+    let mut frame = tcp((source, 40_000), (destination, port)).arrival().bytes;
+    frame.resize(8_000, 0);
+    (0..=96)
+        .map(|first| must(generation.test_run_split(configs::NETWORK, &frame, first)))
+        .collect()
+}
+
+#[test]
+fn the_split_makes_no_difference() {
+    for (_, net) in Hosts::families() {
+        let dropped = verdicts(net.internet, net.dialup, 80);
+        assert_eq!(dropped, vec![XDP_DROP; 97], "a forbidden port");
+        let passed = verdicts(net.internet, net.dialup, 81);
+        assert_eq!(passed, vec![XDP_PASS; 97], "the next port");
+    }
+}
