@@ -16,8 +16,11 @@ const MAX_OFFSET: usize = 0x7fff;
 /// the longest headers that anyone has use for.
 const HEAD_LENGTH: usize = 512;
 
-/// Room for the head of a frame.
-pub(crate) type Head = [u8; HEAD_LENGTH];
+/// The longest piece that is read at once, an IPv6 header.
+const LONGEST_READ: usize = 40;
+
+/// Room for the head of a frame, and for a read that begins in it.
+pub(crate) type Head = [u8; HEAD_LENGTH + LONGEST_READ];
 
 /// The linear part of the frame that an XDP program was called for.
 pub(crate) struct PacketBytes {
@@ -48,8 +51,11 @@ impl PacketBytes {
     #[inline(always)]
     pub(crate) fn copy_head<'a>(&self, room: &'a mut Head) -> Option<HeadBytes<'a>> {
         let length = self.len();
-        // Of an empty frame the kernel gives nothing, and the verifier asks for more.
-        let copied = length.clamp(1, HEAD_LENGTH);
+        // 1 to `HEAD_LENGTH`, in terms that the verifier of Linux 6.1 follows: it
+        // learns nothing from a comparison with zero, and forgets what it learns
+        // of one copy of a number for the others. For an empty frame, of which
+        // there is none, it is too much, and the kernel copies nothing.
+        let copied = (black_box(length.min(HEAD_LENGTH)).wrapping_sub(1) & (HEAD_LENGTH - 1)) + 1;
         // SAFETY: `ctx` is the context that the kernel called the program with,
         // and the kernel writes no more than the bytes of the array.
         let error =
@@ -72,10 +78,13 @@ pub(crate) struct HeadBytes<'a> {
 impl Frame for HeadBytes<'_> {
     #[inline(always)]
     fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        if at > HEAD_LENGTH - N || at + N > self.copied {
+        const { assert!(N <= LONGEST_READ) };
+        if at > HEAD_LENGTH || at + N > self.copied {
             return None;
         }
-        // SAFETY: the N bytes from `at` lie in the array.
+        // The verifier need not follow how that bounds `at`: the mask does.
+        let at = at & (HEAD_LENGTH - 1);
+        // SAFETY: `N` bytes from anywhere in the head lie in the array.
         Some(unsafe {
             self.head
                 .as_ptr()
@@ -83,6 +92,12 @@ impl Frame for HeadBytes<'_> {
                 .cast::<[u8; N]>()
                 .read_unaligned()
         })
+    }
+
+    #[inline(always)]
+    fn opaque(&self, at: usize) -> usize {
+        let start = self.head.as_ptr() as usize;
+        difference(start + at, start) & (HEAD_LENGTH - 1)
     }
 
     #[inline(always)]
@@ -109,9 +124,7 @@ impl Frame for PacketBytes {
 
     #[inline(always)]
     fn opaque(&self, at: usize) -> usize {
-        // The verifier does not follow the difference of two pointers. The mask
-        // gives it a bound that it keeps, whatever register or slot holds it.
-        (black_box(self.start + at) - self.start) & MAX_OFFSET
+        difference(self.start + at, self.start) & MAX_OFFSET
     }
 
     #[inline(always)]
@@ -120,4 +133,11 @@ impl Frame for PacketBytes {
         let length = unsafe { bpf_xdp_get_buff_len(self.ctx) };
         length as usize
     }
+}
+
+/// How far a pointer is from another one. The verifier does not follow it; a
+/// mask gives it a bound that it keeps, whatever register or slot holds it.
+#[inline(always)]
+fn difference(pointer: usize, start: usize) -> usize {
+    black_box(pointer) - start
 }
