@@ -233,6 +233,20 @@ pub fn forbidden_submission() -> Configuration {
     submission().with("1080, 8000, 8080]", "587, 1080, 8000, 8080]")
 }
 
+/// The exempted customer has a server on a port that connections are opened
+/// from.
+pub fn exempted_high_port() -> Configuration {
+    base().with(r#"[25, "443/tcp"]"#, r#"[25, "443/tcp", 8080]"#)
+}
+
+/// The dynamic pool has IPv6 addresses with the bits of its IPv4 ones.
+pub fn lookalikes() -> Configuration {
+    base().with(
+        r#"["198.51.100.0/24", "2001:db8:100::/40"]"#,
+        r#"["198.51.100.0/24", "c633:6400::/24"]"#,
+    )
+}
+
 /// `return_traffic = "syn"`.
 pub fn syn() -> Configuration {
     base().with(r#"return_traffic = "track""#, r#"return_traffic = "syn""#)
