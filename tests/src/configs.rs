@@ -429,19 +429,19 @@ pub fn on_a_bridge() -> Configuration {
     base().and("\n[[interface]]\nname = \"br0\"\nrole = \"network\"\n")
 }
 
-/// One pool for every prefix length, each inside the one before: from /8 in
-/// IPv4 and /16 in IPv6 down to a single host. The pools are named after their
-/// lengths, `v4-8` to `v4-32` and `v6-16` to `v6-128`.
+/// One pool for every prefix length, each inside the one before: from half of
+/// all addresses down to a single host. The pools are named after their
+/// lengths, `v4-1` to `v4-32` and `v6-1` to `v6-128`.
 pub fn ladder() -> Configuration {
     let pool = |name: String, prefix: String| {
         format!("\n[[pool]]\nname = {name:?}\nkind = \"dynamic\"\nprefixes = [{prefix:?}]\n")
     };
     let mut ladder = base();
-    for length in 8..=32 {
+    for length in 1..=32 {
         let prefix = first_bits(LADDER_V4.into(), length);
         ladder = ladder.and(&pool(format!("v4-{length}"), format!("{prefix}/{length}")));
     }
-    for length in 16..=128 {
+    for length in 1..=128 {
         let prefix = first_bits(LADDER_V6.into(), length);
         ladder = ladder.and(&pool(format!("v6-{length}"), format!("{prefix}/{length}")));
     }
