@@ -233,6 +233,20 @@ pub fn forbidden_submission() -> Configuration {
     submission().with("1080, 8000, 8080]", "587, 1080, 8000, 8080]")
 }
 
+/// The exempted customer has a server on a port that connections are opened
+/// from.
+pub fn exempted_high_port() -> Configuration {
+    base().with(r#"[25, "443/tcp"]"#, r#"[25, "443/tcp", 8080]"#)
+}
+
+/// The dynamic pool has IPv6 addresses with the bits of its IPv4 ones.
+pub fn lookalikes() -> Configuration {
+    base().with(
+        r#"["198.51.100.0/24", "2001:db8:100::/40"]"#,
+        r#"["198.51.100.0/24", "c633:6400::/24"]"#,
+    )
+}
+
 /// `return_traffic = "syn"`.
 pub fn syn() -> Configuration {
     base().with(r#"return_traffic = "track""#, r#"return_traffic = "syn""#)
@@ -415,19 +429,19 @@ pub fn on_a_bridge() -> Configuration {
     base().and("\n[[interface]]\nname = \"br0\"\nrole = \"network\"\n")
 }
 
-/// One pool for every prefix length, each inside the one before: from /8 in
-/// IPv4 and /16 in IPv6 down to a single host. The pools are named after their
-/// lengths, `v4-8` to `v4-32` and `v6-16` to `v6-128`.
+/// One pool for every prefix length, each inside the one before: from half of
+/// all addresses down to a single host. The pools are named after their
+/// lengths, `v4-1` to `v4-32` and `v6-1` to `v6-128`.
 pub fn ladder() -> Configuration {
     let pool = |name: String, prefix: String| {
         format!("\n[[pool]]\nname = {name:?}\nkind = \"dynamic\"\nprefixes = [{prefix:?}]\n")
     };
     let mut ladder = base();
-    for length in 8..=32 {
+    for length in 1..=32 {
         let prefix = first_bits(LADDER_V4.into(), length);
         ladder = ladder.and(&pool(format!("v4-{length}"), format!("{prefix}/{length}")));
     }
-    for length in 16..=128 {
+    for length in 1..=128 {
         let prefix = first_bits(LADDER_V6.into(), length);
         ladder = ladder.and(&pool(format!("v6-{length}"), format!("{prefix}/{length}")));
     }

@@ -125,7 +125,12 @@ pub struct Expected {
     uninspected: Option<&'static str>,
     exempted: Vec<(&'static str, String)>,
     answered: Option<String>,
+    remembered: bool,
 }
+
+/// The name under which the number of remembered flows stands among the
+/// counters.
+pub const FLOWS: &str = "remembered flows";
 
 /// Passes, and nothing but the interface counts it.
 fn passes(outcome: Outcome) -> Expected {
@@ -136,6 +141,7 @@ fn passes(outcome: Outcome) -> Expected {
         uninspected: None,
         exempted: Vec::new(),
         answered: None,
+        remembered: false,
     }
 }
 
@@ -240,6 +246,12 @@ impl Expected {
         self
     }
 
+    /// And it is remembered as a flow that was not remembered before.
+    pub fn remembered(mut self) -> Self {
+        self.remembered = true;
+        self
+    }
+
     /// Whether the frame goes on.
     pub fn passes(&self) -> bool {
         self.outcome != Outcome::Drop
@@ -282,6 +294,9 @@ impl Expected {
         }
         if let Some(pool) = &self.answered {
             add("return_packets", &[("pool", pool)], 1);
+        }
+        if self.remembered {
+            counters.insert(FLOWS.to_owned(), 1);
         }
         // A frame that is all link layer has no byte to count.
         counters.retain(|_, n| *n != 0);
@@ -329,11 +344,19 @@ pub trait Filter {
     /// Lets a frame arrive.
     fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done;
 
-    /// All counters, those that are zero as well.
+    /// All counters, those that are zero as well, and [`FLOWS`].
     fn counters(&mut self) -> Counters;
 
     /// Lets time pass.
     fn wait(&mut self, seconds: u64);
+}
+
+/// How much there is to tell, for `--nocapture`.
+pub fn extent(stories: &[Fixture]) -> String {
+    let is_frame = |step: &&Step| matches!(step, Step::Frame { .. });
+    let frames = |story: &Fixture| story.steps.iter().filter(is_frame).count();
+    let frames: usize = stories.iter().map(frames).sum();
+    format!("{} stories, {frames} frames", stories.len())
 }
 
 /// Tells a story to a filter, to its end.

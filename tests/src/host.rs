@@ -5,7 +5,7 @@ use std::path::Path;
 use filter_common::{counters, decide};
 use filter_user::{
     compile::{Compiled, Slots, compile},
-    config::{self, Memory},
+    config::{self, Files, Memory},
     host::{HostCounters, HostTables},
     metrics::{CounterSource, samples},
 };
@@ -13,12 +13,13 @@ use jiff::Timestamp;
 
 use crate::{
     configs::Configuration,
-    fixture::{Counters, Done, Filter, Fixture, Verdict, tell},
+    fixture::{Counters, Done, FLOWS, Filter, Fixture, Verdict, extent, tell},
     frames::Arrival,
 };
 
 /// Tells every story of a chapter, and panics with all that went wrong.
 pub fn tell_all(stories: Vec<Fixture>) {
+    println!("{}", extent(&stories));
     let complaints: Vec<String> = stories
         .iter()
         .filter_map(|story| tell_one(story).err())
@@ -39,7 +40,16 @@ pub fn tell_all(stories: Vec<Fixture>) {
 /// All that went wrong.
 pub fn tell_one(story: &Fixture) -> Result<(), String> {
     let generation = load(&story.config, story.now, &mut Slots::default());
-    tell(story, &mut Host::new(&generation))
+    tell_under(story, &generation)
+}
+
+/// Tells one story under another configuration than its own.
+///
+/// # Errors
+///
+/// All that went wrong.
+pub fn tell_under(story: &Fixture, generation: &Generation) -> Result<(), String> {
+    tell(story, &mut Host::new(generation))
 }
 
 /// A configuration's tables, and the names of its counters.
@@ -54,7 +64,13 @@ pub struct Generation {
 pub fn load(configuration: &Configuration, now: Timestamp, slots: &mut Slots) -> Generation {
     let path = Path::new("poolguard.toml");
     let files = Memory::default().with(path, configuration.text.as_str());
-    let loaded = config::load_from(&files, path, now)
+    load_file(&files, path, now, slots)
+}
+
+/// Reads and compiles a configuration file and what it includes, which have to
+/// be right.
+pub fn load_file(files: &dyn Files, path: &Path, now: Timestamp, slots: &mut Slots) -> Generation {
+    let loaded = config::load_from(files, path, now)
         .unwrap_or_else(|report| panic!("the configuration is wrong: {report:?}"));
     let compiled = compile(&loaded.config, slots, now).unwrap();
     Generation {
@@ -108,7 +124,9 @@ impl Filter for Host<'_> {
     }
 
     fn counters(&mut self) -> Counters {
-        read(&self.generation.slots, &self.counters)
+        let mut counters = read(&self.generation.slots, &self.counters);
+        counters.insert(FLOWS.to_owned(), self.tables.flows().len() as u64);
+        counters
     }
 
     fn wait(&mut self, seconds: u64) {

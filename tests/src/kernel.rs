@@ -10,13 +10,15 @@ use std::{
 
 use filter_user::{
     compile::Slots,
-    dataplane::{Counters as KernelCounters, Dataplane, DataplaneError, Generation, Instance},
+    dataplane::{
+        Counters as KernelCounters, Dataplane, DataplaneError, FlowMemory, Generation, Instance,
+    },
 };
 use jiff::Timestamp;
 
 use crate::{
     configs::Configuration,
-    fixture::{Counters, Done, Filter, Fixture, Step, tell},
+    fixture::{Counters, Done, FLOWS, Filter, Fixture, Step, extent, tell},
     frames::Arrival,
     host,
 };
@@ -37,6 +39,7 @@ const SHORTEST: usize = 14;
 pub fn tell_all(stories: Vec<Fixture>) {
     let mut complaints = Vec::new();
     for stories in for_one_filter_each(stories) {
+        println!("{}", extent(&stories));
         let mut program = Program::load(&stories[0].config, stories[0].now);
         complaints.extend(stories.iter().filter_map(|s| tell(s, &mut program).err()));
     }
@@ -131,6 +134,7 @@ struct Program {
     slots: Slots,
     generation: Generation,
     counters: KernelCounters,
+    flows: FlowMemory,
     // Dropped last.
     _apparatus: Apparatus,
 }
@@ -141,10 +145,12 @@ impl Program {
         let mut apparatus = Apparatus::open();
         let generation = must(apparatus.dataplane().load(&tables.compiled));
         let counters = must(apparatus.dataplane().counters());
+        let flows = must(apparatus.dataplane().flows());
         Self {
             slots: tables.slots,
             generation,
             counters,
+            flows,
             _apparatus: apparatus,
         }
     }
@@ -164,7 +170,9 @@ impl Filter for Program {
     }
 
     fn counters(&mut self) -> Counters {
-        host::read(&self.slots, &self.counters)
+        let mut counters = host::read(&self.slots, &self.counters);
+        counters.insert(FLOWS.to_owned(), self.flows.table_use().entries);
+        counters
     }
 
     fn wait(&mut self, _seconds: u64) {

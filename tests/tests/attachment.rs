@@ -228,7 +228,10 @@ fn a_reload_keeps_the_flows() {
     let answering = tcp((net.internet, 443), (net.dialup, 8080));
     let mut wire = filtering();
     let before = Fixture::new("before the reload", configs::base())
-        .customers(tcp((net.dialup, 8080), (net.internet, 443)), allowed())
+        .customers(
+            tcp((net.dialup, 8080), (net.internet, 443)),
+            allowed().remembered(),
+        )
         .network(&answering, answer(DIALUP));
     told(&before, &mut wire);
     wire.appliance

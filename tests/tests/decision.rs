@@ -1,6 +1,9 @@
 //! Every story through the decision function, on the host.
 
-use poolguard_tests::{chapters, fixtures, host};
+use std::path::Path;
+
+use filter_user::{compile::Slots, config::Disk};
+use poolguard_tests::{chapters, configs, fixtures, host};
 
 macro_rules! tell {
     ($($chapter:ident)*) => {
@@ -14,3 +17,18 @@ macro_rules! tell {
 }
 
 chapters!(tell);
+
+/// The stories of static customers are all about pools and customers that the
+/// example has as well.
+#[test]
+fn the_example_configuration_exempts_whom_it_says() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/poolguard.toml");
+    let mut stories = fixtures::forbidden_ports_of_static_customers_open_by_exemption();
+    stories.retain(|story| story.config == configs::base());
+    assert!(!stories.is_empty());
+    for story in stories {
+        let mut slots = Slots::default();
+        let generation = host::load_file(&Disk, &example, story.now, &mut slots);
+        host::tell_under(&story, &generation).unwrap_or_else(|complaints| panic!("{complaints}"));
+    }
+}

@@ -33,7 +33,7 @@ pub use port::Port;
 
 use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK, address},
-    fixture::{Counters, Done, Filter, Fixture, series, tell},
+    fixture::{Counters, Done, FLOWS, Filter, Fixture, extent, series, tell},
     frames::{Arrival, ip, transport},
     host,
     kernel::{Apparatus, for_one_filter_each, must},
@@ -44,6 +44,7 @@ pub fn tell_all(stories: Vec<Fixture>) {
     assert!(!stories.is_empty(), "there is something to tell");
     let mut complaints = Vec::new();
     for stories in for_one_filter_each(stories) {
+        println!("{}", extent(&stories));
         let mut wire = Wire::filtering(&stories[0].config, stories[0].now);
         complaints.extend(stories.iter().filter_map(|s| tell(s, &mut wire).err()));
     }
@@ -213,6 +214,11 @@ impl Appliance {
         host::read(&self.slots, self.counters.as_ref().unwrap())
     }
 
+    /// How many flows are remembered.
+    pub fn flows(&mut self) -> u64 {
+        must(self.apparatus.dataplane().flows()).table_use().entries
+    }
+
     /// Its directory in bpffs.
     pub fn pins(&self) -> PathBuf {
         self.apparatus.instance().pin_directory()
@@ -247,7 +253,9 @@ impl Filter for Wire {
     }
 
     fn counters(&mut self) -> Counters {
-        self.cables.without_sentinels(self.appliance.counters())
+        let mut counters = self.cables.without_sentinels(self.appliance.counters());
+        counters.insert(FLOWS.to_owned(), self.appliance.flows());
+        counters
     }
 
     fn wait(&mut self, _seconds: u64) {
