@@ -1,11 +1,14 @@
 //! One configuration's tables and a copy of the program for each interface.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::{
+    io,
+    os::fd::{AsFd as _, BorrowedFd},
+};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::Array,
-    programs::{ProgramFd, TestRun as _, TestRunOptions, Xdp},
+    programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
 use filter_common::{Policy, flow::Flow, prefix_table::Block};
 use serde::Serialize;
@@ -91,9 +94,7 @@ impl Generation {
             if copies.is_empty() {
                 fill(&mut object, compiled)?;
             }
-            program(&mut object)?
-                .load()
-                .map_err(|source| DataplaneError::Program(Box::new(source)))?;
+            load_program(program(&mut object)?)?;
             copies.push(Copy {
                 interface: interface.clone(),
                 object,
@@ -188,6 +189,25 @@ impl Generation {
             .map(|run| run.return_value)
             .map_err(|source| DataplaneError::Program(Box::new(source)))
     }
+}
+
+/// How often loading is tried: the kernel gives up with EAGAIN when a signal
+/// comes in meanwhile, whatever it is for.
+const LOAD_ATTEMPTS: usize = 5;
+
+fn load_program(program: &mut Xdp) -> Result<(), DataplaneError> {
+    let mut outcome = program.load();
+    for _ in 1..LOAD_ATTEMPTS {
+        match &outcome {
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == io::ErrorKind::WouldBlock =>
+            {
+                outcome = program.load();
+            }
+            _ => break,
+        }
+    }
+    outcome.map_err(|source| DataplaneError::Program(Box::new(source)))
 }
 
 fn program(object: &mut Ebpf) -> Result<&mut Xdp, DataplaneError> {
