@@ -3,18 +3,20 @@
 mod build;
 mod command;
 mod demo;
+mod kernel;
 mod linker;
 mod lint;
 mod mta;
 mod packages;
 mod setup;
 mod soak;
+mod sum;
 mod test;
 mod toolchain;
 mod verify;
 mod workspace;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -55,9 +57,18 @@ enum Command {
     },
     /// Build, then run all tests, also those that need the kernel (as root)
     Test {
+        /// Run those that need the kernel on Debian 12's own, in a machine that
+        /// is emulated if need be; takes no root
+        #[arg(long)]
+        kernel: bool,
         /// Passed on to the test programs, such as a filter for names
         #[arg(last = true)]
         args: Vec<String>,
+    },
+    /// Load a program that was built, and print what the kernel's verifier said
+    Verify {
+        /// The XDP object
+        object: PathBuf,
     },
     /// Formatting and clippy, warnings as errors, on the host crates and on the program
     Lint,
@@ -98,7 +109,12 @@ fn main() -> ExitCode {
         Command::Setup { check: true } => setup::run(Mode::Check),
         Command::Setup { check: false } => setup::run(Mode::Install),
         Command::Build { release } => build::run_command(release),
-        Command::Test { args } => test::run_command(&args),
+        Command::Test { kernel: true, args } => kernel::run_command(&args),
+        Command::Test {
+            kernel: false,
+            args,
+        } => test::run_command(&args),
+        Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
         Command::Lint => lint::run_command(),

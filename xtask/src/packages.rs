@@ -11,7 +11,7 @@ use crate::{
 /// A program and the Debian package that has it.
 #[derive(Clone, Copy)]
 pub(crate) struct Program {
-    name: &'static str,
+    pub(crate) name: &'static str,
     package: &'static str,
 }
 
@@ -23,6 +23,15 @@ const IP: Program = program("ip", "iproute2");
 
 /// What the tests run.
 pub(crate) const TEST: &[Program] = &[IP, program("unshare", "util-linux")];
+
+/// What the tests run in a machine of their own.
+pub(crate) const MACHINE: &[Program] = &[
+    program("ip", "iproute2"),
+    program("bpftool", "bpftool"),
+    program("sh", "dash"),
+    program("umount", "mount"),
+    program("unshare", "util-linux"),
+];
 
 /// What the demo runs.
 pub(crate) const DEMO: &[Program] = &[
