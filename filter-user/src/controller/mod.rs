@@ -233,12 +233,13 @@ impl Controller {
             .interfaces
             .retain(|interface| is_attached(&interface.name));
         self.enforce(&compiled)?;
-        let since = self.status.generation_since;
+        // Not since the tables were put into force: loading them takes a while.
+        let due = self.status.next_expiry;
         let ended = self
             .config
             .customers
             .iter()
-            .filter(|customer| customer.is_expired(now) && !customer.is_expired(since));
+            .filter(|customer| customer.is_expired(now) && customer.expires >= due);
         let names: Vec<_> = ended.map(|customer| customer.name.as_str()).collect();
         tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
         self.publish(Some(&compiled));
