@@ -12,7 +12,7 @@
 //! What no story tells is drawn at random: [`generate`] draws configurations and
 //! frames, the [`oracle`] is a second implementation of the rules, and
 //! [`agreement`] holds it, the decision function and the program against each
-//! other.
+//! other. `firewall` has nft answer, too.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,6 +21,8 @@
 
 pub mod agreement;
 pub mod configs;
+#[cfg(feature = "kernel")]
+pub mod firewall;
 pub mod fixture;
 pub mod fixtures;
 pub mod frames;

@@ -2,23 +2,9 @@
 //!
 //! `POOLGUARD_SEED` sets the number of the first configuration.
 
-use std::env;
-
 use poolguard_tests::agreement::{
-    Campaign, Census, Plan, Trial, Witnesses, regressions::REGRESSIONS,
+    Campaign, Census, Plan, Trial, Witnesses, campaign::seed, regressions::REGRESSIONS,
 };
-
-/// Where to begin: at random, unless the environment says where.
-fn seed() -> u64 {
-    let seed = match env::var("POOLGUARD_SEED") {
-        Ok(seed) => seed.parse().expect("POOLGUARD_SEED is a number"),
-        Err(_) => std::time::UNIX_EPOCH
-            .elapsed()
-            .map_or(0, |time| time.as_micros() as u64),
-    };
-    println!("POOLGUARD_SEED={seed}");
-    seed
-}
 
 fn agree(witnesses: Witnesses, configurations: usize, events: usize) {
     let mut campaign = Campaign::new(Plan {

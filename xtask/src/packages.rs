@@ -22,7 +22,11 @@ const fn program(name: &'static str, package: &'static str) -> Program {
 const IP: Program = program("ip", "iproute2");
 
 /// What the tests run.
-pub(crate) const TEST: &[Program] = &[IP, program("unshare", "util-linux")];
+pub(crate) const TEST: &[Program] = &[
+    IP,
+    program("nft", "nftables"),
+    program("unshare", "util-linux"),
+];
 
 /// What the tests run in a machine of their own.
 pub(crate) const MACHINE: &[Program] = &[

@@ -1,15 +1,18 @@
 //! Many configurations, many frames each.
 
+use std::time::UNIX_EPOCH;
+
 use proptest::{
     prelude::*,
+    strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
 use super::{
-    Census, Trial, Witnesses,
+    Census, Disagreement, Trial, Witnesses,
     smaller::{Draft, Reproduction},
 };
-use crate::generate::{event, setup};
+use crate::generate::{Event, Scenario, Setup, event, setup};
 
 /// How much is to be shown to whom.
 #[derive(Clone, Copy, Debug)]
@@ -63,17 +66,31 @@ impl Campaign {
         let seed = self.next;
         self.next = seed.wrapping_add(self.stride);
         self.census.configurations += 1;
-        let draft = draft(seed, self.plan);
-        let scenario = draft.scenario();
+        let mut draw = Draw::new(seed, self.plan.witnesses == Witnesses::Host);
+        let setup = draw.setup().current();
+        let events: Vec<_> = (0..self.plan.events)
+            .map(|_| draw.event().current())
+            .collect();
+        let scenario = Scenario::new(&setup, &events);
         let mut trial = Trial::new(&scenario.config, self.plan.witnesses);
         let outcome = trial.run(&scenario, &mut self.census);
-        drop(trial);
-        outcome.map_err(|found| {
-            Box::new(Failure {
-                seed,
-                reproduction: draft.reduce(found, self.plan.witnesses),
-            })
-        })
+        outcome.map_err(|found| Box::new(self.reduce(seed, found)))
+    }
+
+    /// Draws everything again, as far as it takes, to keep it in proptest's
+    /// hands: for all frames that would be a great deal.
+    fn reduce(&self, seed: u64, found: Disagreement) -> Failure {
+        let mut draw = Draw::new(seed, self.plan.witnesses == Witnesses::Host);
+        // Every event is a step at least.
+        let events = self.plan.events.min(found.step + 1);
+        let draft = Draft {
+            setup: draw.setup(),
+            events: (0..events).map(|_| draw.event()).collect(),
+        };
+        Failure {
+            seed,
+            reproduction: draft.reduce(found, self.plan.witnesses),
+        }
     }
 }
 
@@ -93,21 +110,50 @@ impl std::fmt::Display for Failure {
     }
 }
 
-fn draft(seed: u64, plan: Plan) -> Draft {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let config = Config {
-        failure_persistence: None,
-        ..Config::default()
+/// The number of the first configuration: that of the environment, else any.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("POOLGUARD_SEED") {
+        Ok(seed) => seed.parse().expect("POOLGUARD_SEED is a number"),
+        Err(_) => UNIX_EPOCH.elapsed().map_or(0, |t| t.as_micros() as u64),
     };
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let may_wait = plan.witnesses == Witnesses::Host;
-    let setup = setup().boxed().new_tree(&mut runner).unwrap();
-    let event = event(may_wait).boxed();
-    let events = (0..plan.events).map(|_| event.new_tree(&mut runner).unwrap());
-    Draft {
-        setup,
-        events: events.collect(),
+    println!("POOLGUARD_SEED={seed}");
+    seed
+}
+
+/// A scenario for two interfaces, in which nothing has to be remembered.
+pub fn draw_for_the_wire(seed: u64, events: usize) -> Scenario {
+    let mut draw = Draw::new(seed, false);
+    let setup = draw.setup().current().plain();
+    let events: Vec<_> = (0..events).map(|_| draw.event().current()).collect();
+    Scenario::new(&setup, &events)
+}
+
+/// Everything that follows from a number, in order.
+struct Draw {
+    runner: TestRunner,
+    event: BoxedStrategy<Event>,
+}
+
+impl Draw {
+    fn new(seed: u64, may_wait: bool) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let config = Config {
+            failure_persistence: None,
+            ..Config::default()
+        };
+        Self {
+            runner: TestRunner::new_with_rng(config, rng),
+            event: event(may_wait).boxed(),
+        }
+    }
+
+    fn setup(&mut self) -> Box<dyn ValueTree<Value = Setup>> {
+        setup().boxed().new_tree(&mut self.runner).unwrap()
+    }
+
+    fn event(&mut self) -> Box<dyn ValueTree<Value = Event>> {
+        self.event.new_tree(&mut self.runner).unwrap()
     }
 }

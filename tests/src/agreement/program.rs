@@ -2,7 +2,7 @@
 
 use filter_user::{
     compile::Compiled,
-    dataplane::{Counters, Generation},
+    dataplane::{Counters, FlowMemory, Generation},
 };
 
 use super::{counters::Places, trial::Testimony};
@@ -19,6 +19,7 @@ const XDP_PASS: u32 = 2;
 pub(super) struct Program {
     generation: Generation,
     counters: Counters,
+    flows: FlowMemory,
     values: Vec<u64>,
     // Dropped last.
     _apparatus: Apparatus,
@@ -29,12 +30,19 @@ impl Program {
         let mut apparatus = Apparatus::open();
         let generation = must(apparatus.dataplane().load(compiled));
         let counters = must(apparatus.dataplane().counters());
+        let flows = must(apparatus.dataplane().flows());
         Self {
             generation,
             counters,
+            flows,
             values: Vec::new(),
             _apparatus: apparatus,
         }
+    }
+
+    /// How many flows it remembers.
+    pub(super) fn flows(&self) -> usize {
+        self.flows.table_use().entries as usize
     }
 
     /// `None` for a frame that the kernel cannot be shown.

@@ -30,7 +30,6 @@ impl Draft {
 
     /// Makes it smaller as long as they go on to disagree.
     pub fn reduce(mut self, found: Disagreement, witnesses: Witnesses) -> Reproduction {
-        self.events.truncate(found.step + 1);
         let mut attempts = ATTEMPTS;
         self.drop_events(witnesses, &mut attempts);
         while self.simplify_something(witnesses, &mut attempts) {}

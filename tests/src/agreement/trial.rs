@@ -108,6 +108,19 @@ impl Trial {
                 return Err(Disagreement { step, words });
             }
         }
+        let flows = [
+            Some(("decide", host.tables.flows().len())),
+            self.program.as_ref().map(|p| ("kernel", p.flows())),
+        ];
+        for (who, flows) in flows.into_iter().flatten() {
+            if flows != oracle.flows() {
+                let all = oracle.flows();
+                return Err(Disagreement {
+                    step: scenario.steps.len().saturating_sub(1),
+                    words: format!("  {who} remembers {flows} flows, the oracle {all}\n"),
+                });
+            }
+        }
         Ok(())
     }
 }

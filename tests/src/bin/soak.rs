@@ -7,10 +7,13 @@ use std::{
     process::ExitCode,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread::{self, available_parallelism},
-    time::{Duration, Instant, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use poolguard_tests::agreement::{Campaign, Census, Plan, Witnesses, campaign::Failure};
+use poolguard_tests::agreement::{
+    Campaign, Census, Plan, Witnesses,
+    campaign::{self, Failure},
+};
 
 /// Loading takes the kernel much longer than a frame does: many frames to each
 /// configuration.
@@ -47,7 +50,7 @@ fn main() -> ExitCode {
         eprintln!("usage: soak MINUTES [SEED]");
         return ExitCode::from(2);
     };
-    let seed = seed.unwrap_or_else(|| UNIX_EPOCH.elapsed().map_or(0, |t| t.as_micros() as u64));
+    let seed = seed.unwrap_or_else(campaign::seed);
     println!("--minutes {minutes} --seed {seed}");
     let start = Instant::now();
     let end = start + Duration::from_secs(60 * minutes);

@@ -23,13 +23,14 @@ const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 
 /// Offsets in units of 8 bytes: none, the one of RFC 1858, its neighbours, the
-/// last one, and each between.
+/// last one, each bit of the field by itself, and any.
 pub fn fragment_offset() -> impl Strategy<Value = u16> {
     prop_oneof![
         6 => Just(0_u16),
         3 => Just(1),
         1 => 2..=3_u16,
         1 => Just(8191),
+        2 => (0..13_u16).prop_map(|bit| 1 << bit),
         1 => 0..8192_u16,
     ]
 }

@@ -1,6 +1,6 @@
 //! A configuration and what happens under it.
 
-use std::path::Path;
+use std::{net::IpAddr, path::Path};
 
 use filter_user::config::{self, Config, Memory};
 use proptest::{prelude::*, sample::Index};
@@ -27,6 +27,17 @@ pub enum Event {
     },
     /// So many seconds pass.
     Wait(u64),
+    /// A frame arrives twice, with a pause, and after a silence its answer.
+    Silence {
+        /// The frame.
+        frame: Box<Frame>,
+        /// So many seconds between its arrivals.
+        pause: u64,
+        /// So many until the answer.
+        silence: u64,
+        /// The answer; the conversation is not its own.
+        answer: Box<Frame>,
+    },
 }
 
 /// What distinguishes a frame from the answer to an earlier one.
@@ -46,6 +57,9 @@ pub enum Twist {
     DestinationAddress,
     /// Another protocol.
     Protocol(u8),
+    /// The other version of IP, with addresses that begin with the same bits
+    /// and have no others.
+    Version,
 }
 
 impl Twist {
@@ -63,14 +77,29 @@ impl Twist {
             Self::SourceAddress => answer.source.0 = next(answer.source.0, 1),
             Self::DestinationAddress => answer.destination.0 = next(answer.destination.0, 1),
             Self::Protocol(protocol) => answer.protocol = protocol,
+            Self::Version => {
+                for (address, _) in [&mut answer.source, &mut answer.destination] {
+                    *address = other_version(*address);
+                }
+            }
         }
         answer
     }
 }
 
-/// Seconds on both sides of every lifetime of a flow.
-const WAITS: [u64; 14] = [
-    0, 1, 15, 16, 17, 18, 283, 284, 299, 300, 301, 7_424, 7_440, 7_441,
+fn other_version(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => IpAddr::V6((u128::from(address.to_bits()) << 96).into()),
+        IpAddr::V6(address) => IpAddr::V4(((address.to_bits() >> 96) as u32).into()),
+    }
+}
+
+/// Seconds around the time within which a packet need not be noted again.
+const PAUSES: [u64; 5] = [0, 1, 15, 16, 17];
+
+/// Seconds around every lifetime of a flow, with and without that much more.
+const SILENCES: [u64; 15] = [
+    284, 299, 300, 301, 314, 315, 316, 317, 7_424, 7_439, 7_440, 7_441, 7_455, 7_456, 7_457,
 ];
 
 /// Draws an event. The kernel's clock is not ours to set: there `may_wait` is
@@ -84,13 +113,21 @@ pub fn event(may_wait: bool) -> impl Strategy<Value = Event> {
         1 => Just(Twist::SourceAddress),
         1 => Just(Twist::DestinationAddress),
         1 => prop::sample::select(vec![6_u8, 17, 33, 132, 136]).prop_map(Twist::Protocol),
+        1 => Just(Twist::Version),
     ];
     let answer = (any::<Index>(), twist, frame());
-    let wait = prop_oneof![prop::sample::select(WAITS.to_vec()), 0..8_000_u64,];
+    let pause = || prop::sample::select(PAUSES.to_vec());
+    let silence = || prop::sample::select(SILENCES.to_vec());
+    let wait = prop_oneof![pause(), silence(), 0..8_000_u64];
+    let boxed = || frame().prop_map(Box::new);
+    let long = (boxed(), pause(), silence(), boxed());
     prop_oneof![
         70 => frame().prop_map(Event::Frame),
         25 => answer.prop_map(|(to, twist, frame)| Event::Answer { to, twist, frame }),
         if may_wait { 5 } else { 0 } => wait.prop_map(Event::Wait),
+        if may_wait { 3 } else { 0 } => long.prop_map(|(frame, pause, silence, answer)| {
+            Event::Silence { frame, pause, silence, answer }
+        }),
     ]
 }
 
@@ -130,35 +167,68 @@ impl Scenario {
         let text = setup.text();
         let config = load(&text);
         let targets = Targets::new(&config);
-        // Those that may have opened the way for an answer.
-        let mut openings: Vec<Conversation> = Vec::new();
-        let steps = events.iter().map(|event| {
-            let (frame, conversation) = match event {
-                Event::Wait(seconds) => return Step::Wait(*seconds),
-                Event::Answer { to, twist, frame } if !openings.is_empty() => {
-                    let first = openings.len().saturating_sub(REMEMBERED);
-                    (frame, twist.of(to.get(&openings[first..])))
-                }
-                Event::Frame(frame) | Event::Answer { frame, .. } => {
-                    (frame, frame.conversation(&targets))
-                }
-            };
-            let interface = frame.interface(&targets).to_owned();
-            if targets.opens(&interface, conversation.source.1) {
-                openings.push(conversation);
-            }
-            Step::Frame {
-                interface,
-                bytes: frame.bytes(&conversation),
-                shapes: frame.shapes(&conversation),
-            }
-        });
-        let steps = steps.collect();
+        let mut writer = Writer {
+            targets,
+            openings: Vec::new(),
+            steps: Vec::new(),
+        };
+        for event in events {
+            writer.event(event);
+        }
         Self {
             text,
             config,
-            steps,
+            steps: writer.steps,
         }
+    }
+}
+
+/// Makes steps of events.
+struct Writer {
+    targets: Targets,
+    /// Conversations that may have opened the way for an answer.
+    openings: Vec<Conversation>,
+    steps: Vec<Step>,
+}
+
+impl Writer {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Wait(seconds) => self.steps.push(Step::Wait(*seconds)),
+            Event::Answer { to, twist, frame } if !self.openings.is_empty() => {
+                let first = self.openings.len().saturating_sub(REMEMBERED);
+                let earlier = to.get(&self.openings[first..]);
+                self.frame(frame, twist.of(earlier));
+            }
+            Event::Frame(frame) | Event::Answer { frame, .. } => {
+                self.frame(frame, frame.conversation(&self.targets));
+            }
+            Event::Silence {
+                frame,
+                pause,
+                silence,
+                answer,
+            } => {
+                let conversation = frame.conversation(&self.targets);
+                self.frame(frame, conversation);
+                self.steps.push(Step::Wait(*pause));
+                self.frame(frame, conversation);
+                self.steps.push(Step::Wait(*silence));
+                self.frame(answer, Twist::None.of(&conversation));
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: &Frame, conversation: Conversation) {
+        let interface = frame.interface(&self.targets).to_owned();
+        if self.targets.opens(&interface, conversation.source.1) {
+            self.openings.push(conversation);
+        }
+        self.steps.push(Step::Frame {
+            interface,
+            bytes: frame.bytes(&conversation),
+            shapes: frame.shapes(&conversation),
+        });
     }
 }
 

@@ -162,6 +162,15 @@ pub fn setup() -> impl Strategy<Value = Setup> {
 }
 
 impl Setup {
+    /// The same for two interfaces, and without a memory of flows.
+    pub fn plain(mut self) -> Self {
+        self.more_interfaces.clear();
+        if self.return_traffic == "track" {
+            self.return_traffic = "drop";
+        }
+        self
+    }
+
     /// As an operator writes it.
     pub fn text(&self) -> String {
         let mut text = String::new();

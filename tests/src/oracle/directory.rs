@@ -10,25 +10,25 @@ use super::reading::Transport;
 
 /// A configuration at the moment when it was loaded.
 #[derive(Debug)]
-pub(super) struct Directory<'a> {
-    pub(super) config: &'a Config,
+pub(crate) struct Directory<'a> {
+    pub(crate) config: &'a Config,
     loaded: Timestamp,
 }
 
 impl<'a> Directory<'a> {
-    pub(super) fn new(config: &'a Config, loaded: Timestamp) -> Self {
+    pub(crate) fn new(config: &'a Config, loaded: Timestamp) -> Self {
         Self { config, loaded }
     }
 
     /// The most specific pool that contains an address.
-    pub(super) fn pool(&self, address: IpAddr) -> Option<&'a Pool> {
+    pub(crate) fn pool(&self, address: IpAddr) -> Option<&'a Pool> {
         let pools = &self.config.pools;
         most_specific(pools, |pool| &pool.prefixes, address)
     }
 
     /// Whose exemptions hold for an address: the most specific customer's. They
     /// hold in static pools alone, and not after they have expired.
-    pub(super) fn exemptions(&self, address: IpAddr) -> Option<&'a Customer> {
+    pub(crate) fn exemptions(&self, address: IpAddr) -> Option<&'a Customer> {
         let takes_exemptions = self
             .pool(address)
             .is_some_and(|pool| pool.kind == PoolKind::Static);
@@ -39,13 +39,13 @@ impl<'a> Directory<'a> {
     }
 
     /// Whether an address is one of the provider's mail servers.
-    pub(super) fn is_mail_server(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_mail_server(&self, address: IpAddr) -> bool {
         let servers = &self.config.mail.servers;
         servers.iter().any(|prefix| contains(prefix, address))
     }
 
     /// Whether a pool forbids a port toward its customers.
-    pub(super) fn forbids(&self, pool: &Pool, transport: Transport, port: u16) -> bool {
+    pub(crate) fn forbids(&self, pool: &Pool, transport: Transport, port: u16) -> bool {
         let list = pool.forbidden.as_ref();
         lists(
             list.unwrap_or(&self.config.ports.forbidden),
@@ -55,7 +55,7 @@ impl<'a> Directory<'a> {
     }
 
     /// Whether a port occurs anywhere, so that a frame for it is looked at.
-    pub(super) fn is_watched(&self, port: u16) -> bool {
+    pub(crate) fn is_watched(&self, port: u16) -> bool {
         let pools = self.config.pools.iter();
         pools
             .filter_map(|pool| pool.forbidden.as_ref())
@@ -67,7 +67,7 @@ impl<'a> Directory<'a> {
 }
 
 /// Whether a list of ports covers one.
-pub(super) fn lists(list: &[PortSpec], transport: Transport, port: u16) -> bool {
+pub(crate) fn lists(list: &[PortSpec], transport: Transport, port: u16) -> bool {
     list.iter().any(|spec| {
         spec.port == port
             && spec

@@ -33,6 +33,11 @@ struct Seen {
 pub(super) struct Flows(HashMap<Flow, Seen>);
 
 impl Flows {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn remember(&mut self, flow: Flow, now: u64) {
         let seen = self.0.entry(flow).or_insert(Seen {
             noted: now,

@@ -10,11 +10,11 @@
 //! Where the rules' words leave a choice, a comment says which one was made.
 
 mod answer;
-mod directory;
+pub(crate) mod directory;
 mod flows;
 mod link;
 mod network;
-mod reading;
+pub(crate) mod reading;
 mod rules;
 
 use filter_user::config::{Config, Interface};
@@ -47,6 +47,12 @@ impl<'a> Oracle<'a> {
     /// Lets time pass.
     pub fn wait(&mut self, seconds: u64) {
         self.now_seconds += seconds;
+    }
+
+    /// How many flows were ever remembered. Those that are too old to matter are
+    /// still among them.
+    pub fn flows(&self) -> usize {
+        self.flows.len()
     }
 
     /// What becomes of a frame that arrives now.

@@ -221,11 +221,12 @@ impl<'a> Case<'a, '_> {
     /// customer, so that its answer would be dropped.
     fn may_be_answered(&self, segment: Segment) -> bool {
         let (transport, port) = (segment.transport, segment.source_port);
-        self.from_customers
-            && port >= 1024
-            && self
-                .sender
-                .is_some_and(|pool| self.directory.forbids(pool, transport, port))
+        let remembers = self.directory.config.ports.return_traffic == ReturnTraffic::Track;
+        let sender = self.sender.filter(|_| self.from_customers && remembers);
+        let is_forbidden = sender.is_some_and(|pool| self.directory.forbids(pool, transport, port));
+        let exemptions = self.directory.exemptions(self.datagram.source);
+        let is_exempted = exemptions.is_some_and(|c| lists(&c.allow_inbound, transport, port));
+        port >= 1024 && is_forbidden && !is_exempted
     }
 
     fn flow(&self, segment: Segment) -> Flow {
