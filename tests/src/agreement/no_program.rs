@@ -10,7 +10,13 @@ impl Program {
         match *self {}
     }
 
-    pub(super) fn arrive(&mut self, _: &Places, _: &str, _: &[u8]) -> Option<Testimony> {
+    pub(super) fn arrive(
+        &mut self,
+        _: &Places,
+        _: &str,
+        _: &[u8],
+        _: Option<usize>,
+    ) -> Option<Testimony> {
         match *self {}
     }
 }

@@ -51,6 +51,7 @@ impl Program {
         places: &Places,
         interface: &str,
         frame: &[u8],
+        first: Option<usize>,
     ) -> Option<Testimony> {
         if frame.len() < SHORTEST {
             return None;
@@ -58,7 +59,12 @@ impl Program {
         if self.values.is_empty() {
             self.values = places.read(&self.counters);
         }
-        let action = must(self.generation.test_run(interface, frame));
+        let action = must(match first {
+            Some(first) => self
+                .generation
+                .test_run_split(interface, frame, first as u32),
+            None => self.generation.test_run(interface, frame),
+        });
         assert!(
             [XDP_PASS, XDP_DROP].contains(&action),
             "the program returned XDP action {action}"

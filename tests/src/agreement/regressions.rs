@@ -33,6 +33,7 @@ impl Regression {
             Event::Frame(interface, hex) => Step::Frame {
                 interface: (*interface).to_owned(),
                 bytes: bytes(hex),
+                first: None,
                 shapes: vec!["regression"],
             },
         });

@@ -79,7 +79,7 @@ impl Trial {
         let mut host = Host::new(&self.compiled, &self.places);
         let mut now = 0;
         for (step, event) in scenario.steps.iter().enumerate() {
-            let (name, bytes, shapes) = match event {
+            let (name, bytes, first, shapes) = match event {
                 Step::Wait(seconds) => {
                     now += seconds;
                     oracle.wait(*seconds);
@@ -90,8 +90,9 @@ impl Trial {
                 Step::Frame {
                     interface,
                     bytes,
+                    first,
                     shapes,
-                } => (interface, bytes, shapes),
+                } => (interface, bytes, *first, shapes),
             };
             let mut interfaces = self.config.interfaces.iter();
             let interface = interfaces.find(|i| i.name == *name).unwrap();
@@ -99,7 +100,7 @@ impl Trial {
             census.frame(shapes, &answer);
             let from_host = Some(("decide", host.arrive(interface, bytes)));
             let program = self.program.as_mut();
-            let from_kernel = program.and_then(|p| p.arrive(&self.places, name, bytes));
+            let from_kernel = program.and_then(|p| p.arrive(&self.places, name, bytes, first));
             let from_kernel = from_kernel.map(|said| ("kernel", said));
             census.kernel_frames += u64::from(from_kernel.is_some());
             let testimony: Vec<_> = from_host.into_iter().chain(from_kernel).collect();

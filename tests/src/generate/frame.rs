@@ -26,7 +26,11 @@ pub struct Frame {
     padding: Vec<u8>,
     cut: Option<Index>,
     damage: Option<(Index, u8)>,
+    split: Option<Index>,
 }
+
+/// What the program reads of a frame in several buffers.
+const HEAD: usize = 512;
 
 /// An IP header.
 #[derive(Clone, Debug)]
@@ -107,9 +111,20 @@ pub fn frame() -> impl Strategy<Value = Frame> {
         padding,
         prop::option::weighted(0.04, any::<Index>()),
         prop::option::weighted(0.03, (any::<Index>(), any::<u8>())),
+        prop::option::weighted(0.2, any::<Index>()),
     )
         .prop_map(
-            |(arrival, link, header, (chain, any_chain), transport, padding, cut, damage)| {
+            |(
+                arrival,
+                link,
+                header,
+                (chain, any_chain),
+                transport,
+                padding,
+                cut,
+                damage,
+                split,
+            )| {
                 let (interface, from_customers) = arrival;
                 let has_chain = header.is_ipv6 || any_chain;
                 Frame {
@@ -122,6 +137,7 @@ pub fn frame() -> impl Strategy<Value = Frame> {
                     padding,
                     cut,
                     damage,
+                    split,
                 }
             },
         )
@@ -182,6 +198,14 @@ impl Frame {
         frame
     }
 
+    /// How much of it is in the first buffer, where it comes in several.
+    pub fn first_buffer(&self, bytes: &[u8]) -> Option<usize> {
+        let split = self.split.as_ref()?;
+        (1..=HEAD)
+            .contains(&bytes.len())
+            .then(|| split.index(bytes.len()))
+    }
+
     /// What is remarkable about it.
     pub fn shapes(&self, conversation: &Conversation) -> Vec<&'static str> {
         let is_ipv6 = conversation.source.0.is_ipv6();
@@ -223,6 +247,7 @@ impl Frame {
         note(lies, "an extension length that lies");
         note(self.transport.length < 24, "short transport header");
         note(!self.padding.is_empty(), "padding");
+        note(self.split.is_some(), "in several buffers");
         note(self.cut.is_some(), "cut off");
         note(self.damage.is_some(), "a damaged byte");
         shapes

@@ -151,6 +151,9 @@ pub enum Step {
         interface: String,
         /// This is it.
         bytes: Vec<u8>,
+        /// So many bytes of it are in the first buffer, if there are several.
+        /// Only the program in the kernel can tell.
+        first: Option<usize>,
         /// What is remarkable about it.
         shapes: Vec<&'static str>,
     },
@@ -224,9 +227,11 @@ impl Writer {
         if self.targets.opens(&interface, conversation.source.1) {
             self.openings.push(conversation);
         }
+        let bytes = frame.bytes(&conversation);
         self.steps.push(Step::Frame {
             interface,
-            bytes: frame.bytes(&conversation),
+            first: frame.first_buffer(&bytes),
+            bytes,
             shapes: frame.shapes(&conversation),
         });
     }
