@@ -1,5 +1,6 @@
 //! What they once disagreed on.
 
+use self::Event::{Frame, Wait};
 use crate::generate::{Scenario, Step, scenario::load};
 
 /// A disagreement of the past.
@@ -23,7 +24,87 @@ pub enum Event {
 }
 
 /// All of them.
-pub const REGRESSIONS: &[Regression] = &[];
+pub const REGRESSIONS: &[Regression] = &[
+    Regression {
+        story: "a flow's time counted from the packet before the last",
+        config: r#"
+[[interface]]
+name = "eth0"
+role = "customer"
+[[interface]]
+name = "eth1"
+role = "network"
+[ports]
+return_traffic = "track"
+forbidden = [8081]
+[mail]
+servers = []
+[[pool]]
+name = "pool-0"
+kind = "dynamic"
+prefixes = ["2001:db8::/32"]
+"#,
+        steps: &[
+            Frame("eth0", TO_40000),
+            Wait(15),
+            Frame("eth0", TO_40000),
+            Wait(7440),
+            Frame("eth1", FROM_40000),
+        ],
+    },
+    Regression {
+        story: "a header that is not all there and longer than its datagram",
+        config: r#"
+[[interface]]
+name = "eth0"
+role = "customer"
+[mail]
+servers = []
+"#,
+        steps: &[
+            Frame(
+                "eth0",
+                "02000000000202000000000108004e00002c0000000040060000c0000200c0000200001900190000",
+            ),
+            Frame(
+                "eth0",
+                "02000000000202000000000108004e0000380000000040060000c0000200c0000200001900190000",
+            ),
+        ],
+    },
+    Regression {
+        story: "mail from nowhere to a pool, counted for no pool",
+        config: r#"
+[[interface]]
+name = "eth0"
+role = "customer"
+[ports]
+forbidden = []
+[mail]
+servers = []
+[[pool]]
+name = "pool-0"
+kind = "dynamic"
+prefixes = ["2001:db8:0:25::/64"]
+"#,
+        steps: &[Frame("eth0", MAIL)],
+    },
+];
+
+const TO_40000: &str = concat!(
+    "02000000000202000000000186dd600000000018064020010db8000000000000000000000000",
+    "20010db80000000000000000000000001f919c4000000000000000005010000000000000",
+    "00000000",
+);
+const FROM_40000: &str = concat!(
+    "02000000000202000000000186dd600000000018064020010db8000000000000000000000000",
+    "20010db80000000000000000000000009c401f9100000000000000005010000000000000",
+    "00000000",
+);
+const MAIL: &str = concat!(
+    "02000000000202000000000186dd600000000018064020010db8ff0000000000000000000000",
+    "20010db8000000250000000000000000001900190000000000000000500200000000000000000000",
+);
 
 impl Regression {
     /// To be shown to all.
