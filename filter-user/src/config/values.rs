@@ -305,6 +305,7 @@ fn with_time(midnight: civil::DateTime, time: toml_time::Time) -> civil::DateTim
         .minute(small(time.minute, 59))
         // A leap second ends with the second before it.
         .second(small(time.second.unwrap_or(0), 59))
+        .subsec_nanosecond(time.nanosecond.map_or(0, u32::cast_signed))
         .build()
         .unwrap_or(midnight)
 }

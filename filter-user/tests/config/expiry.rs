@@ -26,7 +26,11 @@ fn a_date_holds_through_that_day() {
 }
 
 #[test]
-fn a_moment_is_meant_to_the_second() {
+fn a_moment_is_meant_as_it_is_written() {
+    assert_eq!(
+        expires("2027-01-31T18:00:00.25Z"),
+        "2027-01-31T18:00:00.25Z"
+    );
     assert_eq!(expires("2027-01-31T18:00:00Z"), "2027-01-31T18:00:00Z");
     assert_eq!(expires("2027-01-31 18:00:00+02:00"), "2027-01-31T16:00:00Z");
     assert_eq!(expires("2027-01-31T18:00Z"), "2027-01-31T18:00:00Z");
