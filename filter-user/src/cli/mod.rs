@@ -14,7 +14,10 @@ use std::{
 use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
-    controller::{ApplyError, daemon},
+    controller::{
+        ApplyError,
+        daemon::{self, Afterwards},
+    },
     dataplane::Instance,
     explain,
     status::Status,
@@ -44,11 +47,22 @@ impl<E: std::error::Error> From<E> for Failure {
 
 pub(crate) fn main(cli: Cli) -> ExitCode {
     let result = match &cli.command {
-        Command::Run { json } => run(&cli.config, &cli.instance, *json),
+        Command::Run {
+            detach_on_exit,
+            json,
+        } => {
+            let afterwards = if *detach_on_exit {
+                Afterwards::Detach
+            } else {
+                Afterwards::Enforce
+            };
+            run(&cli.config, &cli.instance, afterwards, *json)
+        }
         Command::Check { json } => check::check(&cli.config, *json),
         Command::Explain(arguments) => explain(&cli.config, arguments),
         Command::Status { json } => status(&cli.instance, *json),
         Command::Reload { json } => reload(&cli.instance, *json),
+        Command::Detach { json } => detach(&cli.instance, *json),
     };
     let (text, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -84,9 +98,14 @@ fn print_report(report: &Report) {
     print_error(&report.render(io::stderr().is_terminal()));
 }
 
-fn run(config_file: &Path, instance: &Instance, json: bool) -> Result<(), Failure> {
+fn run(
+    config_file: &Path,
+    instance: &Instance,
+    afterwards: Afterwards,
+    json: bool,
+) -> Result<(), Failure> {
     log_to_stderr(json);
-    match daemon::run(config_file, instance) {
+    match daemon::run(config_file, instance, afterwards) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             Err(Failure::Failed(format!(
@@ -192,4 +211,22 @@ fn reload(instance: &Instance, json: bool) -> Result<(), Failure> {
             outcome.generation
         ))),
     }
+}
+
+fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
+    use client::ClientError;
+    let was_attached = match client::request::<Option<String>>(instance, "POST", "/detach") {
+        Ok(None) => true,
+        Ok(Some(error)) => return Err(Failure::Failed(error)),
+        Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,
+        Err(error) => return Err(error.into()),
+    };
+    if json {
+        return print_json(&serde_json::json!({ "detached": was_attached }));
+    }
+    print(if was_attached {
+        "detached: nothing is enforced any more\n"
+    } else {
+        "nothing was attached\n"
+    })
 }

@@ -24,7 +24,15 @@ use super::{ReloadOutcome, Shared, Snapshot};
 use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
 
 /// A question to the controller, with the way back for its answer.
-pub(super) type ReloadRequest = oneshot::Sender<ReloadOutcome>;
+pub(super) enum Request {
+    /// Read the configuration again.
+    Reload(oneshot::Sender<ReloadOutcome>),
+    /// Take the filter off, and end.
+    Detach(DetachAnswer),
+}
+
+/// What went wrong, if anything did.
+pub(super) type DetachAnswer = oneshot::Sender<Option<String>>;
 
 /// `/metrics`, `/healthz` and `/readyz`.
 pub(super) fn public(shared: Arc<Shared>) -> Router {
@@ -70,13 +78,16 @@ pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io
     }
 }
 
-/// `/status` and `/reload`.
-pub(super) fn control(shared: Arc<Shared>, reloads: mpsc::Sender<ReloadRequest>) -> Router {
-    let status = get(status).with_state(shared);
-    let reload = post(reload).with_state(reloads);
-    Router::new()
-        .route("/status", status)
-        .route("/reload", reload)
+/// `/status`, `/reload` and `/detach`.
+pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> Router {
+    let questions = Router::new()
+        .route("/status", get(status))
+        .with_state(shared);
+    let wishes = Router::new()
+        .route("/reload", post(reload))
+        .route("/detach", post(detach))
+        .with_state(requests);
+    questions.merge(wishes)
 }
 
 /// What can be wrong with an answer.
@@ -115,12 +126,14 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure>
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
     let interfaces = shared.latest().interfaces();
-    let missing = interfaces.iter().filter(|interface| !interface.attached);
-    let missing: Vec<_> = missing.map(|interface| interface.name.as_str()).collect();
-    if missing.is_empty() {
+    let mut text = String::new();
+    for interface in interfaces.iter().filter(|interface| !interface.attached) {
+        let problem = interface.problem.as_deref().unwrap_or_default();
+        text.push_str(&format!("not enforcing on {}: {problem}\n", interface.name));
+    }
+    if text.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        let text = format!("not enforcing on {}\n", missing.join(", "));
         (StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
@@ -130,9 +143,24 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failu
 }
 
 async fn reload(
-    State(reloads): State<mpsc::Sender<ReloadRequest>>,
+    State(requests): State<mpsc::Sender<Request>>,
 ) -> Result<Json<ReloadOutcome>, Failure> {
-    let (answer, outcome) = oneshot::channel();
-    reloads.send(answer).await.map_err(|_| Failure::Gone)?;
-    outcome.await.map(Json).map_err(|_| Failure::Gone)
+    ask(&requests, Request::Reload).await.map(Json)
+}
+
+async fn detach(
+    State(requests): State<mpsc::Sender<Request>>,
+) -> Result<Json<Option<String>>, Failure> {
+    ask(&requests, Request::Detach).await.map(Json)
+}
+
+/// Asks the controller, and waits for its answer.
+async fn ask<T>(
+    requests: &mpsc::Sender<Request>,
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, Failure> {
+    let (answer, answered) = oneshot::channel();
+    let sent = requests.send(request(answer)).await;
+    sent.map_err(|_| Failure::Gone)?;
+    answered.await.map_err(|_| Failure::Gone)
 }
