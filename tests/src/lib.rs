@@ -12,7 +12,8 @@
 //! What no story tells is drawn at random: [`generate`] draws configurations and
 //! frames, the [`oracle`] is a second implementation of the rules, and
 //! [`agreement`] holds it, the decision function and the program against each
-//! other. `firewall` has nft answer, too.
+//! other. `firewall` has nft answer, too. [`captures`] are frames that others have
+//! seen on their networks, shown to the same three.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +21,7 @@
 )]
 
 pub mod agreement;
+pub mod captures;
 pub mod configs;
 #[cfg(feature = "kernel")]
 pub mod firewall;
