@@ -1,6 +1,11 @@
 //! The oracle, the decision function and the XDP program agree on every frame
 //! of the captures in `tests/captures`.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed: a panic says where"
+)]
+
 use std::{path::Path, process::Command};
 
 use poolguard_tests::{
