@@ -4,7 +4,7 @@
 //! A [`Collection`] is read from a directory of [`file`]s; what is not Ethernet
 //! is given an Ethernet header by [`link`], or is counted as left out, by name.
 //! The addresses and ports that occur in it make [`configuration`]s under which
-//! the same frames are dropped, exempted and passed. A [`replay`] shows all of it to
+//! the same frames are dropped, exempted and passed. [`replay`](mod@replay) shows all of it to
 //! the oracle, the decision function and the program, as in
 //! [`agreement`](crate::agreement).
 //!
