@@ -12,7 +12,9 @@
 //! What no story tells is drawn at random: [`generate`] draws configurations and
 //! frames, the [`oracle`] is a second implementation of the rules, and
 //! [`agreement`] holds it, the decision function and the program against each
-//! other. `firewall` has nft answer, too.
+//! other. `firewall` has nft answer, too. [`captures`] are frames that others have
+//! seen on their networks, shown to the same three. [`exhaustive`] draws nothing: it
+//! goes through whole spaces of frames and prefixes.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,7 +22,9 @@
 )]
 
 pub mod agreement;
+pub mod captures;
 pub mod configs;
+pub mod exhaustive;
 #[cfg(feature = "kernel")]
 pub mod firewall;
 pub mod fixture;

@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything around the code that cargo alone does not do.
 
 mod build;
+mod captures;
 mod command;
 mod demo;
 mod kernel;
@@ -100,6 +101,14 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Frames that others captured: do all implementations of the rules agree?
+    ///
+    /// Fetches the captures that tcpdump, dnscap, Wireshark and nDPI test
+    /// themselves with out of Debian's source packages, and shows each frame to
+    /// an independent implementation, the decision function, and as root the
+    /// program in the kernel. Ends with a census. Exit status 1 if they
+    /// disagreed on any frame.
+    Captures,
     /// What the continuous integration runs: lint, demo, test
     Ci,
 }
@@ -117,6 +126,7 @@ fn main() -> ExitCode {
         Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
+        Command::Captures => captures::run_command(),
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))
