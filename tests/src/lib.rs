@@ -12,7 +12,7 @@
 //! What no story tells is drawn at random: [`generate`] draws configurations and
 //! frames, the [`oracle`] is a second implementation of the rules, and
 //! [`agreement`] holds it, the decision function and the program against each
-//! other. `firewall` has nft answer, too.
+//! other. `firewall` has nft answer, too. [`fuzz`] is what a fuzzer runs.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,6 +26,7 @@ pub mod firewall;
 pub mod fixture;
 pub mod fixtures;
 pub mod frames;
+pub mod fuzz;
 pub mod generate;
 pub mod host;
 #[cfg(feature = "kernel")]
