@@ -15,6 +15,7 @@
 //! other. `firewall` has nft answer, too. [`captures`] are frames that others have
 //! seen on their networks, shown to the same three. [`exhaustive`] draws nothing: it
 //! goes through whole spaces of frames and prefixes.
+//! [`fuzz`] is what a fuzzer runs.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,6 +31,7 @@ pub mod firewall;
 pub mod fixture;
 pub mod fixtures;
 pub mod frames;
+pub mod fuzz;
 pub mod generate;
 pub mod host;
 #[cfg(feature = "kernel")]
