@@ -63,9 +63,17 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a reload would change, or what differs between two files.
+    ///
+    /// Lines with `-` are lost, lines with `+` gained. Exit status 0: nothing;
+    /// 3: something. Two files need no privileges and no running controller.
+    Diff(Diff),
     /// Have the running controller read its configuration again, and wait for
     /// the outcome.
     Reload {
+        /// Also if it opens or closes more addresses than `max_change` allows.
+        #[arg(long)]
+        force: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -77,10 +85,25 @@ impl Command {
     pub(crate) fn prints_json(&self) -> bool {
         match self {
             Self::Run { .. } => false,
-            Self::Check { json } | Self::Status { json } | Self::Reload { json } => *json,
+            Self::Check { json } | Self::Status { json } | Self::Reload { json, .. } => *json,
+            Self::Diff(diff) => diff.json,
             Self::Explain(explain) => explain.json,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// A configuration file, in place of the running configuration.
+    #[arg(requires = "new")]
+    pub(crate) old: Option<PathBuf>,
+
+    /// The configuration file to compare it with.
+    pub(crate) new: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,10 @@
 //! What each command does with its arguments. Exit status: 0 fine, 1 failed,
-//! 2 wrong usage.
+//! 2 wrong usage, 3 something differs.
 
 mod args;
 mod check;
 mod client;
+mod diff;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -14,7 +15,7 @@ use std::{
 use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
-    controller::{ApplyError, daemon},
+    controller::{ApplyError, ReloadOptions, ReloadOutcome, daemon},
     dataplane::Instance,
     explain,
     status::Status,
@@ -32,6 +33,8 @@ enum Failure {
     Printed,
     /// For standard error, with exit status 1.
     Failed(String),
+    /// It has printed what differs: exit status 3.
+    Differs,
     /// For standard error, with exit status 2.
     Usage(String),
 }
@@ -48,11 +51,18 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
         Command::Check { json } => check::check(&cli.config, *json),
         Command::Explain(arguments) => explain(&cli.config, arguments),
         Command::Status { json } => status(&cli.instance, *json),
-        Command::Reload { json } => reload(&cli.instance, *json),
+        Command::Diff(arguments) => match (&arguments.old, &arguments.new) {
+            (Some(old), Some(new)) => diff::files(old, new, arguments.json),
+            _ => diff::running(&cli.instance, arguments.json),
+        },
+        Command::Reload { force, json } => {
+            reload(&cli.instance, ReloadOptions { force: *force }, *json)
+        }
     };
     let (text, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Printed) => return ExitCode::FAILURE,
+        Err(Failure::Differs) => return ExitCode::from(3),
         Err(Failure::Failed(text)) => (text, 1),
         Err(Failure::Usage(text)) => (text, 2),
     };
@@ -165,7 +175,7 @@ fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let status: Status = client::request(instance, "GET", "/status")?;
+    let status: Status = client::get(instance, "/status")?;
     if json {
         print_json(&status)
     } else {
@@ -173,9 +183,8 @@ fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn reload(instance: &Instance, json: bool) -> Result<(), Failure> {
-    use filter_user::controller::ReloadOutcome;
-    let outcome: ReloadOutcome = client::request(instance, "POST", "/reload")?;
+fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(), Failure> {
+    let outcome: ReloadOutcome = client::post(instance, "/reload", &options)?;
     if json {
         print_json(&outcome)?;
     } else {

@@ -1,9 +1,11 @@
 //! A valid configuration to the contents of the program's tables. Pure.
 //!
 //! [`slots`] remembers which counters belong to which name, [`ports`] numbers
-//! the watched ports, [`policies`] says what holds for an address,
+//! the watched ports, [`layers`] lays prefixes over one another, [`policies`]
+//! says what holds for an address,
 //! [`prefix_table`] finds an address's policy.
 
+pub(crate) mod layers;
 mod policies;
 mod ports;
 mod prefix_table;

@@ -16,6 +16,7 @@ mod prefix;
 mod prefix_map;
 mod reader;
 mod report;
+mod share;
 mod syntax;
 mod text;
 mod validate;
@@ -28,9 +29,11 @@ use jiff::Timestamp;
 
 pub use files::{Disk, Files, Memory};
 pub use model::{
-    Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Source,
+    Attach, BadPort, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports,
+    Source,
 };
 pub use report::{Diagnostic, Related, Report, Severity};
+pub use share::{BadShare, Share};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]

@@ -24,8 +24,8 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Controller, NewListener, ReloadOutcome,
-    http::{self, ReloadRequest},
+    ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome,
+    http::{self, Request},
 };
 use crate::dataplane::{self, DataplaneError, Instance};
 
@@ -100,14 +100,14 @@ async fn serve(config_file: PathBuf, instance: Instance) -> Result<(), RunError>
             "enforcing"
         );
     }
-    let (reloads, requests) = mpsc::channel(16);
+    let (sender, requests) = mpsc::channel(16);
     let mut daemon = Daemon {
         metrics: Metrics::serve(listener, &controller),
         controller,
         requests,
         retry_expiry: None,
     };
-    let control = http::control(daemon.controller.shared(), reloads);
+    let control = http::control(daemon.controller.shared(), sender);
     let control = tokio::spawn(axum::serve(socket.listener()?, control).into_future());
     notify(&[NotifyState::Ready]);
 
@@ -136,35 +136,43 @@ fn raise_descriptor_limit() {
 struct Daemon {
     controller: Controller,
     metrics: Metrics,
-    requests: mpsc::Receiver<ReloadRequest>,
+    requests: mpsc::Receiver<Request>,
     retry_expiry: Option<Timestamp>,
 }
 
 impl Daemon {
-    /// Reloads and expires one at a time, so that none sees another's half.
+    /// Does one thing at a time, so that none sees another's half.
     async fn until_stopped(&mut self, signals: &mut Signals) {
         loop {
             let expiry = self.next_expiry();
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return,
-                    Wish::Reload => drop(self.reload()),
+                    // Nobody is there to say that it may change a lot.
+                    Wish::Reload => drop(self.reload(ReloadOptions::default())),
                 },
-                Some(answer) = self.requests.recv() => {
-                    // Whoever asked may have gone; the reload counts all the same.
-                    let _gone = answer.send(self.reload());
-                }
+                Some(request) = self.requests.recv() => self.answer(request),
                 () = until(expiry) => self.expire_if_due(),
             }
         }
     }
 
-    fn reload(&mut self) -> ReloadOutcome {
+    fn answer(&mut self, request: Request) {
+        match request {
+            Request::Reload(options, answer) => {
+                // Whoever asked may have gone; the reload counts all the same.
+                let _gone = answer.send(self.reload(options));
+            }
+            Request::Other(done) => tokio::task::block_in_place(|| done(&mut self.controller)),
+        }
+    }
+
+    fn reload(&mut self, options: ReloadOptions) -> ReloadOutcome {
         notify(&[
             NotifyState::Reloading,
             NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("")),
         ]);
-        let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload());
+        let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload(options));
         self.retry_expiry = None;
         self.metrics.move_to(listener, &self.controller);
         notify(&[NotifyState::Ready]);

@@ -20,11 +20,17 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{ReloadOutcome, Shared, Snapshot};
+use super::{Controller, ReloadOptions, ReloadOutcome, Shared, Snapshot, control};
 use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
 
 /// A question to the controller, with the way back for its answer.
-pub(super) type ReloadRequest = oneshot::Sender<ReloadOutcome>;
+pub(super) enum Request {
+    /// Read the configuration again.
+    Reload(ReloadOptions, oneshot::Sender<ReloadOutcome>),
+    /// Do something else between two other things, so that nobody sees half of
+    /// it.
+    Other(Box<dyn FnOnce(&mut Controller) + Send>),
+}
 
 /// `/metrics`, `/healthz` and `/readyz`.
 pub(super) fn public(shared: Arc<Shared>) -> Router {
@@ -70,17 +76,20 @@ pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io
     }
 }
 
-/// `/status` and `/reload`.
-pub(super) fn control(shared: Arc<Shared>, reloads: mpsc::Sender<ReloadRequest>) -> Router {
-    let status = get(status).with_state(shared);
-    let reload = post(reload).with_state(reloads);
-    Router::new()
-        .route("/status", status)
-        .route("/reload", reload)
+/// `/status`, which does not wait, and what has the controller do something.
+pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> Router {
+    let questions = Router::new()
+        .route("/status", get(status))
+        .with_state(shared);
+    let wishes = Router::new()
+        .route("/reload", post(reload))
+        .merge(control::wishes())
+        .with_state(requests);
+    questions.merge(wishes)
 }
 
 /// What can be wrong with an answer.
-enum Failure {
+pub(super) enum Failure {
     Read(DataplaneError),
     Render(prometheus::Error),
     Gone,
@@ -130,9 +139,20 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failu
 }
 
 async fn reload(
-    State(reloads): State<mpsc::Sender<ReloadRequest>>,
+    State(requests): State<mpsc::Sender<Request>>,
+    Json(options): Json<ReloadOptions>,
 ) -> Result<Json<ReloadOutcome>, Failure> {
-    let (answer, outcome) = oneshot::channel();
-    reloads.send(answer).await.map_err(|_| Failure::Gone)?;
-    outcome.await.map(Json).map_err(|_| Failure::Gone)
+    let request = |answer| Request::Reload(options, answer);
+    ask(&requests, request).await.map(Json)
+}
+
+/// Asks the controller, and waits for its answer.
+pub(super) async fn ask<T>(
+    requests: &mpsc::Sender<Request>,
+    request: impl FnOnce(oneshot::Sender<T>) -> Request,
+) -> Result<T, Failure> {
+    let (answer, answered) = oneshot::channel();
+    let sent = requests.send(request(answer)).await;
+    sent.map_err(|_| Failure::Gone)?;
+    answered.await.map_err(|_| Failure::Gone)
 }

@@ -2,8 +2,10 @@
 //! expires, and on the way out. Everything here blocks; [`daemon`] puts it
 //! under signals, sockets and clocks.
 
+mod control;
 pub mod daemon;
 mod http;
+mod outcome;
 mod snapshot;
 
 use std::{
@@ -14,12 +16,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{KernelState, Shared, Snapshot};
 
 use crate::{
+    change::{Change, TooMuch, check_limit},
     compile::{CompileError, Compiled, Slots, compile},
     config::{self, Config, Report, Severity},
     dataplane::{Dataplane, DataplaneError, Instance},
@@ -38,6 +42,9 @@ pub enum ApplyError {
     /// The kernel would not have it.
     #[error(transparent)]
     Dataplane(#[from] DataplaneError),
+    /// It changes more at once than it may.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// The metrics cannot be served where it says.
     #[error("cannot listen on {address} for [metrics]: {source}")]
     Listen {
@@ -46,21 +53,6 @@ pub enum ApplyError {
         /// What the kernel said.
         source: std::io::Error,
     },
-}
-
-/// What `reload` is answered.
-#[derive(Debug, Serialize, serde::Deserialize)]
-pub struct ReloadOutcome {
-    /// Whether the configuration is in force.
-    pub successful: bool,
-    /// The generation in force, new or old.
-    pub generation: u64,
-    /// Why not, in a sentence.
-    pub error: Option<String>,
-    /// Mistakes and warnings, as `check` prints them.
-    pub report: String,
-    /// The same for machines.
-    pub diagnostics: serde_json::Value,
 }
 
 /// A controller that is enforcing.
@@ -73,6 +65,13 @@ pub struct Controller {
     kernel: Arc<KernelState>,
     status: Status,
     shared: Arc<Shared>,
+}
+
+/// How a reload is to go about it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ReloadOptions {
+    /// However much it changes.
+    pub force: bool,
 }
 
 /// A listener that serves from now on in the place of the one before it.
@@ -160,9 +159,9 @@ impl Controller {
 
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
-    pub fn reload(&mut self) -> (ReloadOutcome, NewListener) {
+    pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
         self.status.reloads.total += 1;
-        let outcome = self.try_reload();
+        let outcome = self.try_reload(options);
         self.status.reloads.last_successful = outcome.is_ok();
         if outcome.is_ok() {
             self.status.reloads.last_success = Timestamp::now();
@@ -173,13 +172,7 @@ impl Controller {
         let (outcome, compiled, listener) = match outcome {
             Ok((compiled, warnings, listener)) => {
                 tracing::info!(generation, "reloaded: the new configuration is in force");
-                let outcome = ReloadOutcome {
-                    successful: true,
-                    generation,
-                    error: None,
-                    report: warnings.render(false),
-                    diagnostics: diagnostics(&warnings),
-                };
+                let outcome = ReloadOutcome::success(generation, &warnings);
                 (outcome, Some(compiled), listener)
             }
             Err(error) => {
@@ -190,20 +183,28 @@ impl Controller {
                     generation, %error,
                     "reload refused: the old configuration stays in force. Mend it and reload"
                 );
-                (refusal(generation, &error), None, None)
+                (ReloadOutcome::refusal(generation, &error), None, None)
             }
         };
         self.publish(compiled.as_ref());
         (outcome, listener)
     }
 
-    fn try_reload(&mut self) -> Result<(Compiled, Report, NewListener), ApplyError> {
+    fn try_reload(
+        &mut self,
+        options: ReloadOptions,
+    ) -> Result<(Compiled, Report, NewListener), ApplyError> {
         let now = Timestamp::now();
         let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
         log_report(&loaded.warnings);
         // A configuration that is refused leaves no names behind.
         let mut slots = self.slots.clone();
         let compiled = compile(&loaded.config, &mut slots, now)?;
+        if !options.force {
+            // Not the new one's limit: a mistake could be in there as well.
+            let change = Change::between(&self.config, &loaded.config, now);
+            check_limit(&change, self.config.max_change)?;
+        }
         let listener = if loaded.config.metrics == self.config.metrics {
             None
         } else {
@@ -213,6 +214,17 @@ impl Controller {
         self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
+    }
+
+    /// What a reload would change.
+    ///
+    /// # Errors
+    ///
+    /// When it would be refused for a mistake.
+    pub fn diff(&self) -> Result<Change, ApplyError> {
+        let now = Timestamp::now();
+        let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        Ok(Change::between(&self.config, &loaded.config, now))
     }
 
     /// Makes the tables anew from the configuration in force, without the
@@ -322,22 +334,4 @@ fn log_report(report: &Report) {
             Severity::Warning => tracing::warn!("{diagnostic}"),
         }
     }
-}
-
-fn refusal(generation: u64, error: &ApplyError) -> ReloadOutcome {
-    let (report, diagnostics) = match error {
-        ApplyError::Config(report) => (report.render(false), diagnostics(report)),
-        _ => (String::new(), serde_json::Value::Array(Vec::new())),
-    };
-    ReloadOutcome {
-        successful: false,
-        generation,
-        error: Some(error.to_string()),
-        report,
-        diagnostics,
-    }
-}
-
-fn diagnostics(report: &Report) -> serde_json::Value {
-    serde_json::to_value(report.diagnostics()).unwrap_or_default()
 }
