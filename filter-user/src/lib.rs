@@ -14,4 +14,5 @@ pub mod dataplane;
 pub mod explain;
 pub mod host;
 pub mod metrics;
+pub mod state;
 pub mod status;

@@ -21,13 +21,15 @@ use serde::{Deserialize, Serialize};
 pub use addresses::Addresses;
 pub use limit::{Direction, Excess, TooMuch, check_limit};
 
-use crate::config::{Config, PortSpec};
+use crate::config::{Config, PortSpec, TemporaryExemption};
 
 /// What differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What is gained and lost, piece by piece.
     pub entries: Vec<Entry>,
+    /// The temporary exemptions that the new one has: a reload keeps them.
+    pub kept: Vec<TemporaryExemption>,
     /// The addresses that are in a pool of the old configuration.
     pub customers: Addresses,
     /// Customer addresses, old or new, to or from which something passes that
@@ -129,6 +131,19 @@ pub enum What {
         smtp_out: bool,
         /// When that ends.
         expires: Option<Timestamp>,
+    },
+    /// What a temporary exemption opens, of what it names.
+    TemporaryExemption {
+        /// Its number.
+        id: u64,
+        /// Its prefix.
+        prefix: IpNet,
+        /// The forbidden ports that are open toward it.
+        ports: Vec<PortSpec>,
+        /// Whether mail may leave from it past the mail servers.
+        smtp_out: bool,
+        /// When that ends.
+        expires: Timestamp,
     },
 }
 

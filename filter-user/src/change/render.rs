@@ -9,12 +9,16 @@ impl Change {
     /// A line for each piece, `-` where it is lost and `+` where it is gained,
     /// and what that comes to.
     pub fn render(&self) -> String {
-        if self.is_none() {
-            return "nothing would change\n".to_owned();
-        }
         let mut text = String::new();
         for entry in &self.entries {
             let _infallible = writeln!(text, "{entry}");
+        }
+        for exemption in &self.kept {
+            let _infallible = writeln!(text, "  {exemption}: kept");
+        }
+        if self.is_none() {
+            text.push_str("nothing would change\n");
+            return text;
         }
         text.push('\n');
         for (word, addresses) in [("opened", self.opened), ("closed", self.closed)] {
@@ -84,6 +88,19 @@ impl fmt::Display for What {
                     words(ports, *smtp_out)
                 )?;
                 expires.map_or(Ok(()), |expires| write!(f, " until {expires}"))
+            }
+            Self::TemporaryExemption {
+                id,
+                prefix,
+                ports,
+                smtp_out,
+                expires,
+            } => {
+                let opens = words(ports, *smtp_out);
+                write!(
+                    f,
+                    "temporary exemption {id} {prefix} {opens} until {expires}"
+                )
             }
         }
     }

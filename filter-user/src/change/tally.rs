@@ -15,7 +15,7 @@ use super::{
     enforcement,
     segments::{bounds, side_by_side},
     settings,
-    view::{Effect, Grant, PortNumbers, View},
+    view::{Effect, Grant, PortNumbers, PortSet, View},
 };
 use crate::{
     compile::layers::{Holder, Layer},
@@ -28,6 +28,12 @@ pub(super) fn tally(old: &Config, new: &Config, now: Timestamp) -> Change {
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
     Change {
         entries: tally.entries(&numbers),
+        kept: new
+            .temporary
+            .iter()
+            .filter(|exemption| !exemption.is_expired(now))
+            .cloned()
+            .collect(),
         customers: tally.customers.total(),
         opened: tally.opened.total(),
         closed: tally.closed.total(),
@@ -51,6 +57,8 @@ struct Tally<'a> {
     /// For each new pool the addresses that stay in it.
     staying: Vec<Counter>,
     grants: HashMap<(Sign, IpNet, Grant), Counter>,
+    /// What temporary exemptions open, by their place in the list.
+    loans: BTreeMap<(Sign, usize, PortSet, bool), Counter>,
 }
 
 impl<'a> Tally<'a> {
@@ -74,6 +82,7 @@ impl<'a> Tally<'a> {
                 .collect(),
             staying: vec![Counter::default(); new_config.pools.len()],
             grants: HashMap::new(),
+            loans: BTreeMap::new(),
             old,
             new,
         }
@@ -102,6 +111,9 @@ impl<'a> Tally<'a> {
             self.staying[new.index()].add(range);
         }
         self.add_grants(range, self.old.grant(old), self.new.grant(new));
+        if old.temporary.is_some() || new.temporary.is_some() {
+            self.add_loans(range, old, new);
+        }
     }
 
     fn add_pool_prefix(&mut self, sign: Sign, range: Range, pool: Option<Holder>) {
@@ -137,6 +149,30 @@ impl<'a> Tally<'a> {
         }
     }
 
+    fn add_loans(&mut self, range: Range, old: Layer, new: Layer) {
+        let loans = |view: &View<'_>, layer| -> Vec<_> {
+            let loans = view.loans(layer);
+            loans
+                .map(|(place, ports, smtp_out)| {
+                    (view.config.temporary[place].id, place, ports, smtp_out)
+                })
+                .collect()
+        };
+        let (old, new) = (loans(&self.old, old), loans(&self.new, new));
+        for (sign, own, others) in [(Sign::Lost, &old, &new), (Sign::Gained, &new, &old)] {
+            for &(id, place, mut ports, mut smtp_out) in own {
+                if let Some(other) = others.iter().find(|other| other.0 == id) {
+                    ports = ports.without(&other.2);
+                    smtp_out &= !other.3;
+                }
+                if !ports.is_empty() || smtp_out {
+                    let counter = self.loans.entry((sign, place, ports, smtp_out));
+                    counter.or_default().add(range);
+                }
+            }
+        }
+    }
+
     /// All that differs: what holds for the box first, then pools, then
     /// exemptions, each by name and prefix.
     fn entries(&self, numbers: &PortNumbers) -> Vec<Entry> {
@@ -147,6 +183,7 @@ impl<'a> Tally<'a> {
         entries.extend(self.pool_prefix_entries());
         self.compare_pools(numbers, &mut entries);
         entries.extend(self.exemption_entries(numbers));
+        entries.extend(self.loan_entries(numbers));
         entries
     }
 
@@ -237,6 +274,25 @@ impl<'a> Tally<'a> {
                 }
             }
         }
+    }
+
+    fn loan_entries<'b>(&'b self, numbers: &'b PortNumbers) -> impl Iterator<Item = Entry> + 'b {
+        let loans = self.loans.iter();
+        loans.map(|(&(sign, place, ports, smtp_out), counter)| {
+            let view = match sign {
+                Sign::Lost => &self.old,
+                Sign::Gained => &self.new,
+            };
+            let exemption = &view.config.temporary[place];
+            let what = What::TemporaryExemption {
+                id: exemption.id,
+                prefix: exemption.prefix,
+                ports: numbers.specs(&ports),
+                smtp_out,
+                expires: exemption.expires,
+            };
+            entry(sign, what, Some(counter.total()))
+        })
     }
 
     fn exemption_entries(&self, numbers: &PortNumbers) -> Vec<Entry> {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::{
-    compile::layers::Layer,
+    compile::layers::{Layer, Temporaries},
     config::{Config, PortSpec},
 };
 
@@ -26,6 +26,10 @@ impl PortSet {
 
     pub(super) fn and(&self, other: &Self) -> Self {
         self.with(other, |own, other| own & other)
+    }
+
+    pub(super) fn or(&self, other: &Self) -> Self {
+        self.with(other, |own, other| own | other)
     }
 
     fn with(&self, other: &Self, combine: impl Fn(u128, u128) -> u128) -> Self {
@@ -135,6 +139,9 @@ pub(super) struct View<'a> {
     pub(super) forbidden: Vec<PortSet>,
     /// What each customer's exemptions open; nothing once they have expired.
     allowed: Vec<PortSet>,
+    temporaries: Temporaries,
+    /// What each temporary exemption opens; nothing once it is over.
+    lent: Vec<(PortSet, bool)>,
     mail_ports: u128,
     /// The ports that rules 1 to 4 can be about, of each kind of packet.
     judged: [PortSet; KINDS.len()],
@@ -165,6 +172,15 @@ impl<'a> View<'a> {
                     false => numbers.set(&customer.allow_inbound),
                 })
                 .collect(),
+            temporaries: Temporaries::of(config),
+            lent: config
+                .temporary
+                .iter()
+                .map(|exemption| match exemption.is_expired(now) {
+                    true => Default::default(),
+                    false => (numbers.set(&exemption.ports), exemption.smtp_out),
+                })
+                .collect(),
             mail_ports: numbers.mask(config.mail.ports.iter().copied()),
             judged: KINDS.map(judged),
             now,
@@ -189,26 +205,44 @@ impl<'a> View<'a> {
         (!grant.ports.is_empty() || grant.smtp_out).then_some(grant)
     }
 
+    /// The temporary exemptions that hold in a layer, by their place among
+    /// [`Config::temporary`], and what they open there.
+    pub(super) fn loans(&self, layer: Layer) -> impl Iterator<Item = (usize, PortSet, bool)> {
+        let pool = layer.pool.map(|holder| holder.index());
+        let pool = pool.filter(|&pool| self.config.pools[pool].kind.takes_exemptions());
+        let places = pool.map(|pool| (pool, self.temporaries.in_layer(layer)));
+        places.into_iter().flat_map(move |(pool, places)| {
+            places.filter_map(move |place| {
+                let (ports, smtp_out) = self.lent[place];
+                let ports = ports.and(&self.forbidden[pool]);
+                (!ports.is_empty() || smtp_out).then_some((place, ports, smtp_out))
+            })
+        })
+    }
+
     fn drops(&self, layer: Layer) -> Drops {
         let pool = layer.pool.map(|holder| holder.index());
         let is_monitored = pool.is_some_and(|pool| self.config.pools[pool].monitor);
         if self.config.monitor || is_monitored {
             return Drops::default();
         }
-        let grant = self.grant(layer);
+        let (mut opened, mut may_mail) = (PortSet::default(), false);
+        if let Some(grant) = self.grant(layer) {
+            (opened, may_mail) = (grant.ports, grant.smtp_out);
+        }
+        for (_, ports, smtp_out) in self.loans(layer) {
+            opened = opened.or(&ports);
+            may_mail |= smtp_out;
+        }
         let mut drops = Drops::default();
         if let Some(pool) = pool {
-            let opened = grant.map_or_else(PortSet::default, |grant| grant.ports);
             let mut closed = self.forbidden[pool].without(&opened);
             if layer.is_mail_server {
                 closed.0[Protocol::Tcp as usize] &= !self.mail_ports;
             }
             drops.inbound = self.judged.map(|judged| closed.and(&judged));
         }
-        if !layer.is_mail_server
-            && !self.config.mail.direct_smtp
-            && !grant.is_some_and(|grant| grant.smtp_out)
-        {
+        if !layer.is_mail_server && !self.config.mail.direct_smtp && !may_mail {
             drops.mail_out = self.mail_ports;
         }
         drops

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use filter_user::dataplane::Instance;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, body::Bytes, header};
+use hyper::{Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -22,6 +22,8 @@ pub(super) enum ClientError {
     Refused { socket: PathBuf, source: io::Error },
     #[error("the controller did not answer: {0}")]
     Http(#[from] hyper::Error),
+    #[error("{0}")]
+    Declined(String),
     #[error("the controller answers: {0}")]
     Failed(String),
     #[error("the request cannot be sent: {0}")]
@@ -77,7 +79,11 @@ async fn ask<T: DeserializeOwned>(
         Ok(serde_json::from_slice(&body)?)
     } else {
         let text = String::from_utf8_lossy(&body);
-        Err(ClientError::Failed(text.trim().to_owned()))
+        let text = text.trim().to_owned();
+        Err(match status {
+            StatusCode::CONFLICT => ClientError::Declined(text),
+            _ => ClientError::Failed(text),
+        })
     }
 }
 

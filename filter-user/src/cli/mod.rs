@@ -5,17 +5,18 @@ mod args;
 mod check;
 mod client;
 mod diff;
+mod exempt;
+mod moment;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::Path,
     process::ExitCode,
 };
 
 use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
-    controller::{ApplyError, ReloadOptions, ReloadOutcome, daemon},
+    controller::{ApplyError, ReloadOptions, ReloadOutcome, daemon, exemptions},
     dataplane::Instance,
     explain,
     status::Status,
@@ -47,10 +48,11 @@ impl<E: std::error::Error> From<E> for Failure {
 
 pub(crate) fn main(cli: Cli) -> ExitCode {
     let result = match &cli.command {
-        Command::Run { json } => run(&cli.config, &cli.instance, *json),
+        Command::Run { json } => run(&cli, *json),
         Command::Check { json } => check::check(&cli.config, *json),
-        Command::Explain(arguments) => explain(&cli.config, arguments),
+        Command::Explain(arguments) => explain(&cli, arguments),
         Command::Status { json } => status(&cli.instance, *json),
+        Command::Exempt(command) => exempt::exempt(&cli.instance, command),
         Command::Diff(arguments) => match (&arguments.old, &arguments.new) {
             (Some(old), Some(new)) => diff::files(old, new, arguments.json),
             _ => diff::running(&cli.instance, arguments.json),
@@ -94,9 +96,10 @@ fn print_report(report: &Report) {
     print_error(&report.render(io::stderr().is_terminal()));
 }
 
-fn run(config_file: &Path, instance: &Instance, json: bool) -> Result<(), Failure> {
+fn run(cli: &Cli, json: bool) -> Result<(), Failure> {
+    let (config_file, instance) = (&cli.config, &cli.instance);
     log_to_stderr(json);
-    match daemon::run(config_file, instance) {
+    match daemon::run(config_file, instance, cli.state_directory()) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             Err(Failure::Failed(format!(
@@ -143,7 +146,7 @@ fn log_to_stderr(json: bool) {
     }
 }
 
-fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
+fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     let usage = |error: explain::BadPacket| Failure::Usage(error.to_string());
     let packet = explain::Packet::parse(
         &arguments.protocol,
@@ -153,10 +156,16 @@ fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
     )
     .map_err(usage)?;
     let now = Timestamp::now();
-    let loaded = config::load(config_file, now).map_err(|report| {
+    let mut loaded = config::load(&cli.config, now).map_err(|report| {
         print_report(&report);
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
+    match exemptions::read(&cli.state_directory()) {
+        Ok(temporary) => loaded.config.temporary = temporary,
+        Err(error) => print_error(&format!(
+            "poolguard: explained without temporary exemptions: {error}\n"
+        )),
+    }
     let compiled = compile(&loaded.config, &mut Slots::default(), now)?;
     let explanation = explain::explain(
         &loaded.config,

@@ -17,6 +17,9 @@ pub(crate) struct Layer {
     /// One of [`Config::customers`].
     pub(crate) customer: Option<Holder>,
     pub(crate) is_mail_server: bool,
+    /// One of [`Config::temporary`]. [`Temporaries`] has the others that hold
+    /// there as well.
+    pub(crate) temporary: Option<u32>,
 }
 
 /// Who says something, and with how long a prefix. There are many of them: it
@@ -48,7 +51,40 @@ impl Layer {
             pool: self.pool.or(below.pool),
             customer: self.customer.or(below.customer),
             is_mail_server: self.is_mail_server || below.is_mail_server,
+            temporary: self.temporary.or(below.temporary),
         }
+    }
+}
+
+/// How temporary exemptions add up: for each of them the one that holds
+/// wherever it does, and was not counted yet.
+#[derive(Debug)]
+pub(crate) struct Temporaries {
+    next: Vec<Option<u32>>,
+}
+
+impl Temporaries {
+    pub(crate) fn of(config: &Config) -> Self {
+        let all = config.temporary.iter().map(|exemption| exemption.prefix);
+        let mut sorted: Vec<(IpNet, u32)> = all.zip(0..).collect();
+        sorted.sort_unstable();
+        let mut next = vec![None; sorted.len()];
+        let mut nesting: Vec<(IpNet, u32)> = Vec::new();
+        for (prefix, index) in sorted {
+            while nesting
+                .pop_if(|(outer, _)| !outer.contains(&prefix))
+                .is_some()
+            {}
+            next[index as usize] = nesting.last().map(|&(_, outer)| outer);
+            nesting.push((prefix, index));
+        }
+        Self { next }
+    }
+
+    /// The places of all that hold in a layer, among [`Config::temporary`].
+    pub(crate) fn in_layer(&self, layer: Layer) -> impl Iterator<Item = usize> {
+        let first = layer.temporary.map(|index| index as usize);
+        std::iter::successors(first, |&index| self.next[index].map(|next| next as usize))
     }
 }
 
@@ -85,6 +121,10 @@ fn own_layers(config: &Config) -> BTreeMap<IpNet, Layer> {
     }
     for prefix in &config.mail.servers {
         layers.entry(*prefix).or_default().is_mail_server = true;
+    }
+    for (exemption, index) in config.temporary.iter().zip(0..) {
+        // The last one of a prefix leads to those before it.
+        layers.entry(exemption.prefix).or_default().temporary = Some(index);
     }
     layers
 }

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use super::{
     CompileError, PortTable, PrefixTable, Slots,
-    layers::{Layer, layers},
+    layers::{Layer, Temporaries, layers},
 };
-use crate::config::{Config, Pool};
+use crate::config::{Config, Pool, PortSpec};
 
 /// The policies, and the prefix tables that find them.
 pub(super) struct Addresses {
@@ -52,9 +52,10 @@ pub(super) fn addresses(
     let mut policies = IndexSet::from([NO_POLICY]);
     let mut v4 = PrefixTable::new(Family::V4);
     let mut v6 = PrefixTable::new(Family::V6);
+    let temporaries = Temporaries::of(config);
     for (prefix, layer) in layers(config) {
         let number = policies
-            .insert_full(policy(layer, config, &pools, ports, now))
+            .insert_full(policy(layer, config, &pools, &temporaries, ports, now))
             .0 as u32;
         match prefix.addr() {
             IpAddr::V4(address) => v4.insert(address.into(), prefix.prefix_len(), number)?,
@@ -72,6 +73,7 @@ fn policy(
     layer: Layer,
     config: &Config,
     pools: &[PoolPolicy<'_>],
+    temporaries: &Temporaries,
     ports: &PortTable,
     now: Timestamp,
 ) -> Policy {
@@ -87,25 +89,30 @@ fn policy(
     if pool.pool.monitor {
         policy.flags |= FLAG_MONITOR;
     }
+    if !pool.pool.kind.takes_exemptions() {
+        return policy;
+    }
+    let mut exempt = |opens: &[PortSpec], smtp_out: bool| {
+        let opened = ports.masks(opens).into_iter().zip(pool.forbidden);
+        for (exempt, (opened, forbidden)) in policy.exempt.iter_mut().zip(opened) {
+            *exempt |= opened & forbidden;
+        }
+        if smtp_out {
+            policy.flags |= FLAG_SMTP_OUT;
+        }
+    };
     // An expired customer is still the most specific one: its addresses do not
     // fall back on the exemptions of a customer around it.
     let customer = layer
         .customer
         .map(|holder| &config.customers[holder.index()]);
-    if let Some(customer) = customer
-        && pool.pool.kind.takes_exemptions()
-        && !customer.is_expired(now)
-    {
-        let opened = ports.masks(&customer.allow_inbound);
-        for (exempt, (opened, forbidden)) in policy
-            .exempt
-            .iter_mut()
-            .zip(opened.into_iter().zip(pool.forbidden))
-        {
-            *exempt = opened & forbidden;
-        }
-        if customer.allow_smtp_out {
-            policy.flags |= FLAG_SMTP_OUT;
+    if let Some(customer) = customer.filter(|customer| !customer.is_expired(now)) {
+        exempt(&customer.allow_inbound, customer.allow_smtp_out);
+    }
+    for index in temporaries.in_layer(layer) {
+        let temporary = &config.temporary[index];
+        if !temporary.is_expired(now) {
+            exempt(&temporary.ports, temporary.smtp_out);
         }
     }
     policy

@@ -132,6 +132,7 @@ impl Draft {
                 listen: self.listen.unwrap_or(DEFAULT_LISTEN),
             },
             max_change: self.max_change.unwrap_or(DEFAULT_MAX_CHANGE),
+            temporary: Vec::new(),
         })
     }
 }

@@ -18,6 +18,7 @@ mod reader;
 mod report;
 mod share;
 mod syntax;
+mod temporary;
 mod text;
 mod validate;
 mod values;
@@ -34,6 +35,7 @@ pub use model::{
 };
 pub use report::{Diagnostic, Related, Report, Severity};
 pub use share::{BadShare, Share};
+pub use temporary::{NoRoom, TemporaryExemption};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -51,6 +53,15 @@ pub struct Loaded {
 /// `now` decides which exemptions have expired, which is only worth a warning.
 pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
     load_from(&Disk, path, now)
+}
+
+/// What a prefix means that is written outside of a configuration.
+///
+/// # Errors
+///
+/// What is wrong with it, and what to write instead.
+pub fn parse_prefix(text: &str) -> Result<ipnet::IpNet, String> {
+    prefix::parse(text).map_err(|wrong| format!("{}: {}", wrong.message, wrong.help))
 }
 
 /// Does the same with files from elsewhere.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::share::Share;
+use super::{share::Share, temporary::TemporaryExemption};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct Config {
     /// The largest share of the customer addresses that a reload may open or
     /// close unless it is forced.
     pub max_change: Share,
+    /// What was given beside the files, and is over or not. It may lie where the
+    /// files leave nothing to exempt.
+    pub temporary: Vec<TemporaryExemption>,
 }
 
 impl Config {
@@ -94,6 +97,15 @@ impl PortSpec {
     /// Whether this covers that port of that protocol.
     pub fn covers(self, port: u16, protocol: Protocol) -> bool {
         self.port == port && self.protocol.is_none_or(|only| only == protocol)
+    }
+
+    /// Whether there is a packet that both mean.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.port == other.port
+            && match (self.protocol, other.protocol) {
+                (Some(own), Some(other)) => own == other,
+                _ => true,
+            }
     }
 }
 

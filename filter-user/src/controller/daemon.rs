@@ -25,9 +25,13 @@ use tokio::{
 
 use super::{
     ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome,
+    control::Peer,
     http::{self, Request},
 };
-use crate::dataplane::{self, DataplaneError, Instance};
+use crate::{
+    dataplane::{self, DataplaneError, Instance},
+    state::StateDirectory,
+};
 
 /// The longest that the clock goes unread while an exemption is about to
 /// expire, so that a clock that is set is noticed.
@@ -72,7 +76,7 @@ pub enum RunError {
 /// # Errors
 ///
 /// When it cannot start or cannot end in order.
-pub fn run(config_file: &Path, instance: &Instance) -> Result<(), RunError> {
+pub fn run(config_file: &Path, instance: &Instance, state: StateDirectory) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -80,20 +84,24 @@ pub fn run(config_file: &Path, instance: &Instance) -> Result<(), RunError> {
         .map_err(RunError::Process)?;
     // On a thread of the runtime, so that this one takes the signals: one that
     // is pending makes the kernel give up on loading a program.
-    let served = runtime.spawn(serve(config_file.to_owned(), instance.clone()));
+    let served = runtime.spawn(serve(config_file.to_owned(), instance.clone(), state));
     runtime
         .block_on(served)
         .map_err(|panic| RunError::Process(io::Error::other(panic)))?
 }
 
-async fn serve(config_file: PathBuf, instance: Instance) -> Result<(), RunError> {
+async fn serve(
+    config_file: PathBuf,
+    instance: Instance,
+    state: StateDirectory,
+) -> Result<(), RunError> {
     // Taken first: from here on a signal means an end in order.
     let mut signals = Signals::new().map_err(RunError::Process)?;
     dataplane::preflight(&instance).map_err(ApplyError::from)?;
     raise_descriptor_limit();
     let socket = ControlSocket::bind(&instance)?;
     let (controller, listener) =
-        tokio::task::block_in_place(|| Controller::start(&config_file, &instance))?;
+        tokio::task::block_in_place(|| Controller::start(&config_file, &instance, state))?;
     for interface in &controller.status.interfaces {
         tracing::info!(
             interface = %interface.name, role = %interface.role, mode = %interface.mode,
@@ -108,6 +116,7 @@ async fn serve(config_file: PathBuf, instance: Instance) -> Result<(), RunError>
         retry_expiry: None,
     };
     let control = http::control(daemon.controller.shared(), sender);
+    let control = control.into_make_service_with_connect_info::<Peer>();
     let control = tokio::spawn(axum::serve(socket.listener()?, control).into_future());
     notify(&[NotifyState::Ready]);
 

@@ -92,12 +92,15 @@ pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> R
 pub(super) enum Failure {
     Read(DataplaneError),
     Render(prometheus::Error),
+    /// What was asked for cannot be.
+    Refused(String),
     Gone,
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let text = match self {
+            Self::Refused(why) => return (StatusCode::CONFLICT, why).into_response(),
             Self::Read(error) => format!("cannot read the counters: {error}\n"),
             Self::Render(error) => format!("cannot render the metrics: {error}\n"),
             Self::Gone => "the controller is stopping\n".to_owned(),

@@ -4,6 +4,7 @@
 
 mod control;
 pub mod daemon;
+pub mod exemptions;
 mod http;
 mod outcome;
 mod snapshot;
@@ -19,14 +20,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use exemptions::{ExemptionError, NewExemption};
 pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{KernelState, Shared, Snapshot};
 
 use crate::{
     change::{Change, TooMuch, check_limit},
     compile::{CompileError, Compiled, Slots, compile},
-    config::{self, Config, Report, Severity},
+    config::{self, Config, Loaded, Report, Severity},
     dataplane::{Dataplane, DataplaneError, Instance},
+    state::{StateDirectory, StateError},
     status::{InterfaceStatus, Reloads, Status},
 };
 
@@ -42,6 +45,9 @@ pub enum ApplyError {
     /// The kernel would not have it.
     #[error(transparent)]
     Dataplane(#[from] DataplaneError),
+    /// What was kept on disk makes no sense.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// It changes more at once than it may.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
@@ -59,6 +65,7 @@ pub enum ApplyError {
 #[derive(Debug)]
 pub struct Controller {
     config_file: PathBuf,
+    state: StateDirectory,
     config: Config,
     slots: Slots,
     dataplane: Dataplane,
@@ -87,10 +94,13 @@ impl Controller {
     pub fn start(
         config_file: &Path,
         instance: &Instance,
+        state: StateDirectory,
     ) -> Result<(Self, TcpListener), ApplyError> {
         let now = Timestamp::now();
-        let loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
+        let mut loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
         log_report(&loaded.warnings);
+        loaded.config.temporary = exemptions::at_start(&state, now)?;
+        exemptions::warn_of_ignored(&loaded.config);
         let mut slots = Slots::default();
         let compiled = compile(&loaded.config, &mut slots, now)?;
         let listener = listen(loaded.config.metrics.listen)?;
@@ -122,6 +132,8 @@ impl Controller {
             interfaces: Vec::new(),
             pool_prefixes: compiled.loaded.pool_prefixes.into(),
             exemptions: compiled.loaded.exemptions.into(),
+            temporary_exemptions: compiled.loaded.temporary.into(),
+            temporary: Vec::new(),
             next_expiry: None,
             tables: Vec::new(),
             passed: Vec::new(),
@@ -136,6 +148,7 @@ impl Controller {
         };
         let mut controller = Self {
             config_file: config_file.to_owned(),
+            state,
             config: loaded.config,
             slots,
             dataplane,
@@ -195,8 +208,9 @@ impl Controller {
         options: ReloadOptions,
     ) -> Result<(Compiled, Report, NewListener), ApplyError> {
         let now = Timestamp::now();
-        let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        let loaded = self.load(now)?;
         log_report(&loaded.warnings);
+        exemptions::warn_of_ignored(&loaded.config);
         // A configuration that is refused leaves no names behind.
         let mut slots = self.slots.clone();
         let compiled = compile(&loaded.config, &mut slots, now)?;
@@ -216,6 +230,13 @@ impl Controller {
         Ok((compiled, loaded.warnings, listener))
     }
 
+    /// The configuration as it is on disk, with what was given beside it.
+    fn load(&self, now: Timestamp) -> Result<Loaded, ApplyError> {
+        let mut loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        loaded.config.temporary = exemptions::holding(&self.state, now)?;
+        Ok(loaded)
+    }
+
     /// What a reload would change.
     ///
     /// # Errors
@@ -223,7 +244,7 @@ impl Controller {
     /// When it would be refused for a mistake.
     pub fn diff(&self) -> Result<Change, ApplyError> {
         let now = Timestamp::now();
-        let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        let loaded = self.load(now)?;
         Ok(Change::between(&self.config, &loaded.config, now))
     }
 
@@ -253,7 +274,10 @@ impl Controller {
             .iter()
             .filter(|customer| customer.is_expired(now) && customer.expires >= due);
         let names: Vec<_> = ended.map(|customer| customer.name.as_str()).collect();
-        tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        if !names.is_empty() {
+            tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        }
+        self.end_exemptions(now);
         self.publish(Some(&compiled));
         self.status.interfaces = wanted;
         self.publish(None);
@@ -274,6 +298,8 @@ impl Controller {
             self.status.monitor = compiled.settings.monitor;
             self.status.pool_prefixes = compiled.loaded.pool_prefixes.into();
             self.status.exemptions = compiled.loaded.exemptions.into();
+            self.status.temporary_exemptions = compiled.loaded.temporary.into();
+            self.status.temporary = exemptions::listed(&self.config);
             self.status.next_expiry = compiled.next_expiry;
             self.status.interfaces = interfaces(compiled);
         }

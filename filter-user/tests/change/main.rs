@@ -5,6 +5,7 @@
 mod limit;
 mod packets;
 mod pieces;
+mod temporary;
 
 use std::path::Path;
 

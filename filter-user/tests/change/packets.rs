@@ -33,7 +33,7 @@ const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 
 /// A few addresses, so that prefixes meet: 32 in IPv4, eight /64s in IPv6.
-fn prefix() -> impl Strategy<Value = IpNet> {
+pub(crate) fn prefix() -> impl Strategy<Value = IpNet> {
     let v4 = (27..=32_u8, 0..32_u32).prop_map(|(length, host)| {
         let address = Ipv4Addr::from_bits(0x0a00_0000 + host);
         IpNet::new_assert(address.into(), length).trunc()
@@ -46,7 +46,7 @@ fn prefix() -> impl Strategy<Value = IpNet> {
 }
 
 /// The addresses that the prefixes can tell apart, and some around them.
-fn addresses() -> Vec<IpAddr> {
+pub(crate) fn addresses() -> Vec<IpAddr> {
     let v4 = (0..36).map(|host| Ipv4Addr::from_bits(0x0a00_0000 + host).into());
     let v6 = (0..36).map(|part| {
         let bits = (0x2001_0db8_u128 << 96) + (part << 62) + 7;
@@ -68,7 +68,7 @@ fn port() -> impl Strategy<Value = PortSpec> {
         .prop_map(|(port, protocol)| PortSpec { port, protocol })
 }
 
-fn ports() -> impl Strategy<Value = Vec<PortSpec>> {
+pub(crate) fn ports() -> impl Strategy<Value = Vec<PortSpec>> {
     prop::collection::vec(port(), 0..5)
 }
 
@@ -143,7 +143,7 @@ fn mail() -> impl Strategy<Value = Mail> {
     })
 }
 
-fn a_config() -> impl Strategy<Value = Config> {
+pub(crate) fn a_config() -> impl Strategy<Value = Config> {
     let settings = [
         ReturnTraffic::Track,
         ReturnTraffic::Track,
@@ -174,6 +174,7 @@ fn a_config() -> impl Strategy<Value = Config> {
                 listen: "127.0.0.1:9188".parse().unwrap(),
             },
             max_change: Share::WHOLE,
+            temporary: Vec::new(),
         },
     )
 }
@@ -217,7 +218,7 @@ fn stranger(customer: IpAddr) -> IpAddr {
 }
 
 /// Every packet that the rules could tell apart, sent to or by an address.
-fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role, Packet)> {
+pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role, Packet)> {
     let mut packets = Vec::new();
     let stranger = stranger(address);
     for (port, protocol) in PORTS
@@ -261,7 +262,7 @@ fn transport(protocol: Protocol) -> Transport {
 }
 
 /// The verdicts on all packets of all addresses.
-fn verdicts(config: &Config, servers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Vec<bool>> {
+pub(crate) fn verdicts(config: &Config, servers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Vec<bool>> {
     let compiled = compile(config, &mut Slots::default(), now()).unwrap();
     let tables = HostTables::new(&compiled);
     for address in addresses() {
@@ -291,7 +292,7 @@ fn verdicts(config: &Config, servers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Vec
         .collect()
 }
 
-fn count<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Addresses {
+pub(crate) fn count<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Addresses {
     let (mut ipv4, mut ipv6_64s) = (0, BTreeSet::new());
     for address in addresses {
         match address {

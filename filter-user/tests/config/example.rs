@@ -31,6 +31,7 @@ fn it_is_valid() {
         customers,
         metrics,
         max_change,
+        temporary,
     } = loaded.config;
     assert!(!monitor);
     let interfaces: Vec<_> = interfaces
@@ -68,6 +69,7 @@ fn it_is_valid() {
     assert_eq!(acme.source.line, 2);
     assert_eq!(metrics.listen.to_string(), "127.0.0.1:9188");
     assert_eq!(max_change.to_string(), "10%");
+    assert_eq!(temporary, []);
 }
 
 /// The line with `option`, which is commented out, without the `#`.
