@@ -1,7 +1,7 @@
 //! What a running controller says of itself: the facts behind `status` and the
 //! gauges of `/metrics`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use comfy_table::{Table, presets};
 use jiff::{SpanRound, Timestamp, Unit};
@@ -22,6 +22,8 @@ pub struct Status {
     pub config_file: PathBuf,
     /// When the controller was started.
     pub started: Timestamp,
+    /// When the counters began: what an earlier run counted goes on.
+    pub counting_since: Timestamp,
     /// Whether the whole box only monitors.
     pub monitor: bool,
     /// Counts the generations that were put into force, from 1.
@@ -32,6 +34,9 @@ pub struct Status {
     pub reloads: Reloads,
     /// The interfaces of the configuration.
     pub interfaces: Vec<InterfaceStatus>,
+    /// How often the program was attached to an interface that came (back) by
+    /// itself, since the controller was started.
+    pub attachments: BTreeMap<String, u64>,
     /// Pool prefixes loaded.
     pub pool_prefixes: FamilyCounts,
     /// Customer prefixes loaded that hold an exemption.
@@ -44,9 +49,9 @@ pub struct Status {
     pub next_expiry: Option<Timestamp>,
     /// How full the program's tables are.
     pub tables: Vec<TableStatus>,
-    /// Frames passed, by interface, since the controller was started.
+    /// Frames passed, by interface, since counting began.
     pub passed: Vec<PassedTotal>,
-    /// What was denied, by rule and pool, since the controller was started;
+    /// What was denied, by rule and pool, since counting began;
     /// what never occurred is left out.
     pub denied: Vec<DeniedTotal>,
 }
@@ -85,6 +90,8 @@ pub struct InterfaceStatus {
     pub mode: String,
     /// Whether the program is attached.
     pub attached: bool,
+    /// What keeps it from being as it should be.
+    pub problem: Option<String>,
 }
 
 /// A count for each address family.
@@ -193,7 +200,7 @@ impl Status {
             |at| format!("the next exemption expires {at}"),
         );
         format!(
-            "poolguard {} ({}), instance {}, up {}\n\
+            "poolguard {} ({}), instance {}, up {}, counting for {}\n\
              configuration {}: {enforcement}, generation {}, in force for {}\n\
              reloads: {}, of which {} failed{last}\n\
              loaded: pool prefixes {} IPv4 and {} IPv6, exemptions {} IPv4 and {} IPv6; {expiry}\n",
@@ -201,6 +208,7 @@ impl Status {
             self.revision,
             self.instance,
             age(self.started, now),
+            age(self.counting_since, now),
             self.config_file.display(),
             self.generation,
             age(self.generation_since, now),
@@ -214,7 +222,7 @@ impl Status {
     }
 
     fn interface_table(&self) -> Table {
-        let mut rows = table(&["INTERFACE", "ROLE", "MODE", "ATTACHED", "PASSED"]);
+        let mut rows = table(&["INTERFACE", "ROLE", "MODE", "ATTACHED", "PASSED", ""]);
         for interface in &self.interfaces {
             let passed = self.passed.iter().find(|p| p.interface == interface.name);
             rows.add_row([
@@ -223,6 +231,7 @@ impl Status {
                 interface.mode.clone(),
                 if interface.attached { "yes" } else { "NO" }.to_owned(),
                 passed.map_or(0, |passed| passed.packets).to_string(),
+                interface.problem.clone().unwrap_or_default(),
             ]);
         }
         rows

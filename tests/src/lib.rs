@@ -12,7 +12,10 @@
 //! What no story tells is drawn at random: [`generate`] draws configurations and
 //! frames, the [`oracle`] is a second implementation of the rules, and
 //! [`agreement`] holds it, the decision function and the program against each
-//! other. `firewall` has nft answer, too.
+//! other. `firewall` has nft answer, too. [`captures`] are frames that others have
+//! seen on their networks, shown to the same three. [`exhaustive`] draws nothing: it
+//! goes through whole spaces of frames and prefixes.
+//! [`fuzz`] is what a fuzzer runs.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,12 +23,15 @@
 )]
 
 pub mod agreement;
+pub mod captures;
 pub mod configs;
+pub mod exhaustive;
 #[cfg(feature = "kernel")]
 pub mod firewall;
 pub mod fixture;
 pub mod fixtures;
 pub mod frames;
+pub mod fuzz;
 pub mod generate;
 pub mod host;
 #[cfg(feature = "kernel")]

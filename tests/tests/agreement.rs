@@ -3,7 +3,7 @@
 //! `POOLGUARD_SEED` sets the number of the first configuration.
 
 use poolguard_tests::agreement::{
-    Campaign, Census, Plan, Trial, Witnesses, campaign::seed, regressions::REGRESSIONS,
+    Campaign, Census, Plan, Trial, Witnesses, campaign::seed, regressions::regressions,
 };
 
 fn agree(witnesses: Witnesses, configurations: usize, events: usize) {
@@ -20,11 +20,10 @@ fn agree(witnesses: Witnesses, configurations: usize, events: usize) {
 }
 
 fn agree_on_the_past(witnesses: Witnesses) {
-    for regression in REGRESSIONS {
-        let scenario = regression.scenario();
+    for (story, scenario) in regressions() {
         let mut trial = Trial::new(&scenario.config, witnesses);
         if let Err(disagreement) = trial.run(&scenario, &mut Census::default()) {
-            panic!("{}\n{disagreement}", regression.story);
+            panic!("{story}\n{disagreement}");
         }
     }
 }

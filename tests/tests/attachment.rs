@@ -14,7 +14,11 @@ use std::{
 };
 
 use filter_common::Protocol;
-use filter_user::{compile::Slots, config::Attach, dataplane::DataplaneError};
+use filter_user::{
+    compile::Slots,
+    config::Attach,
+    dataplane::{Attached, DataplaneError, Event},
+};
 use jiff::Timestamp;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK, NO_POOL, address},
@@ -60,6 +64,14 @@ fn told(story: &Fixture, wire: &mut Wire) {
     tell(story, wire).unwrap_or_else(|complaints| panic!("{complaints}"));
 }
 
+/// The link that was made for an interface.
+fn link_for(wire: &mut Wire, interface: &str) -> Attached {
+    let links = wire.appliance.apparatus.dataplane().links();
+    let link = links.values().find(|link| link.serves == interface);
+    link.unwrap_or_else(|| panic!("{interface} has no link"))
+        .clone()
+}
+
 /// The kernel takes a program off an interface a moment after the last
 /// reference to the link has gone: it is asked until it has.
 fn without_a_program(wire: &Wire, interface: &str) {
@@ -73,7 +85,7 @@ fn without_a_program(wire: &Wire, interface: &str) {
 fn the_program_is_attached_natively_by_a_bpf_link() {
     let mut wire = filtering();
     for interface in [CUSTOMERS, NETWORK] {
-        let attached = wire.appliance.apparatus.dataplane().attached()[interface].clone();
+        let attached = link_for(&mut wire, interface);
         assert_eq!(attached.mode, Attach::Native);
         // As the kernel tells it: mode 1 is XDP_ATTACHED_DRV.
         let shown = wire
@@ -81,8 +93,8 @@ fn the_program_is_attached_natively_by_a_bpf_link() {
             .inside
             .ip(&format!("-d -j link show {interface}"));
         assert!(shown.contains(r#""xdp":{"mode":1,"#), "{shown}");
-        let pin = wire.appliance.pins().join("links").join(interface);
-        let link = command("bpftool", &format!("-j link show pinned {}", pin.display()));
+        let pin = attached.pin.display();
+        let link = command("bpftool", &format!("-j link show pinned {pin}"));
         assert!(link.contains(r#""type":"xdp""#), "{link}");
         // The program that this link holds is the one that the interface has.
         let (_, program) = link.split_once(r#""prog_id":"#).unwrap();
@@ -249,10 +261,10 @@ fn a_reload_keeps_the_flows() {
 #[test]
 fn a_reload_that_fails_leaves_the_old_configuration_in_force() {
     let mut wire = filtering();
-    let error = wire.appliance.enforce(&configs::absent_interface(), now());
+    let error = wire.appliance.enforce(&configs::on_a_bridge(), now());
     let error = error.unwrap_err();
     assert!(
-        matches!(&error, DataplaneError::NoInterface { interface } if interface == "eth9"),
+        matches!(&error, DataplaneError::NoNativeXdp { interface } if interface == "br0"),
         "{error}"
     );
     enforces_the_base_configuration(&mut wire);
@@ -282,9 +294,8 @@ fn a_reload_can_change_how_an_interface_is_attached() {
         (configs::base(), Attach::Native),
     ] {
         must(wire.appliance.enforce(&config, now()));
-        let attached = wire.appliance.apparatus.dataplane().attached();
-        assert_eq!(attached[NETWORK].mode, mode);
-        assert_eq!(attached[CUSTOMERS].mode, Attach::Native);
+        assert_eq!(link_for(&mut wire, NETWORK).mode, mode);
+        assert_eq!(link_for(&mut wire, CUSTOMERS).mode, Attach::Native);
         enforces_the_base_configuration(&mut wire);
     }
 }
@@ -306,4 +317,90 @@ fn an_interface_without_native_xdp_is_an_error_and_never_a_silent_fall_back() {
     for interface in [CUSTOMERS, NETWORK, "br0"] {
         without_a_program(&wire, interface);
     }
+}
+
+/// What the data plane notices, inside the box.
+fn reconcile(wire: &mut Wire) -> Vec<String> {
+    let dataplane = wire.appliance.apparatus.dataplane();
+    let events = wire.appliance.inside.run(|| dataplane.reconcile());
+    let told = events.into_iter().map(|(interface, event)| match event {
+        Event::Attached => format!("{interface} attached"),
+        Event::Lost => format!("{interface} lost"),
+        Event::Failed(error) => format!("{interface} failed: {error}"),
+    });
+    told.collect()
+}
+
+#[test]
+fn an_interface_that_is_absent_gets_the_program_when_it_comes() {
+    let mut wire = filtering();
+    must(wire.appliance.enforce(&configs::absent_interface(), now()));
+    enforces_the_base_configuration(&mut wire);
+    assert_eq!(reconcile(&mut wire), [""; 0]);
+    let ip = |words: &str| wire.appliance.inside.ip(words);
+    ip("link add eth9 type veth peer name far9");
+    assert_eq!(reconcile(&mut wire), ["eth9 attached"]);
+    assert_eq!(reconcile(&mut wire), [""; 0]);
+    let shown = wire.appliance.inside.ip("-d link show eth9");
+    assert!(shown.contains("xdp"), "{shown}");
+    wire.appliance.inside.ip("link delete eth9");
+    assert_eq!(reconcile(&mut wire), ["eth9 lost"]);
+    enforces_the_base_configuration(&mut wire);
+}
+
+#[test]
+fn names_are_followed_and_devices_keep_their_links() {
+    let mut wire = filtering();
+    let (customers, network) = (
+        link_for(&mut wire, CUSTOMERS).pin,
+        link_for(&mut wire, NETWORK).pin,
+    );
+    let rename = |wire: &Wire, from: &str, to: &str| {
+        wire.appliance
+            .inside
+            .ip(&format!("link set {from} name {to}"));
+    };
+    // A name that is not configured: the device stays filtered as it was.
+    rename(&wire, NETWORK, "wan");
+    assert_eq!(reconcile(&mut wire), [""; 0]);
+    enforces_the_base_configuration(&mut wire);
+    must(wire.appliance.enforce(&configs::base(), now()));
+    assert_eq!(link_for(&mut wire, NETWORK).pin, network);
+    enforces_the_base_configuration(&mut wire);
+    // The two change places, and roles with them.
+    rename(&wire, CUSTOMERS, NETWORK);
+    rename(&wire, "wan", CUSTOMERS);
+    let mut events = reconcile(&mut wire);
+    events.sort();
+    assert_eq!(events, ["eth0 attached", "eth1 attached"]);
+    assert_eq!(link_for(&mut wire, CUSTOMERS).pin, network);
+    assert_eq!(link_for(&mut wire, NETWORK).pin, customers);
+    // Mail from the former network's side is a customer's now.
+    let net = Hosts::v4();
+    let mail = tcp((net.dialup, 40_000), (net.internet, 25)).arrival();
+    for (side, passes) in [(Side::Network, false), (Side::Customers, true)] {
+        wire.cables.send(side, &mail.bytes);
+        assert_eq!(!wire.cables.arrived(side).is_empty(), passes, "{side:?}");
+    }
+}
+
+#[test]
+fn a_pin_that_somebody_removed_is_made_anew() {
+    let mut wire = filtering();
+    let pin = link_for(&mut wire, NETWORK).pin;
+    std::fs::remove_file(&pin).unwrap();
+    enforces_the_base_configuration(&mut wire);
+    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert!(pin.exists());
+}
+
+#[test]
+fn a_link_that_somebody_detached_is_made_anew() {
+    let mut wire = filtering();
+    let pin = link_for(&mut wire, NETWORK).pin;
+    command("bpftool", &format!("link detach pinned {}", pin.display()));
+    let mut events = reconcile(&mut wire);
+    events.sort();
+    assert_eq!(events, ["eth0 attached", "eth0 lost"]);
+    enforces_the_base_configuration(&mut wire);
 }

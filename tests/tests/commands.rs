@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -22,6 +22,8 @@ use poolguard_tests::wire::Namespace;
 
 /// How long anything may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one look may take before the next.
+const BLINK: Duration = Duration::from_millis(100);
 
 const CONFIG: &str = r#"
 [[interface]]
@@ -112,21 +114,34 @@ impl Box_ {
         last_line(&output)
     }
 
-    /// Starts the controller and waits until it says that it enforces.
+    /// Starts a controller that leaves nothing behind, and waits until it says
+    /// that it enforces.
     fn start(&self) -> Running<'_> {
+        self.start_with("run --detach-on-exit")
+    }
+
+    fn start_with(&self, words: &str) -> Running<'_> {
         let socket = self.directory.join("notify");
         let _stale = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
-        notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = self.command("run");
+        notify.set_read_timeout(Some(BLINK)).unwrap();
+        let mut command = self.command(words);
         command.env("NOTIFY_SOCKET", &socket).stderr(Stdio::piped());
-        let child = self.namespace.run(|| command.spawn().unwrap());
-        let mut message = [0; 256];
-        let length = notify.recv(&mut message).expect("the controller starts");
-        assert_eq!(&message[..length], b"READY=1\n");
-        Running {
+        let mut running = Running {
             box_: self,
-            child: Some(child),
+            child: Some(self.namespace.run(|| command.spawn().unwrap())),
+        };
+        let deadline = Instant::now() + PATIENCE;
+        let mut message = [0; 256];
+        loop {
+            match notify.recv(&mut message) {
+                Ok(length) => {
+                    assert_eq!(&message[..length], b"READY=1\n");
+                    return running;
+                }
+                Err(_) if running.has_ended() => panic!("it ended: {}", running.ended()),
+                Err(_) => assert!(Instant::now() < deadline, "it does not start"),
+            }
         }
     }
 
@@ -169,6 +184,8 @@ impl Box_ {
 
 impl Drop for Box_ {
     fn drop(&mut self) {
+        // A test that failed may have left its filter.
+        let _nothing = self.poolguard("detach");
         let _gone = fs::remove_dir_all(&self.directory);
     }
 }
@@ -199,10 +216,28 @@ impl Running<'_> {
         panic!("the log ended without {words:?}");
     }
 
+    fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut().unwrap();
+        child.try_wait().unwrap().is_some()
+    }
+
     /// Ends it with SIGTERM and gives back its log.
-    fn stop(mut self) -> String {
-        let child = self.child.take().unwrap();
+    fn stop(self) -> String {
+        let child = self.child.as_ref().unwrap();
         kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+        self.ended()
+    }
+
+    /// Ends it with SIGKILL, as the kernel does when memory runs out.
+    fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Waits for its end, and gives back its log.
+    fn ended(mut self) -> String {
+        let child = self.child.take().unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
@@ -254,8 +289,10 @@ fn it_comes_serves_and_goes() {
     assert_eq!(
         status["interfaces"],
         serde_json::json!([
-            { "name": "eth1", "role": "customer", "mode": "native", "attached": true },
-            { "name": "eth0", "role": "network", "mode": "native", "attached": true },
+            { "name": "eth1", "role": "customer", "mode": "native", "attached": true,
+              "problem": null },
+            { "name": "eth0", "role": "network", "mode": "native", "attached": true,
+              "problem": null },
         ])
     );
     let (code, metrics) = box_.get("/metrics");
@@ -296,16 +333,17 @@ fn it_comes_serves_and_goes() {
 }
 
 #[test]
-fn an_interface_that_is_missing_is_named() {
+fn an_interface_that_is_missing_is_waited_for() {
     let box_ = Box_::without_interfaces();
     box_.add_veth("eth1");
-    assert_eq!(
-        box_.refusal(),
-        "poolguard: not started: nothing is enforced. interface eth0: there is none of this name \
-         (`ip link` lists them)"
-    );
-    let links = box_.namespace.ip("-details link show eth1");
-    assert!(!links.contains("prog/xdp"), "eth1 is free again: {links}");
+    let mut running = box_.start();
+    running.log_until("not enforcing here yet: there is no interface of this name");
+    let missing = "not enforcing on eth0: there is no interface of this name, it is waited for\n";
+    assert_eq!(box_.get("/readyz"), (503, missing.to_owned()));
+    box_.add_veth("eth0");
+    running.log_until("the interface is there: enforcing on it");
+    assert_eq!(box_.get("/readyz"), (200, "ok\n".to_owned()));
+    running.stop();
 }
 
 #[test]
@@ -427,20 +465,21 @@ fn a_refused_reload_keeps_the_old_configuration() {
         "{printed}\nas check prints it:\n{checked}"
     );
 
-    // Valid, but the kernel has no such interface. eth1 goes over to the other
+    // Valid, but a bridge has no XDP of its own. eth1 goes over to the other
     // mode before that is found out, and has to come back.
+    box_.namespace.ip("link add br7 up type bridge");
     let generic = CONFIG
         .replace("\"customer\"", "\"customer\"\nattach = \"generic\"")
-        .replace("eth0", "eth7");
+        .replace("eth0", "br7");
     box_.configure(&generic);
     let output = box_.poolguard("reload");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         last_line(&output),
-        "poolguard: not reloaded, generation 1 stays in force: interface eth7: there is none of \
-         this name (`ip link` lists them)"
+        "poolguard: not reloaded, generation 1 stays in force: interface br7: its driver has no \
+         native XDP. Use a driver that has it, or accept the slow path: attach = \"generic\""
     );
-    assert!(!box_.get("/metrics").1.contains("eth7"), "nor its names");
+    assert!(!box_.get("/metrics").1.contains("br7"), "nor its names");
     let status = box_.status();
     assert_eq!(status["generation"], 1);
     assert_eq!(status["reloads"]["total"], 2);
@@ -461,38 +500,162 @@ fn a_refused_reload_keeps_the_old_configuration() {
 }
 
 #[test]
-fn an_interface_that_goes_away_is_missed() {
+fn an_interface_that_goes_away_is_missed_and_filtered_when_it_is_back() {
     let box_ = Box_::new();
-    let running = box_.start();
-    box_.namespace.ip("link delete eth0");
-    assert_eq!(
-        box_.get("/readyz"),
-        (503, "not enforcing on eth0\n".to_owned())
-    );
-    assert_eq!(box_.status()["interfaces"][1]["attached"], false);
-    box_.add_veth("eth0");
-    assert_eq!(
-        box_.get("/readyz").0,
-        503,
-        "another interface of the same name"
-    );
-    assert!(box_.poolguard("reload").status.success());
-    assert_eq!(box_.get("/readyz").0, 200);
+    let mut running = box_.start();
+    for times in 1..=2 {
+        box_.namespace.ip("link delete eth0");
+        running.log_until("the interface or its link is gone");
+        let (code, text) = box_.get("/readyz");
+        assert_eq!(code, 503, "{text}");
+        assert_eq!(box_.status()["interfaces"][1]["attached"], false);
+        // Another interface of the same name.
+        box_.add_veth("eth0");
+        running.log_until("the interface is there: enforcing on it");
+        assert_eq!(box_.get("/readyz").0, 200);
+        let metric = format!("poolguard_interface_attachments_total{{interface=\"eth0\"}} {times}");
+        assert!(box_.get("/metrics").1.contains(&metric));
+    }
     running.stop();
 }
 
 #[test]
-fn a_link_that_somebody_removed_is_missed_and_made_anew() {
+fn an_interface_that_is_renamed_stays_filtered() {
     let box_ = Box_::new();
     let running = box_.start();
-    fs::remove_file(box_.pins().join("links/eth0")).unwrap();
-    assert_eq!(
-        box_.get("/readyz"),
-        (503, "not enforcing on eth0\n".to_owned())
-    );
-    assert!(box_.poolguard("reload").status.success());
+    box_.namespace.ip("link set eth0 name wan0");
     assert_eq!(box_.get("/readyz").0, 200);
+    let interface = &box_.status()["interfaces"][1];
+    assert_eq!(interface["attached"], true);
+    assert_eq!(
+        interface["problem"],
+        "is called wan0 now, and is filtered there"
+    );
     running.stop();
+}
+
+#[test]
+fn a_pin_that_somebody_removed_opens_nothing() {
+    let box_ = Box_::new();
+    let running = box_.start();
+    for pin in fs::read_dir(box_.pins().join("links/native")).unwrap() {
+        fs::remove_file(pin.unwrap().path()).unwrap();
+    }
+    assert_eq!(box_.get("/readyz").0, 200);
+    assert!(box_.poolguard("reload").status.success());
+    let pins = fs::read_dir(box_.pins().join("links/native")).unwrap();
+    assert_eq!(pins.count(), 2, "they are there again");
+    running.stop();
+}
+
+/// The value of a metric.
+fn metric(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let value = line.unwrap_or_else(|| panic!("{name} in {text}"));
+    value.trim().parse().unwrap()
+}
+
+#[test]
+fn what_a_controller_leaves_goes_on_and_is_taken_over() {
+    let box_ = Box_::new();
+    let programs = || {
+        let shown = box_.namespace.ip("-details link show");
+        shown.matches("prog/xdp").count()
+    };
+    let running = box_.start_with("run");
+    assert!(box_.poolguard("reload").status.success());
+    let log = running.stop();
+    assert!(log.contains("STILL ENFORCING"), "{log}");
+    assert_eq!(programs(), 2);
+
+    let mut running = box_.start_with("run");
+    running.log_until("an earlier run was still enforcing: taken over");
+    let (_, text) = box_.get("/metrics");
+    assert_eq!(metric(&text, "poolguard_config_generation"), 3);
+    assert_eq!(metric(&text, "poolguard_config_reloads_total"), 1);
+    running.kill();
+    assert_eq!(programs(), 2);
+
+    // A configuration that is refused changes nothing about it.
+    box_.configure(&CONFIG.replace("198.51.100.0/24", "198.51.100.1/24"));
+    let output = box_.poolguard("run");
+    assert_eq!(output.status.code(), Some(1));
+    let line = last_line(&output);
+    assert!(
+        line.contains("what an earlier run left attached goes on filtering"),
+        "{line}"
+    );
+    assert_eq!(programs(), 2);
+
+    let output = box_.poolguard("detach");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(programs(), 0);
+    assert!(!box_.pins().exists());
+    let again = box_.poolguard("detach --json");
+    let told: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(told, serde_json::json!({ "detached": false }));
+}
+
+#[test]
+fn a_running_controller_detaches_when_it_is_told_to() {
+    let box_ = Box_::new();
+    let running = box_.start_with("run");
+    let output = box_.poolguard("detach");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "detached: nothing is enforced any more\n"
+    );
+    let log = running.ended();
+    assert!(log.contains("`poolguard detach`: detaching"), "{log}");
+    assert!(!box_.pins().exists());
+}
+
+#[test]
+fn pins_that_are_not_poolguards_are_refused_or_replaced() {
+    let box_ = Box_::new();
+    let running = box_.start_with("run");
+    running.kill();
+    let pins = box_.pins();
+    let maps = pins.join("maps-1");
+
+    // Of another layout, and half-written ones.
+    fs::rename(&maps, pins.join("maps-0")).unwrap();
+    fs::create_dir(pins.join("generation-7")).unwrap();
+    let mut running = box_.start_with("run");
+    let log = running.log_until("counters of another version of poolguard are removed");
+    assert!(log.contains("maps-0"), "{log}");
+    running.kill();
+    for gone in ["maps-0", "generation-7"] {
+        assert!(!pins.join(gone).exists(), "{gone}");
+    }
+
+    // One of the maps is missing.
+    fs::remove_file(maps.join("flows")).unwrap();
+    let mut running = box_.start_with("run");
+    running.log_until("incomplete or not poolguard's: counting begins anew");
+    assert_eq!(box_.status()["generation"], 1);
+    running.kill();
+
+    // Another map in the place of the counters.
+    fs::remove_file(maps.join("counters")).unwrap();
+    let (notes, counters) = (maps.join("notes"), maps.join("counters"));
+    let other = [notes.to_str().unwrap(), counters.to_str().unwrap()];
+    let pin = format!("map pin pinned {} {}", other[0], other[1]);
+    poolguard_tests::wire::command("bpftool", &pin);
+    let mut running = box_.start_with("run");
+    running.log_until("incomplete or not poolguard's: counting begins anew");
+    running.kill();
+
+    // A map among the links.
+    let foreign = pins.join("links/native/1-lo");
+    let pin = format!("map pin pinned {} {}", other[0], foreign.display());
+    poolguard_tests::wire::command("bpftool", &pin);
+    let output = box_.poolguard("run");
+    assert_eq!(output.status.code(), Some(1));
+    let line = last_line(&output);
+    assert!(line.contains("1-lo: not a link of poolguard's"), "{line}");
+    fs::remove_file(foreign).unwrap();
+    assert!(box_.poolguard("detach").status.success());
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(crate) fn run_command() -> Result<()> {
     host_components()?;
     step("formatting");
     run(host_cargo().args(["fmt", "--all", "--check"]))?;
+    run(host_cargo().args(["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))?;
     step("clippy on the host crates");
     host_clippy(&[])?;
     host_clippy(&["--features", "poolguard-tests/kernel"])?;

@@ -1,12 +1,16 @@
 //! `cargo xtask`: everything around the code that cargo alone does not do.
 
 mod build;
+mod captures;
 mod command;
+mod crate_tool;
 mod demo;
+mod fuzz;
 mod kernel;
 mod linker;
 mod lint;
 mod mta;
+mod mutants;
 mod packages;
 mod setup;
 mod soak;
@@ -100,6 +104,35 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Frames that others captured: do all implementations of the rules agree?
+    ///
+    /// Fetches the captures that tcpdump, dnscap, Wireshark and nDPI test
+    /// themselves with out of Debian's source packages, and shows each frame to
+    /// an independent implementation, the decision function, and as root the
+    /// program in the kernel. Ends with a census. Exit status 1 if they
+    /// disagreed on any frame.
+    Captures,
+    /// Bytes that a fuzzer makes up, until the time is up: does anything go wrong?
+    ///
+    /// The decision function is held against the oracle, the prefix table against
+    /// a plain search, and the reader of configurations has to come to an end.
+    /// Ends with the number of executions of each target. Exit status 1 if one
+    /// crashed; the bytes are then in tests/fuzz/artifacts.
+    Fuzz {
+        /// For so long in total
+        #[arg(long, default_value_t = 30)]
+        minutes: u64,
+        /// This one alone
+        target: Option<fuzz::Target>,
+    },
+    /// Breaks the decision in every way that cargo-mutants knows: does a test notice?
+    ///
+    /// Exit status 1 if there is a mutant that none noticed.
+    Mutants {
+        /// Passed on to cargo-mutants, such as --file or --shard
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
     /// What the continuous integration runs: lint, demo, test
     Ci,
 }
@@ -117,6 +150,9 @@ fn main() -> ExitCode {
         Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
+        Command::Captures => captures::run_command(),
+        Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
+        Command::Mutants { args } => mutants::run_command(&args),
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))

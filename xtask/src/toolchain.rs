@@ -173,6 +173,19 @@ impl Toolchain {
         cargo
     }
 
+    /// A program that runs this toolchain's cargo and rustc, for this machine.
+    pub(crate) fn for_host(&self, program: &Path) -> Command {
+        let mut command = outside_cargo(program);
+        let path = env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(self.sysroot.join("bin")).chain(env::split_paths(&path));
+        // None of these directories has a colon in its name: they were in PATH.
+        command.env("PATH", env::join_paths(path).unwrap_or_default());
+        if self.origin == Origin::Debian {
+            command.env("RUSTC_BOOTSTRAP", "1");
+        }
+        command
+    }
+
     /// `cargo clippy` for the XDP program.
     pub(crate) fn clippy(&self, linker: &Path) -> Command {
         // Not through cargo, which might come upon rustup's proxy first.

@@ -68,9 +68,13 @@ impl Cli {
 pub(crate) enum Command {
     /// Attach, enforce and serve metrics, until SIGTERM or SIGINT.
     ///
-    /// SIGHUP or `poolguard reload` reads the configuration again. The log goes
+    /// The filter goes on deciding when this ends, however it ends; the next run
+    /// takes it over. `poolguard detach` takes it off. SIGHUP or `poolguard reload` reads the configuration again. The log goes
     /// to standard error; POOLGUARD_LOG=debug says more.
     Run {
+        /// Take the filter off at the end.
+        #[arg(long)]
+        detach_on_exit: bool,
         /// Log in JSON, one object a line.
         #[arg(long)]
         json: bool,
@@ -110,6 +114,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Take the filter off every interface, and end the running controller.
+    Detach {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 impl Command {
@@ -117,7 +127,10 @@ impl Command {
     pub(crate) fn prints_json(&self) -> bool {
         match self {
             Self::Run { .. } => false,
-            Self::Check { json } | Self::Status { json } | Self::Reload { json, .. } => *json,
+            Self::Check { json }
+            | Self::Status { json }
+            | Self::Reload { json, .. }
+            | Self::Detach { json } => *json,
             Self::Diff(diff) => diff.json,
             Self::Exempt(
                 Exempt::Add(Add { json, .. }) | Exempt::List { json } | Exempt::Remove { json, .. },

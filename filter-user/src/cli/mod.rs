@@ -16,7 +16,11 @@ use std::{
 use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
-    controller::{ApplyError, ReloadOptions, ReloadOutcome, daemon, exemptions},
+    controller::{
+        ApplyError, ReloadOptions, ReloadOutcome,
+        daemon::{self, Afterwards},
+        exemptions,
+    },
     dataplane::Instance,
     explain,
     status::Status,
@@ -48,7 +52,17 @@ impl<E: std::error::Error> From<E> for Failure {
 
 pub(crate) fn main(cli: Cli) -> ExitCode {
     let result = match &cli.command {
-        Command::Run { json } => run(&cli, *json),
+        Command::Run {
+            detach_on_exit,
+            json,
+        } => {
+            let afterwards = if *detach_on_exit {
+                Afterwards::Detach
+            } else {
+                Afterwards::Enforce
+            };
+            run(&cli, afterwards, *json)
+        }
         Command::Check { json } => check::check(&cli.config, *json),
         Command::Explain(arguments) => explain(&cli, arguments),
         Command::Status { json } => status(&cli.instance, *json),
@@ -60,6 +74,7 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
         Command::Reload { force, json } => {
             reload(&cli.instance, ReloadOptions { force: *force }, *json)
         }
+        Command::Detach { json } => detach(&cli.instance, *json),
     };
     let (text, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -96,10 +111,10 @@ fn print_report(report: &Report) {
     print_error(&report.render(io::stderr().is_terminal()));
 }
 
-fn run(cli: &Cli, json: bool) -> Result<(), Failure> {
+fn run(cli: &Cli, afterwards: Afterwards, json: bool) -> Result<(), Failure> {
     let (config_file, instance) = (&cli.config, &cli.instance);
     log_to_stderr(json);
-    match daemon::run(config_file, instance, cli.state_directory()) {
+    match daemon::run(config_file, instance, cli.state_directory(), afterwards) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             Err(Failure::Failed(format!(
@@ -210,4 +225,22 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
             outcome.generation
         ))),
     }
+}
+
+fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
+    use client::ClientError;
+    let was_attached = match client::post::<Option<String>>(instance, "/detach", &()) {
+        Ok(None) => true,
+        Ok(Some(error)) => return Err(Failure::Failed(error)),
+        Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,
+        Err(error) => return Err(error.into()),
+    };
+    if json {
+        return print_json(&serde_json::json!({ "detached": was_attached }));
+    }
+    print(if was_attached {
+        "detached: nothing is enforced any more\n"
+    } else {
+        "nothing was attached\n"
+    })
 }

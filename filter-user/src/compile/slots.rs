@@ -2,6 +2,7 @@
 
 use filter_common::counters::{INTERFACES, NO_POOL, POOLS, PORTS};
 use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Which counter slot belongs to which pool, port and interface.
@@ -9,7 +10,7 @@ use thiserror::Error;
 /// A name keeps its slot for as long as the counters live, also while no
 /// configuration mentions it: what was counted under it goes on being exported,
 /// and goes on counting when the name comes back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slots {
     pools: IndexSet<String>,
     ports: IndexSet<u16>,
@@ -22,8 +23,8 @@ pub const NO_POOL_NAME: &str = "none";
 /// More names than counters.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "{kind} {name} has no counters left: {capacity} have been used since poolguard was started. \
-     Restart it to begin anew"
+    "{kind} {name} has no counters left: {capacity} have been used since counting began. \
+     `poolguard detach` and a start begin anew"
 )]
 pub struct SlotsFull {
     /// "pool", "port" or "interface".
@@ -140,8 +141,8 @@ mod tests {
         let error = slots.interface("one-more").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "interface one-more has no counters left: 256 have been used since poolguard was \
-             started. Restart it to begin anew"
+            "interface one-more has no counters left: 256 have been used since counting began. \
+             `poolguard detach` and a start begin anew"
         );
         assert_eq!(slots.interface("eth0"), Ok(0));
     }

@@ -26,12 +26,18 @@ use tokio::{
 use super::{
     ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome,
     control::Peer,
-    http::{self, Request},
+    http::{self, DetachAnswer, Request},
+    interfaces::{Carrier, Watch},
 };
 use crate::{
     dataplane::{self, DataplaneError, Instance},
     state::StateDirectory,
 };
+
+/// How often the controller looks whether all is as it should be, of which it
+/// tells the service manager's watchdog. A link that somebody detached is
+/// announced by nobody.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The longest that the clock goes unread while an exemption is about to
 /// expire, so that a clock that is set is noticed.
@@ -71,12 +77,26 @@ pub enum RunError {
     Stop(DataplaneError),
 }
 
-/// Enforces until SIGTERM or SIGINT, then detaches.
+/// What becomes of the filter when the controller ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It goes on deciding by itself.
+    Enforce,
+    /// It is taken off.
+    Detach,
+}
+
+/// Enforces until SIGTERM or SIGINT, or until it is told to detach.
 ///
 /// # Errors
 ///
 /// When it cannot start or cannot end in order.
-pub fn run(config_file: &Path, instance: &Instance, state: StateDirectory) -> Result<(), RunError> {
+pub fn run(
+    config_file: &Path,
+    instance: &Instance,
+    state: StateDirectory,
+    afterwards: Afterwards,
+) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -84,50 +104,90 @@ pub fn run(config_file: &Path, instance: &Instance, state: StateDirectory) -> Re
         .map_err(RunError::Process)?;
     // On a thread of the runtime, so that this one takes the signals: one that
     // is pending makes the kernel give up on loading a program.
-    let served = runtime.spawn(serve(config_file.to_owned(), instance.clone(), state));
+    let config_file = config_file.to_owned();
+    let served = runtime.spawn(serve(config_file, instance.clone(), state, afterwards));
     runtime
         .block_on(served)
         .map_err(|panic| RunError::Process(io::Error::other(panic)))?
+}
+
+/// Takes off what an instance that does not run has left attached. Says whether
+/// there was anything.
+///
+/// # Errors
+///
+/// When it runs after all, or something cannot be removed.
+pub fn detach_leftovers(instance: &Instance) -> Result<bool, RunError> {
+    let _socket = ControlSocket::bind(instance)?;
+    dataplane::detach_leftovers(instance).map_err(RunError::Stop)
 }
 
 async fn serve(
     config_file: PathBuf,
     instance: Instance,
     state: StateDirectory,
+    afterwards: Afterwards,
 ) -> Result<(), RunError> {
     // Taken first: from here on a signal means an end in order.
     let mut signals = Signals::new().map_err(RunError::Process)?;
     dataplane::preflight(&instance).map_err(ApplyError::from)?;
     raise_descriptor_limit();
     let socket = ControlSocket::bind(&instance)?;
+    // Before the interfaces are looked at, so that no change of them is missed.
+    let watch = Watch::new().map_err(RunError::Process)?;
     let (controller, listener) =
         tokio::task::block_in_place(|| Controller::start(&config_file, &instance, state))?;
-    for interface in &controller.status.interfaces {
-        tracing::info!(
-            interface = %interface.name, role = %interface.role, mode = %interface.mode,
-            "enforcing"
-        );
-    }
-    let (sender, requests) = mpsc::channel(16);
+    log_interfaces(&controller);
+    let (requests, received) = mpsc::channel(16);
     let mut daemon = Daemon {
         metrics: Metrics::serve(listener, &controller),
         controller,
-        requests,
+        requests: received,
+        watch,
         retry_expiry: None,
+        afterwards,
     };
-    let control = http::control(daemon.controller.shared(), sender);
+    let control = http::control(daemon.controller.shared(), requests);
     let control = control.into_make_service_with_connect_info::<Peer>();
     let control = tokio::spawn(axum::serve(socket.listener()?, control).into_future());
     notify(&[NotifyState::Ready]);
 
-    daemon.until_stopped(&mut signals).await;
+    let detached = daemon.until_stopped(&mut signals).await;
 
     notify(&[NotifyState::Stopping]);
-    control.abort();
     daemon.metrics.task.abort();
-    tokio::task::block_in_place(|| daemon.controller.stop()).map_err(RunError::Stop)?;
-    tracing::info!("detached: nothing is enforced any more");
+    if daemon.afterwards == Afterwards::Detach {
+        let controller = daemon.controller;
+        let result = tokio::task::block_in_place(|| controller.detach());
+        if let Some(asked) = detached {
+            let text = result.as_ref().err().map(ToString::to_string);
+            let _gone = asked.send(text);
+            // The answer is on its way.
+            tokio::task::yield_now().await;
+        }
+        result.map_err(RunError::Stop)?;
+        tracing::info!("detached: nothing is enforced any more");
+    } else {
+        tracing::info!(
+            "stopped, and STILL ENFORCING: the filter goes on by itself until the next start. \
+             `poolguard detach` takes it off"
+        );
+    }
+    control.abort();
     Ok(())
+}
+
+/// Says where it enforces, and where it does not.
+fn log_interfaces(controller: &Controller) {
+    for interface in controller.shared().latest().interfaces() {
+        let (name, role, mode) = (&interface.name, &interface.role, &interface.mode);
+        match &interface.problem {
+            None => tracing::info!(interface = %name, %role, %mode, "enforcing"),
+            Some(problem) => {
+                tracing::warn!(interface = %name, %role, "not enforcing here yet: {problem}");
+            }
+        }
+    }
 }
 
 /// Every interface takes some descriptors, twice while a reload replaces them.
@@ -146,33 +206,73 @@ struct Daemon {
     controller: Controller,
     metrics: Metrics,
     requests: mpsc::Receiver<Request>,
+    watch: Watch,
     retry_expiry: Option<Timestamp>,
+    afterwards: Afterwards,
 }
 
 impl Daemon {
-    /// Does one thing at a time, so that none sees another's half.
-    async fn until_stopped(&mut self, signals: &mut Signals) {
+    /// Does one thing at a time, so that none sees another's half. Gives back
+    /// whom to answer once it is detached, if somebody asked for that.
+    async fn until_stopped(&mut self, signals: &mut Signals) -> Option<DetachAnswer> {
+        let mut check = tokio::time::interval(CHECK_INTERVAL);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let expiry = self.next_expiry();
             tokio::select! {
                 wish = signals.next() => match wish {
-                    Wish::Stop => return,
+                    Wish::Stop => return None,
                     // Nobody is there to say that it may change a lot.
                     Wish::Reload => drop(self.reload(ReloadOptions::default())),
                 },
-                Some(request) = self.requests.recv() => self.answer(request),
+                Some(request) = self.requests.recv() => match request {
+                    // Whoever asked may have gone; the reload counts all the same.
+                    Request::Reload(options, answer) => drop(answer.send(self.reload(options))),
+                    Request::Other(done) => {
+                        tokio::task::block_in_place(|| done(&mut self.controller));
+                    }
+                    Request::Detach(answer) => {
+                        tracing::info!("`poolguard detach`: detaching");
+                        self.afterwards = Afterwards::Detach;
+                        return Some(answer);
+                    }
+                },
+                carriers = self.watch.changed() => {
+                    self.log_carriers(&carriers);
+                    tokio::task::block_in_place(|| self.controller.reconcile());
+                }
+                _ = check.tick() => self.check(),
                 () = until(expiry) => self.expire_if_due(),
             }
         }
     }
 
-    fn answer(&mut self, request: Request) {
-        match request {
-            Request::Reload(options, answer) => {
-                // Whoever asked may have gone; the reload counts all the same.
-                let _gone = answer.send(self.reload(options));
+    /// Looks after the links, and whether the counters can be read. The service
+    /// manager hears of it when that worked.
+    fn check(&mut self) {
+        let checked = tokio::task::block_in_place(|| {
+            self.controller.reconcile();
+            self.controller.shared().latest().read()
+        });
+        match checked {
+            Ok(_) => notify(&[NotifyState::Watchdog]),
+            Err(error) => tracing::error!(
+                %error, "the counters cannot be read. What is attached goes on filtering"
+            ),
+        }
+    }
+
+    fn log_carriers(&self, carriers: &[Carrier]) {
+        let configured = self.controller.shared().latest().interfaces();
+        for Carrier { interface, is_up } in carriers {
+            if !configured.iter().any(|known| known.name == *interface) {
+                continue;
             }
-            Request::Other(done) => tokio::task::block_in_place(|| done(&mut self.controller)),
+            if *is_up {
+                tracing::info!(%interface, "the interface is up: its frames are filtered");
+            } else {
+                tracing::warn!(%interface, "the interface is down. The filter stays attached to it");
+            }
         }
     }
 
@@ -261,11 +361,11 @@ impl Signals {
     async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.terminate.recv() => {
-                tracing::info!("SIGTERM: detaching");
+                tracing::info!("SIGTERM: stopping");
                 Wish::Stop
             }
             _ = self.interrupt.recv() => {
-                tracing::info!("SIGINT: detaching");
+                tracing::info!("SIGINT: stopping");
                 Wish::Stop
             }
             _ = self.reload.recv() => {

@@ -17,12 +17,12 @@ const FILE: &str = "exemptions.json";
 
 /// What is kept over restarts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct KeptExemptions {
     next_id: u64,
     exemptions: Vec<TemporaryExemption>,
 }
 
-impl Default for Kept {
+impl Default for KeptExemptions {
     fn default() -> Self {
         Self {
             next_id: 1,
@@ -38,7 +38,7 @@ impl Default for Kept {
 ///
 /// When the file is there and cannot be read.
 pub fn read(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, StateError> {
-    let kept: Option<Kept> = state.read(FILE)?;
+    let kept: Option<KeptExemptions> = state.read(FILE)?;
     Ok(kept.unwrap_or_default().exemptions)
 }
 
@@ -128,7 +128,7 @@ impl Controller {
     ) -> Result<ListedExemption, ExemptionError> {
         let now = Timestamp::now();
         check(&new, &self.config, now)?;
-        let before: Kept = self.state.read(FILE)?.unwrap_or_default();
+        let before: KeptExemptions = self.state.read(FILE)?.unwrap_or_default();
         let added = TemporaryExemption {
             id: before.next_id,
             prefix: new.prefix,
@@ -163,7 +163,7 @@ impl Controller {
         uid: u32,
     ) -> Result<TemporaryExemption, ExemptionError> {
         let now = Timestamp::now();
-        let before: Kept = self.state.read(FILE)?.unwrap_or_default();
+        let before: KeptExemptions = self.state.read(FILE)?.unwrap_or_default();
         let mut after = before.clone();
         let holds = |e: &TemporaryExemption| e.id == id && !e.is_expired(now);
         let Some(index) = after.exemptions.iter().position(holds) else {
@@ -179,8 +179,8 @@ impl Controller {
     /// between loses none.
     fn replace_exemptions(
         &mut self,
-        before: Kept,
-        mut after: Kept,
+        before: KeptExemptions,
+        mut after: KeptExemptions,
         now: Timestamp,
     ) -> Result<(), ExemptionError> {
         after
@@ -202,7 +202,7 @@ impl Controller {
     pub(super) fn enforce_anew(&mut self, now: Timestamp) -> Result<(), ApplyError> {
         let mut slots = self.slots.clone();
         let compiled = compile(&self.config, &mut slots, now)?;
-        self.enforce(&compiled)?;
+        self.enforce(&compiled, &slots)?;
         self.slots = slots;
         self.publish(Some(&compiled));
         Ok(())

@@ -30,7 +30,12 @@ pub(super) enum Request {
     /// Do something else between two other things, so that nobody sees half of
     /// it.
     Other(Box<dyn FnOnce(&mut Controller) + Send>),
+    /// Take the filter off, and end.
+    Detach(DetachAnswer),
 }
+
+/// What went wrong, if anything did.
+pub(super) type DetachAnswer = oneshot::Sender<Option<String>>;
 
 /// `/metrics`, `/healthz` and `/readyz`.
 pub(super) fn public(shared: Arc<Shared>) -> Router {
@@ -83,6 +88,7 @@ pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> R
         .with_state(shared);
     let wishes = Router::new()
         .route("/reload", post(reload))
+        .route("/detach", post(detach))
         .merge(control::wishes())
         .with_state(requests);
     questions.merge(wishes)
@@ -127,12 +133,14 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure>
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
     let interfaces = shared.latest().interfaces();
-    let missing = interfaces.iter().filter(|interface| !interface.attached);
-    let missing: Vec<_> = missing.map(|interface| interface.name.as_str()).collect();
-    if missing.is_empty() {
+    let mut text = String::new();
+    for interface in interfaces.iter().filter(|interface| !interface.attached) {
+        let problem = interface.problem.as_deref().unwrap_or_default();
+        text.push_str(&format!("not enforcing on {}: {problem}\n", interface.name));
+    }
+    if text.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        let text = format!("not enforcing on {}\n", missing.join(", "));
         (StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
@@ -147,6 +155,12 @@ async fn reload(
 ) -> Result<Json<ReloadOutcome>, Failure> {
     let request = |answer| Request::Reload(options, answer);
     ask(&requests, request).await.map(Json)
+}
+
+async fn detach(
+    State(requests): State<mpsc::Sender<Request>>,
+) -> Result<Json<Option<String>>, Failure> {
+    ask(&requests, Request::Detach).await.map(Json)
 }
 
 /// Asks the controller, and waits for its answer.

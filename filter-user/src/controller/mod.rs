@@ -6,6 +6,8 @@ mod control;
 pub mod daemon;
 pub mod exemptions;
 mod http;
+mod interfaces;
+mod kept;
 mod outcome;
 mod snapshot;
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use exemptions::{ExemptionError, NewExemption};
+use kept::Kept;
 pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{KernelState, Shared, Snapshot};
 
@@ -28,7 +31,7 @@ use crate::{
     change::{Change, TooMuch, check_limit},
     compile::{CompileError, Compiled, Slots, compile},
     config::{self, Config, Loaded, Report, Severity},
-    dataplane::{Dataplane, DataplaneError, Instance},
+    dataplane::{Dataplane, DataplaneError, Event, Instance},
     state::{StateDirectory, StateError},
     status::{InterfaceStatus, Reloads, Status},
 };
@@ -72,6 +75,8 @@ pub struct Controller {
     kernel: Arc<KernelState>,
     status: Status,
     shared: Arc<Shared>,
+    /// What keeps the program from interfaces that are there, as it was logged.
+    failing: BTreeMap<String, String>,
 }
 
 /// How a reload is to go about it.
@@ -85,12 +90,14 @@ pub struct ReloadOptions {
 pub type NewListener = Option<TcpListener>;
 
 impl Controller {
-    /// Reads the configuration and enforces it.
+    /// Reads the configuration and enforces it. What an earlier run has left
+    /// attached goes on as it is until then, and is taken over.
     ///
     /// # Errors
     ///
     /// When the configuration is wrong or something that a filter needs is
-    /// missing. Nothing is attached then, and nothing left behind.
+    /// missing. What was attached before still is then; if nothing was, nothing
+    /// is, and nothing is left behind.
     pub fn start(
         config_file: &Path,
         instance: &Instance,
@@ -101,35 +108,49 @@ impl Controller {
         log_report(&loaded.warnings);
         loaded.config.temporary = exemptions::at_start(&state, now)?;
         exemptions::warn_of_ignored(&loaded.config);
-        let mut slots = Slots::default();
-        let compiled = compile(&loaded.config, &mut slots, now)?;
-        let listener = listen(loaded.config.metrics.listen)?;
         let mut dataplane = Dataplane::open(instance)?;
-        let kernel = match bring_up(&mut dataplane, &compiled) {
-            Ok(kernel) => Arc::new(kernel),
-            Err(error) => {
+        let found = dataplane.links().len();
+        let begun = Begun::begin(&mut dataplane, &loaded.config, now);
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) if found == 0 => {
                 if let Err(error) = dataplane.detach() {
                     tracing::error!(%error, "cannot take everything back");
                 }
-                return Err(error.into());
+                return Err(error);
             }
+            Err(error) => return Err(error),
         };
+        if found > 0 {
+            tracing::info!(
+                interfaces = found,
+                "an earlier run was still enforcing: taken over, no frame went unfiltered"
+            );
+        }
+        let Begun {
+            kept,
+            compiled,
+            kernel,
+            listener,
+        } = begun;
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("POOLGUARD_REVISION").to_owned(),
             instance: instance.name().to_owned(),
             config_file: config_file.to_owned(),
             started: now,
+            counting_since: kept.counting_since,
             monitor: false,
-            generation: 0,
+            generation: kept.generation,
             generation_since: now,
             reloads: Reloads {
                 last_successful: true,
                 last_success: now,
-                total: 0,
-                failures: 0,
+                total: kept.reloads,
+                failures: kept.reload_failures,
             },
             interfaces: Vec::new(),
+            attachments: BTreeMap::new(),
             pool_prefixes: compiled.loaded.pool_prefixes.into(),
             exemptions: compiled.loaded.exemptions.into(),
             temporary_exemptions: compiled.loaded.temporary.into(),
@@ -141,20 +162,21 @@ impl Controller {
         };
         let snapshot = Snapshot {
             status: status.clone(),
-            slots: slots.clone(),
+            slots: kept.slots.clone(),
             tables: Vec::new(),
-            attached: BTreeMap::new(),
+            links: dataplane.links().clone(),
             kernel: Arc::clone(&kernel),
         };
         let mut controller = Self {
             config_file: config_file.to_owned(),
             state,
             config: loaded.config,
-            slots,
+            slots: kept.slots,
             dataplane,
             kernel,
             status,
             shared: Arc::new(Shared::new(snapshot)),
+            failing: BTreeMap::new(),
         };
         controller.publish(Some(&compiled));
         Ok((controller, listener))
@@ -224,7 +246,7 @@ impl Controller {
         } else {
             Some(listen(loaded.config.metrics.listen)?)
         };
-        self.enforce(&compiled)?;
+        self.enforce(&compiled, &slots)?;
         self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
@@ -249,8 +271,7 @@ impl Controller {
     }
 
     /// Makes the tables anew from the configuration in force, without the
-    /// exemptions that have expired. An interface that is gone keeps the others
-    /// from nothing.
+    /// exemptions that have expired.
     ///
     /// # Errors
     ///
@@ -258,14 +279,8 @@ impl Controller {
     pub fn expire(&mut self) -> Result<(), ApplyError> {
         let now = Timestamp::now();
         let mut slots = self.slots.clone();
-        let mut compiled = compile(&self.config, &mut slots, now)?;
-        let wanted = interfaces(&compiled);
-        let attached = self.shared.latest().interfaces();
-        let is_attached = |name: &str| attached.iter().any(|i| i.name == name && i.attached);
-        compiled
-            .interfaces
-            .retain(|interface| is_attached(&interface.name));
-        self.enforce(&compiled)?;
+        let compiled = compile(&self.config, &mut slots, now)?;
+        self.enforce(&compiled, &slots)?;
         // Not since the tables were put into force: loading them takes a while.
         let due = self.status.next_expiry;
         let ended = self
@@ -279,14 +294,61 @@ impl Controller {
         }
         self.end_exemptions(now);
         self.publish(Some(&compiled));
-        self.status.interfaces = wanted;
-        self.publish(None);
         Ok(())
     }
 
-    fn enforce(&mut self, compiled: &Compiled) -> Result<(), DataplaneError> {
+    fn enforce(&mut self, compiled: &Compiled, slots: &Slots) -> Result<(), DataplaneError> {
         let generation = self.dataplane.load(compiled)?;
+        // Before the first frame is counted under a new name.
+        self.kept(slots).write(&mut self.dataplane)?;
         self.dataplane.enforce(generation)
+    }
+
+    /// What the next controller has to know.
+    fn kept(&self, slots: &Slots) -> Kept {
+        Kept {
+            slots: slots.clone(),
+            counting_since: self.status.counting_since,
+            generation: self.status.generation,
+            reloads: self.status.reloads.total,
+            reload_failures: self.status.reloads.failures,
+        }
+    }
+
+    /// Attaches to interfaces that have come (back), and takes notice of those
+    /// that have gone.
+    pub fn reconcile(&mut self) {
+        let events = self.dataplane.reconcile();
+        if events.is_empty() {
+            self.failing.clear();
+            return;
+        }
+        let failed_before = std::mem::take(&mut self.failing);
+        for (interface, event) in events {
+            match event {
+                Event::Attached => {
+                    tracing::info!(%interface, "the interface is there: enforcing on it");
+                    *self.status.attachments.entry(interface).or_default() += 1;
+                }
+                Event::Lost => tracing::warn!(
+                    %interface,
+                    "the interface or its link is gone: nothing is enforced there until it is \
+                     back, which is waited for"
+                ),
+                Event::Failed(error) => {
+                    let text = error.to_string();
+                    if failed_before.get(&interface) != Some(&text) {
+                        tracing::error!(
+                            %interface, %error,
+                            "NOT enforcing as configured on the interface. Tried again when \
+                             anything about it changes, every few seconds, and on reload"
+                        );
+                    }
+                    self.failing.insert(interface, text);
+                }
+            }
+        }
+        self.publish(None);
     }
 
     /// Lets scrapes and `status` see how things are, after `compiled` was put
@@ -307,18 +369,56 @@ impl Controller {
             status: self.status.clone(),
             slots: self.slots.clone(),
             tables: self.dataplane.tables(),
-            attached: self.dataplane.attached().clone(),
+            links: self.dataplane.links().clone(),
             kernel: Arc::clone(&self.kernel),
         });
+        if let Err(error) = self.kept(&self.slots).write(&mut self.dataplane) {
+            tracing::error!(%error, "cannot note the state for after a restart: counts go back then");
+        }
     }
 
-    /// Detaches from every interface and removes every pin.
+    /// Detaches from every interface and removes every pin. A controller that is
+    /// dropped instead leaves the filter to go on by itself.
     ///
     /// # Errors
     ///
     /// When a pin cannot be removed.
-    pub fn stop(self) -> Result<(), DataplaneError> {
+    pub fn detach(self) -> Result<(), DataplaneError> {
         self.dataplane.detach()
+    }
+}
+
+/// A controller half-way through its start.
+struct Begun {
+    kept: Kept,
+    compiled: Compiled,
+    kernel: Arc<KernelState>,
+    listener: TcpListener,
+}
+
+impl Begun {
+    fn begin(
+        dataplane: &mut Dataplane,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<Self, ApplyError> {
+        let mut kept = Kept::read(dataplane, now)?;
+        let compiled = compile(config, &mut kept.slots, now)?;
+        let listener = listen(config.metrics.listen)?;
+        let generation = dataplane.load(&compiled)?;
+        // Before the first frame is counted under a new name.
+        kept.write(dataplane)?;
+        dataplane.enforce(generation)?;
+        let kernel = Arc::new(KernelState {
+            counters: dataplane.counters()?,
+            flows: dataplane.flows()?,
+        });
+        Ok(Self {
+            kept,
+            compiled,
+            kernel,
+            listener,
+        })
     }
 }
 
@@ -333,17 +433,9 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
             role: interface.role.name().to_owned(),
             mode: interface.attach.name().to_owned(),
             attached: false,
+            problem: None,
         })
         .collect()
-}
-
-fn bring_up(dataplane: &mut Dataplane, compiled: &Compiled) -> Result<KernelState, DataplaneError> {
-    let generation = dataplane.load(compiled)?;
-    dataplane.enforce(generation)?;
-    Ok(KernelState {
-        counters: dataplane.counters()?,
-        flows: dataplane.flows()?,
-    })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ApplyError> {

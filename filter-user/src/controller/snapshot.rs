@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     compile::Slots,
-    dataplane::{self, Attached, Counters, DataplaneError, FlowMemory, TableUse},
+    dataplane::{Counters, DataplaneError, FlowMemory, Links, Standing, TableUse, standing},
     metrics::{self, Sample},
     status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus},
 };
@@ -41,7 +41,7 @@ pub struct Snapshot {
     pub(super) status: Status,
     pub(super) slots: Slots,
     pub(super) tables: Vec<TableUse>,
-    pub(super) attached: BTreeMap<String, Attached>,
+    pub(super) links: Links,
     pub(super) kernel: Arc<KernelState>,
 }
 
@@ -58,15 +58,18 @@ impl Snapshot {
     /// The interfaces, attached or not as they are now: one that is deleted
     /// takes its link with it.
     pub fn interfaces(&self) -> Vec<InterfaceStatus> {
-        let attached = |name: &str| {
-            let link = self.attached.get(name);
-            link.is_some_and(|link| dataplane::is_attached(name, link))
-        };
         let configured = self.status.interfaces.iter().cloned();
         configured
-            .map(|interface| InterfaceStatus {
-                attached: attached(&interface.name),
-                ..interface
+            .map(|interface| {
+                let standing = standing(&interface.name, &self.links);
+                InterfaceStatus {
+                    attached: standing.is_enforced(),
+                    problem: match standing {
+                        Standing::Attached => None,
+                        problem => Some(problem.to_string()),
+                    },
+                    ..interface
+                }
             })
             .collect()
     }

@@ -7,27 +7,13 @@
 //! else can be attached.
 
 use std::{
-    ffi::CString,
     fs, io,
-    os::{
-        fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd as _, OwnedFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::fd::{BorrowedFd, OwnedFd},
     path::Path,
 };
 
+use super::bpf::{self, Command, bpf, number};
 use crate::config::Attach;
-
-/// `enum bpf_cmd` in `linux/bpf.h`. All of them are there from Linux 5.9.
-#[derive(Clone, Copy)]
-#[repr(i64)]
-enum Command {
-    ObjPin = 6,
-    ObjGet = 7,
-    LinkCreate = 28,
-    LinkUpdate = 29,
-    LinkDetach = 34,
-}
 
 /// `BPF_XDP` of `enum bpf_attach_type`.
 const ATTACH_TYPE_XDP: u32 = 37;
@@ -38,13 +24,6 @@ const FLAG_NATIVE: u32 = 1 << 2;
 
 /// `union bpf_attr` for each command, without the fields that stay zero.
 mod attributes {
-    #[repr(C)]
-    pub(super) struct Obj {
-        pub(super) pathname: u64,
-        pub(super) bpf_fd: u32,
-        pub(super) file_flags: u32,
-    }
-
     #[repr(C)]
     pub(super) struct LinkCreate {
         pub(super) prog_fd: u32,
@@ -86,35 +65,22 @@ impl BpfLink {
                 Attach::Generic => FLAG_GENERIC,
             },
         };
-        bpf(Command::LinkCreate, &create).map(Self::own)
+        bpf::descriptor(Command::LinkCreate, &create).map(Self)
     }
 
     /// The link that is pinned here.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when something else is pinned here.
     pub(super) fn open(pin: &Path) -> io::Result<Self> {
-        let path = CString::new(pin.as_os_str().as_bytes())?;
-        let get = attributes::Obj {
-            pathname: path.as_ptr() as u64,
-            bpf_fd: 0,
-            file_flags: 0,
-        };
-        bpf(Command::ObjGet, &get).map(Self::own)
+        let link = Self(bpf::open(pin)?);
+        link.interface_index().map(|_| link)
     }
 
-    fn own(descriptor: i32) -> Self {
-        // SAFETY: the kernel has just made this descriptor, for nobody else.
-        #[expect(unsafe_code, reason = "a system call gives a bare number")]
-        Self(unsafe { OwnedFd::from_raw_fd(descriptor) })
-    }
-
-    /// Keeps the link at a place in bpffs, whatever becomes of this process.
+    /// Keeps the link, whatever becomes of this process.
     pub(super) fn pin(&self, pin: &Path) -> io::Result<()> {
-        let path = CString::new(pin.as_os_str().as_bytes())?;
-        let obj = attributes::Obj {
-            pathname: path.as_ptr() as u64,
-            bpf_fd: number(&self.0),
-            file_flags: 0,
-        };
-        bpf(Command::ObjPin, &obj).map(drop)
+        bpf::pin(&self.0, pin)
     }
 
     /// Puts another program in the place of the one that is attached, between
@@ -139,33 +105,16 @@ impl BpfLink {
     /// The index of the interface that it is attached to; 0 when it no longer
     /// is: it was detached, or the interface is gone.
     pub(super) fn interface_index(&self) -> io::Result<u32> {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", number(&self.0.as_fd())))?;
-        let line = info.lines().find_map(|line| line.strip_prefix("ifindex:"));
-        line.and_then(|index| index.trim().parse().ok())
-            .ok_or_else(|| io::Error::other("not a link of an XDP program"))
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", number(&self.0)))?;
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
+        match (field("link_type:"), field("ifindex:")) {
+            (Some(kind), Some(index)) if kind.trim() == "xdp" => {
+                index.trim().parse().map_err(io::Error::other)
+            }
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not a link of an XDP program",
+            )),
+        }
     }
-}
-
-fn number(descriptor: &impl AsRawFd) -> u32 {
-    descriptor.as_raw_fd().cast_unsigned()
-}
-
-/// `bpf(2)`.
-fn bpf<T>(command: Command, attributes: &T) -> io::Result<i32> {
-    // SAFETY: the kernel reads as many bytes as it is told, those of a `repr(C)`
-    // value without padding, and takes the rest of the union for zero. The
-    // strings and descriptors in it outlive the call.
-    #[expect(unsafe_code, reason = "aya does not wrap these as they are needed")]
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command as libc::c_long,
-            std::ptr::from_ref(attributes),
-            size_of::<T>(),
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    i32::try_from(result).map_err(io::Error::other)
 }

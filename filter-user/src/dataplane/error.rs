@@ -45,6 +45,16 @@ pub enum DataplaneError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// There is something in the directory of this instance that poolguard did
+    /// not put there.
+    #[error(
+        "{path}: not a link of poolguard's. `bpftool link show pinned {path}` says what it is; \
+         remove it"
+    )]
+    ForeignPin {
+        /// The pin.
+        path: PathBuf,
+    },
     /// There is no such interface.
     #[error("interface {interface}: there is none of this name (`ip link` lists them)")]
     NoInterface {

@@ -114,16 +114,6 @@ impl Generation {
             .collect()
     }
 
-    pub(super) fn interface(&self, name: &str) -> Result<CompiledInterface, DataplaneError> {
-        let mut copies = self.copies.iter().map(|copy| &copy.interface);
-        copies
-            .find(|interface| interface.name == name)
-            .cloned()
-            .ok_or_else(|| DataplaneError::NoInterface {
-                interface: name.to_owned(),
-            })
-    }
-
     pub(super) fn tables(&self) -> Vec<TableUse> {
         self.tables.clone()
     }

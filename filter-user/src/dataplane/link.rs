@@ -1,79 +1,182 @@
 //! Attaching the program to an interface, and replacing it there.
 
-use std::io;
+use std::{fmt, fs, io, path::PathBuf, sync::Arc};
 
 use rustix::{
     io::Errno,
     net::{AddressFamily, SocketType, netdevice, socket},
 };
 
-use super::{Attached, DataplaneError, Generation, bpf_link::BpfLink, pins::Pins};
-use crate::{compile::CompiledInterface, config::Attach};
+use super::{
+    DataplaneError, Generation, Links,
+    bpf_link::BpfLink,
+    pins::{PinnedLink, Pins},
+};
+use crate::config::Attach;
 
-/// Attaches a generation's program where none of ours is attached.
-pub(super) fn attach(
-    pins: &Pins,
-    generation: &mut Generation,
-    interface: &CompiledInterface,
-) -> Result<Attached, DataplaneError> {
-    let name = &interface.name;
-    let index = index(name).map_err(|_| DataplaneError::NoInterface {
-        interface: name.clone(),
-    })?;
-    let program = generation.program(name)?;
-    let link = BpfLink::create(program, index, interface.attach)
-        .map_err(|error| attach_error(interface, error))?;
-    let pin = pins.link(name);
-    link.pin(&pin)
-        .map_err(|source| DataplaneError::pins(&pin, source))?;
-    Ok(Attached {
-        role: interface.role,
-        mode: interface.attach,
-        pin,
-    })
+/// A program that is attached. It stays for as long as this or its pin is there,
+/// and the interface.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// The interface of the configuration that the program was loaded for.
+    pub serves: String,
+    /// How it is attached.
+    pub mode: Attach,
+    /// Where the link is pinned.
+    pub pin: PathBuf,
+    link: Arc<BpfLink>,
 }
 
-/// Puts a generation's program in the place of the one that is attached.
-pub(super) fn replace(
-    attached: &Attached,
-    generation: &mut Generation,
-    interface: &CompiledInterface,
-) -> Result<(), DataplaneError> {
-    let program = generation.program(&interface.name)?;
-    BpfLink::open(&attached.pin)
-        .and_then(|link| link.replace(program))
-        .map_err(|error| attach_error(interface, error))
-}
+impl Attached {
+    /// Attaches a generation's program where none of ours is attached.
+    pub(super) fn new(
+        pins: &Pins,
+        index: u32,
+        generation: &mut Generation,
+        interface: &str,
+        mode: Attach,
+    ) -> Result<Self, DataplaneError> {
+        let program = generation.program(interface)?;
+        let link = BpfLink::create(program, index, mode)
+            .map_err(|error| attach_error(interface, mode, error))?;
+        let attached = Self {
+            serves: interface.to_owned(),
+            mode,
+            pin: pins.link(index, interface, mode),
+            link: Arc::new(link),
+        };
+        match attached.pin() {
+            Ok(()) => Ok(attached),
+            // Left alone it would go some time later.
+            Err(error) => attached.link.detach().map_or_else(
+                |source| Err(DataplaneError::pins(&attached.pin, source)),
+                |()| Err(error),
+            ),
+        }
+    }
 
-/// Whether the program is attached to the interface that has this name now. It
-/// is not when the interface was deleted or made anew, and when somebody
-/// detached the link or removed its pin.
-pub fn is_attached(name: &str, attached: &Attached) -> bool {
-    let linked = BpfLink::open(&attached.pin).and_then(|link| link.interface_index());
-    match (linked, index(name)) {
-        (Ok(linked), Ok(index)) => linked == index,
-        _ => false,
+    /// One that an earlier run has left.
+    pub(super) fn adopt(pinned: PinnedLink) -> Self {
+        Self {
+            serves: pinned.interface,
+            mode: pinned.mode,
+            pin: pinned.pin,
+            link: Arc::new(pinned.link),
+        }
+    }
+
+    /// Puts a generation's program in the place of the one that is attached.
+    pub(super) fn replace(
+        &mut self,
+        generation: &mut Generation,
+        interface: &str,
+    ) -> Result<(), DataplaneError> {
+        let program = generation.program(interface)?;
+        self.link
+            .replace(program)
+            .map_err(|error| attach_error(interface, self.mode, error))?;
+        interface.clone_into(&mut self.serves);
+        Ok(())
+    }
+
+    /// Pins the link where it is not pinned any more: somebody removed the pin.
+    pub(super) fn pin(&self) -> Result<(), DataplaneError> {
+        if self.pin.exists() {
+            return Ok(());
+        }
+        let directory = self.pin.parent().map_or(Ok(()), fs::create_dir_all);
+        directory
+            .and_then(|()| self.link.pin(&self.pin))
+            .map_err(|source| DataplaneError::pins(&self.pin, source))
+    }
+
+    /// The index of the interface that has the program; none when that is gone
+    /// or somebody detached the link.
+    pub fn index(&self) -> Option<u32> {
+        self.link.interface_index().ok().filter(|&index| index != 0)
+    }
+
+    /// Takes the program off, and removes the pin.
+    pub(super) fn detach(&self) -> Result<(), DataplaneError> {
+        let error = |source| DataplaneError::pins(&self.pin, source);
+        self.link.detach().map_err(error)?;
+        match fs::remove_file(&self.pin) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(error(source)),
+            _ => Ok(()),
+        }
     }
 }
 
-fn index(interface: &str) -> rustix::io::Result<u32> {
-    let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
-    netdevice::name_to_index(socket, interface)
+/// How an interface of the configuration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has the program.
+    Attached,
+    /// Its device has the program, and this name by now.
+    Renamed(String),
+    /// There is no interface of this name.
+    Missing,
+    /// It is there, and has not got the program.
+    Unattached,
+}
+
+impl Standing {
+    /// Whether its frames are decided.
+    pub fn is_enforced(&self) -> bool {
+        matches!(self, Self::Attached | Self::Renamed(_))
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attached => f.write_str("attached"),
+            Self::Renamed(name) => write!(f, "is called {name} now, and is filtered there"),
+            Self::Missing => f.write_str("there is no interface of this name, it is waited for"),
+            Self::Unattached => f.write_str("the program is not attached, the log says why"),
+        }
+    }
+}
+
+/// How an interface stands at this moment, whatever the data plane knows yet.
+pub fn standing(interface: &str, links: &Links) -> Standing {
+    if let Some(index) = index_of(interface) {
+        let link = links.get(&index);
+        return match link.and_then(Attached::index) {
+            Some(_) => Standing::Attached,
+            None => Standing::Unattached,
+        };
+    }
+    let link = links.values().find(|link| link.serves == interface);
+    let renamed = link.and_then(Attached::index).and_then(name_of);
+    renamed.map_or(Standing::Missing, Standing::Renamed)
+}
+
+/// The index of the interface that has this name now.
+pub(super) fn index_of(interface: &str) -> Option<u32> {
+    netdevice::name_to_index(any_socket()?, interface).ok()
+}
+
+/// The name of the interface that has this index now.
+pub(super) fn name_of(index: u32) -> Option<String> {
+    netdevice::index_to_name(any_socket()?, index).ok()
+}
+
+/// The kernel answers questions about interfaces on a socket of any kind.
+fn any_socket() -> Option<rustix::fd::OwnedFd> {
+    socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()
 }
 
 /// What the kernel means by an error number here: `dev_xdp_attach()` in
 /// `net/core/dev.c`.
-fn attach_error(interface: &CompiledInterface, source: io::Error) -> DataplaneError {
-    let name = interface.name.clone();
+fn attach_error(interface: &str, mode: Attach, source: io::Error) -> DataplaneError {
+    let interface = interface.to_owned();
     match source.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::BUSY | Errno::EXIST) => DataplaneError::Occupied { interface: name },
-        Some(Errno::OPNOTSUPP) if interface.attach == Attach::Native => {
-            DataplaneError::NoNativeXdp { interface: name }
+        Some(Errno::BUSY | Errno::EXIST) => DataplaneError::Occupied { interface },
+        Some(Errno::OPNOTSUPP) if mode == Attach::Native => {
+            DataplaneError::NoNativeXdp { interface }
         }
-        Some(Errno::NODEV) => DataplaneError::NoInterface { interface: name },
-        _ => DataplaneError::Attach {
-            interface: name,
-            source,
-        },
+        Some(Errno::NODEV) => DataplaneError::NoInterface { interface },
+        _ => DataplaneError::Attach { interface, source },
     }
 }

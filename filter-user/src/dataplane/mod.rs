@@ -7,21 +7,27 @@
 //! and the counters and the memory of flows, which outlive generations.
 //!
 //! Links and shared maps are pinned in the instance's own directory, so that
-//! the kernel keeps them should this process die.
+//! the kernel keeps them should this process die. The next one [opens] the
+//! directory and goes on from what it finds.
+//!
+//! [opens]: Dataplane::open
 
+mod bpf;
 mod bpf_link;
 mod error;
 mod generation;
 mod link;
+mod maps;
+mod notes;
 mod pins;
 mod preflight;
 mod shared;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::DataplaneError;
 pub use generation::{Generation, TableUse};
-pub use link::is_attached;
+pub use link::{Attached, Standing, standing};
 pub use pins::{BadInstanceName, Instance};
 pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
@@ -30,54 +36,117 @@ use crate::{
     compile::{Compiled, CompiledInterface},
     config::Attach,
 };
-use filter_common::Role;
+use link::{index_of, name_of};
+use notes::Notes;
 use pins::Pins;
+
+/// The links that are attached, by the index of the interface.
+pub type Links = BTreeMap<u32, Attached>;
+
+/// Takes off what an earlier run has left attached, and removes its pins. Says
+/// whether there was anything.
+///
+/// # Errors
+///
+/// When privileges are missing or a pin cannot be removed.
+pub fn detach_leftovers(instance: &Instance) -> Result<bool, DataplaneError> {
+    preflight(instance)?;
+    if !instance.pin_directory().exists() {
+        return Ok(false);
+    }
+    Pins::open(instance)?.remove_all().map(|()| true)
+}
 
 /// The links, the counters and the memory of flows of one instance.
 #[derive(Debug)]
 pub struct Dataplane {
     pins: Pins,
+    notes: Notes,
     running: Option<Generation>,
-    attached: BTreeMap<String, Attached>,
+    links: Links,
     generations: u64,
-}
-
-/// An interface that the program is attached to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attached {
-    /// What the interface faces.
-    pub role: Role,
-    /// How the program is attached.
-    pub mode: Attach,
-    /// Where the link is pinned. The pin is what keeps it.
-    pub pin: PathBuf,
 }
 
 /// What was done to an interface on the way to the next generation.
 enum Step {
     /// It had no link, and has one.
-    Attached(String),
-    /// It had a link, and has none.
-    Detached(String),
-    /// Its link went over to the next program.
+    Attached,
+    /// It had a link in this mode that served this interface, and has none.
+    Detached(Attach, String),
+    /// Its link went over to the next program. Before, it served this interface.
     Replaced(String),
 }
 
+/// What became of an interface of the configuration without anybody's asking.
+#[derive(Debug)]
+pub enum Event {
+    /// It is there (again), and has the program.
+    Attached,
+    /// It was there, and is gone, or its link was detached.
+    Lost,
+    /// It is there, and cannot have the program.
+    Failed(DataplaneError),
+}
+
 impl Dataplane {
-    /// Prepares to filter, and takes away what an earlier run left behind.
+    /// Prepares to filter. What an earlier run has left attached goes on as it
+    /// is, until [`enforce`](Self::enforce) takes it over.
     ///
     /// # Errors
     ///
-    /// When something that a filter needs is missing, as [`preflight`] says,
-    /// or the pins cannot be made.
+    /// When something that a filter needs is missing, as [`preflight`] says, or
+    /// the pins cannot be made, or they are not poolguard's.
     pub fn open(instance: &Instance) -> Result<Self, DataplaneError> {
         preflight(instance)?;
+        let pins = Pins::open(instance)?;
+        let mut links = Links::new();
+        for pinned in pins.pinned_links()? {
+            let attached = Attached::adopt(pinned);
+            match attached.index() {
+                Some(index) => drop(links.insert(index, attached)),
+                // Its interface went while nobody was looking.
+                None => attached.detach()?,
+            }
+        }
+        maps::discard_unfit(&pins)?;
         Ok(Self {
-            pins: Pins::create(instance)?,
+            notes: Notes::open(&pins)?,
+            pins,
             running: None,
-            attached: BTreeMap::new(),
+            links,
             generations: 0,
         })
+    }
+
+    /// What was written with [`write_notes`](Self::write_notes) last, by this
+    /// process or one before it; nothing where the counters are new.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not give it.
+    pub fn notes(&self) -> Result<Vec<u8>, DataplaneError> {
+        self.notes.read()
+    }
+
+    /// Keeps this for as long as the counters.
+    ///
+    /// # Errors
+    ///
+    /// When it is longer than 256 KiB.
+    pub fn write_notes(&mut self, notes: &[u8]) -> Result<(), DataplaneError> {
+        self.notes.write(notes)
+    }
+
+    /// Begins new counters, a new memory of flows, and empty notes. What is
+    /// attached goes on with the old ones until the next generation.
+    ///
+    /// # Errors
+    ///
+    /// When the pins of the old ones cannot be removed.
+    pub fn forget_counters(&mut self) -> Result<(), DataplaneError> {
+        self.pins.remove_maps()?;
+        self.notes = Notes::open(&self.pins)?;
+        Ok(())
     }
 
     /// Loads a generation. Nothing that is running is touched.
@@ -92,128 +161,198 @@ impl Dataplane {
 
     /// Puts a generation in the place of the running one, interface by
     /// interface. On each, the change happens between two frames, unless it has
-    /// to be attached in another mode.
+    /// to be attached in another mode. An interface that does not exist gets the
+    /// program when it does: [`reconcile`](Self::reconcile).
     ///
     /// # Errors
     ///
     /// When an interface cannot be attached to. All interfaces then go on with
     /// the generation that was running.
     pub fn enforce(&mut self, mut next: Generation) -> Result<(), DataplaneError> {
+        let interfaces = next.interfaces();
+        let mut claims = self.claims(&interfaces);
+        // What can fail before what hardly can.
+        claims.sort_by_key(|&(index, interface)| self.can_replace(index, interface));
         let mut done = Vec::new();
-        if let Err(error) = self.take_over(&mut next, &mut done) {
-            self.take_back(done);
-            return Err(error);
-        }
-        let wanted = next.interfaces();
-        let mut gone: Vec<_> = self.attached.keys().cloned().collect();
-        gone.retain(|name| wanted.iter().all(|interface| interface.name != *name));
-        for name in gone {
-            if let Err(error) = self.detach_interface(&name) {
-                tracing::error!(
-                    interface = %name, %error,
-                    "cannot detach: the program stays attached. Remove its pin by hand"
-                );
+        for &(index, interface) in &claims {
+            if let Err(error) = self.settle(index, &mut next, interface, &mut done) {
+                self.take_back(&mut next, done);
+                return Err(error);
             }
         }
+        self.detach_all_but(&claims);
         self.running = Some(next);
-        Ok(())
+        self.pins.remove_other_maps()
     }
 
-    /// Does what can fail before what hardly can, and notes each step.
-    fn take_over(
-        &mut self,
-        next: &mut Generation,
-        done: &mut Vec<Step>,
-    ) -> Result<(), DataplaneError> {
-        let (replaced, attached): (Vec<_>, Vec<_>) = next
-            .interfaces()
-            .into_iter()
-            .partition(|interface| self.can_replace(interface));
-        for interface in &attached {
-            if self.attached.contains_key(&interface.name) {
-                self.detach_interface(&interface.name)?;
-                done.push(Step::Detached(interface.name.clone()));
+    /// Gives the running program to interfaces that have come (back), and takes
+    /// notice of those that have gone. Nothing happens to the others.
+    pub fn reconcile(&mut self) -> Vec<(String, Event)> {
+        let Some(mut running) = self.running.take() else {
+            return Vec::new();
+        };
+        let mut events = Vec::new();
+        for link in self.remove_dead() {
+            events.push((link.serves, Event::Lost));
+        }
+        let interfaces = running.interfaces();
+        let claims = self.claims(&interfaces);
+        for &(index, interface) in &claims {
+            let link = self.links.get(&index);
+            let is_served = link.is_some_and(|link| link.serves == interface.name);
+            let settled = match link {
+                Some(link) if is_served && link.mode == interface.attach => link.pin(),
+                _ => self.settle(index, &mut running, interface, &mut Vec::new()),
+            };
+            match settled {
+                Ok(()) if is_served => {}
+                Ok(()) => events.push((interface.name.clone(), Event::Attached)),
+                Err(error) => events.push((interface.name.clone(), Event::Failed(error))),
             }
-            self.attach(next, interface)?;
-            done.push(Step::Attached(interface.name.clone()));
         }
-        for interface in &replaced {
-            self.replace(next, interface)?;
-            done.push(Step::Replaced(interface.name.clone()));
-        }
-        Ok(())
+        self.detach_all_but(&claims);
+        self.running = Some(running);
+        events
+    }
+
+    /// Which device is meant by each interface: the one that has the name, or
+    /// else the one that has the program and had the name, unless its new name is
+    /// configured as well. Interfaces without a device are left out.
+    fn claims<'a>(&self, interfaces: &'a [CompiledInterface]) -> Vec<(u32, &'a CompiledInterface)> {
+        let is_configured = |name: &str| interfaces.iter().any(|other| other.name == name);
+        let renamed = |interface: &CompiledInterface| {
+            let mut links = self.links.values();
+            let link = links.find(|link| link.serves == interface.name)?;
+            let index = link.index()?;
+            (!is_configured(&name_of(index)?)).then_some(index)
+        };
+        interfaces
+            .iter()
+            .filter_map(|interface| {
+                let index = index_of(&interface.name).or_else(|| renamed(interface))?;
+                Some((index, interface))
+            })
+            .collect()
     }
 
     /// Whether there is a link that can go over to another program. Another
     /// mode takes another link, and so does an interface that has lost it.
-    fn can_replace(&self, interface: &CompiledInterface) -> bool {
-        self.attached.get(&interface.name).is_some_and(|attached| {
-            attached.mode == interface.attach && link::is_attached(&interface.name, attached)
-        })
+    fn can_replace(&self, index: u32, interface: &CompiledInterface) -> bool {
+        let link = self.links.get(&index);
+        link.is_some_and(|link| link.mode == interface.attach && link.index().is_some())
+    }
+
+    /// Gives a device the program for an interface, and notes each step.
+    fn settle(
+        &mut self,
+        index: u32,
+        generation: &mut Generation,
+        interface: &CompiledInterface,
+        done: &mut Vec<(u32, Step)>,
+    ) -> Result<(), DataplaneError> {
+        if self.can_replace(index, interface)
+            && let Some(link) = self.links.get_mut(&index)
+        {
+            let served = link.serves.clone();
+            link.replace(generation, &interface.name)?;
+            done.push((index, Step::Replaced(served)));
+            return link.pin();
+        }
+        if let Some(link) = self.links.get(&index) {
+            let step = Step::Detached(link.mode, link.serves.clone());
+            let was_attached = link.index().is_some();
+            self.detach_link(index)?;
+            if was_attached {
+                done.push((index, step));
+            }
+        }
+        match self.attach(index, generation, &interface.name, interface.attach) {
+            Ok(()) => done.push((index, Step::Attached)),
+            // It went this very moment.
+            Err(DataplaneError::NoInterface { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Undoes the steps that were done, the last one first.
-    fn take_back(&mut self, done: Vec<Step>) {
-        let Some(mut running) = self.running.take() else {
-            // There was nothing before: whoever asked gives up and detaches.
-            return;
-        };
-        for step in done.into_iter().rev() {
-            let result = match &step {
-                Step::Attached(name) => self.detach_interface(name),
-                Step::Detached(name) => running
-                    .interface(name)
-                    .and_then(|interface| self.attach(&mut running, &interface)),
-                Step::Replaced(name) => running
-                    .interface(name)
-                    .and_then(|interface| self.replace(&mut running, &interface)),
+    fn take_back(&mut self, next: &mut Generation, done: Vec<(u32, Step)>) {
+        let mut running = self.running.take();
+        for (index, step) in done.into_iter().rev() {
+            let result = match (step, &mut running) {
+                (Step::Attached, _) => self.detach_link(index),
+                (Step::Detached(mode, served), Some(running)) => {
+                    self.attach(index, running, &served, mode)
+                }
+                (Step::Replaced(served), Some(running)) => match self.links.get_mut(&index) {
+                    Some(link) => link.replace(running, &served),
+                    None => Ok(()),
+                },
+                // What an earlier run had left there cannot be had back: better
+                // the next program, as it was attached before, than none.
+                (Step::Detached(mode, served), None) => self.attach(index, next, &served, mode),
+                (Step::Replaced(_), None) => Ok(()),
             };
             if let Err(error) = result {
-                let (Step::Attached(name) | Step::Detached(name) | Step::Replaced(name)) = step;
                 tracing::error!(
-                    interface = %name, %error,
+                    interface = %name_of(index).unwrap_or_else(|| index.to_string()), %error,
                     "cannot go back to the configuration in force. `poolguard status` shows \
                      whether this interface is attached; reload once it can be"
                 );
             }
         }
-        self.running = Some(running);
+        self.running = running;
     }
 
     fn attach(
         &mut self,
+        index: u32,
         generation: &mut Generation,
-        interface: &CompiledInterface,
+        interface: &str,
+        mode: Attach,
     ) -> Result<(), DataplaneError> {
-        let attached = link::attach(&self.pins, generation, interface)?;
-        self.attached.insert(interface.name.clone(), attached);
+        let link = Attached::new(&self.pins, index, generation, interface, mode)?;
+        self.links.insert(index, link);
         Ok(())
     }
 
-    fn replace(
-        &mut self,
-        generation: &mut Generation,
-        interface: &CompiledInterface,
-    ) -> Result<(), DataplaneError> {
-        let Some(attached) = self.attached.get_mut(&interface.name) else {
-            return self.attach(generation, interface);
-        };
-        link::replace(attached, generation, interface)?;
-        attached.role = interface.role;
-        Ok(())
-    }
-
-    fn detach_interface(&mut self, interface: &str) -> Result<(), DataplaneError> {
-        if self.attached.contains_key(interface) {
-            self.pins.remove_link(interface)?;
-            self.attached.remove(interface);
+    fn detach_link(&mut self, index: u32) -> Result<(), DataplaneError> {
+        if let Some(link) = self.links.get(&index) {
+            link.detach()?;
+            self.links.remove(&index);
         }
         Ok(())
     }
 
-    /// The interfaces that the program is attached to, by name.
-    pub fn attached(&self) -> &BTreeMap<String, Attached> {
-        &self.attached
+    /// Takes the program off what is not configured any more.
+    fn detach_all_but(&mut self, claims: &[(u32, &CompiledInterface)]) {
+        let claimed: BTreeSet<u32> = claims.iter().map(|&(index, _)| index).collect();
+        let gone: Vec<u32> = self.links.keys().copied().collect();
+        for index in gone.into_iter().filter(|index| !claimed.contains(index)) {
+            if let Err(error) = self.detach_link(index) {
+                tracing::error!(
+                    interface = %name_of(index).unwrap_or_else(|| index.to_string()), %error,
+                    "cannot detach: the program stays attached. Remove its pin by hand"
+                );
+            }
+        }
+    }
+
+    /// Forgets links whose interface is gone, or that somebody detached.
+    fn remove_dead(&mut self) -> Vec<Attached> {
+        let dead = self.links.extract_if(.., |_, link| link.index().is_none());
+        let dead: Vec<Attached> = dead.map(|(_, link)| link).collect();
+        for link in &dead {
+            if let Err(error) = link.detach() {
+                tracing::warn!(%error, "cannot remove the pin of a link that is gone");
+            }
+        }
+        dead
+    }
+
+    /// The links.
+    pub fn links(&self) -> &Links {
+        &self.links
     }
 
     /// How full the tables of the running generation are.
@@ -241,11 +380,12 @@ impl Dataplane {
         FlowMemory::open(&self.pins)
     }
 
-    /// Detaches from every interface and removes every pin.
+    /// Detaches from every interface and removes every pin. Dropping a data
+    /// plane leaves everything attached.
     ///
     /// # Errors
     ///
-    /// When a pin cannot be removed; the rest is removed all the same.
+    /// When a pin cannot be removed.
     pub fn detach(self) -> Result<(), DataplaneError> {
         self.pins.remove_all()
     }

@@ -6,6 +6,14 @@ use std::{
 };
 
 use super::{DataplaneError, bpf_link::BpfLink};
+use crate::config::Attach;
+
+/// The directory of the maps that outlive generations, and the version of their
+/// layout. It changes with the shape or the meaning of any of them (the rows of
+/// [`filter_common::counters`], [`filter_common::flow::Flow`]): a poolguard then
+/// begins new ones beside those of another version. Links have no version: they
+/// are taken over whichever poolguard made them.
+const MAPS: &str = "maps-1";
 
 /// One poolguard among others on the same machine: a name, and where its pins
 /// and its control socket are.
@@ -61,51 +69,118 @@ impl Instance {
     }
 }
 
-/// The directory of one running instance.
+/// The directory of one running instance:
+///
+/// ```text
+/// maps-1/counters, flows, notes   what outlives generations
+/// links/native/7-eth1             the links, by mode, index of the interface and
+/// links/generic/4-eth0            the name that it had
+/// generation-7/                   tables while they are loaded
+/// ```
 #[derive(Debug)]
 pub(super) struct Pins {
     root: PathBuf,
 }
 
+/// A link that an earlier run has left attached.
+#[derive(Debug)]
+pub(super) struct PinnedLink {
+    /// The interface that it was made for, as it was called then.
+    pub(super) interface: String,
+    pub(super) mode: Attach,
+    pub(super) link: BpfLink,
+    pub(super) pin: PathBuf,
+}
+
 impl Pins {
-    /// Makes the directory anew. One that is there was left by a controller
-    /// that did not end in order; what it holds goes, links included.
-    pub(super) fn create(instance: &Instance) -> Result<Self, DataplaneError> {
+    /// Makes what is missing of the directory, and takes away what an earlier
+    /// run left half-way.
+    pub(super) fn open(instance: &Instance) -> Result<Self, DataplaneError> {
         let pins = Self {
             root: instance.pin_directory(),
         };
-        if pins.root.exists() {
-            tracing::warn!(
-                path = %pins.root.display(),
-                "an earlier run left its pins behind: replacing them, nothing is enforced meanwhile"
-            );
-            pins.remove_all()?;
+        for directory in [
+            pins.maps(),
+            pins.links(Attach::Native),
+            pins.links(Attach::Generic),
+        ] {
+            create_directory(&directory)?;
         }
-        create_directory(&pins.links())?;
+        for (name, path) in entries(&pins.root)? {
+            if name.starts_with("generation-") {
+                remove_directory(&path)?;
+            }
+        }
         Ok(pins)
     }
 
     pub(super) fn counters(&self) -> PathBuf {
-        self.root.join("counters")
+        self.maps().join("counters")
     }
 
     pub(super) fn flows(&self) -> PathBuf {
-        self.root.join("flows")
+        self.maps().join("flows")
     }
 
-    fn links(&self) -> PathBuf {
-        self.root.join("links")
+    pub(super) fn notes(&self) -> PathBuf {
+        self.maps().join("notes")
     }
 
-    pub(super) fn link(&self, interface: &str) -> PathBuf {
+    fn maps(&self) -> PathBuf {
+        self.root.join(MAPS)
+    }
+
+    fn links(&self, mode: Attach) -> PathBuf {
+        self.root.join("links").join(mode.name())
+    }
+
+    /// Where a link is pinned. The index tells interfaces apart whatever becomes
+    /// of their names.
+    pub(super) fn link(&self, index: u32, interface: &str, mode: Attach) -> PathBuf {
         // bpffs refuses names with a dot, which VLAN interfaces have; a colon
         // cannot be in the name of an interface.
-        self.links().join(interface.replace('.', ":"))
+        let name = format!("{index}-{}", interface.replace('.', ":"));
+        self.links(mode).join(name)
     }
 
-    /// Detaches a link and removes its pin.
-    pub(super) fn remove_link(&self, interface: &str) -> Result<(), DataplaneError> {
-        remove_link(&self.link(interface))
+    /// The links that are pinned, attached or not.
+    pub(super) fn pinned_links(&self) -> Result<Vec<PinnedLink>, DataplaneError> {
+        let mut links = Vec::new();
+        for mode in [Attach::Native, Attach::Generic] {
+            for (name, path) in entries(&self.links(mode))? {
+                let foreign = || DataplaneError::ForeignPin { path: path.clone() };
+                let (_, interface) = name.split_once('-').ok_or_else(foreign)?;
+                let link = BpfLink::open(&path).map_err(|_| foreign())?;
+                links.push(PinnedLink {
+                    interface: interface.replace(':', "."),
+                    mode,
+                    link,
+                    pin: path,
+                });
+            }
+        }
+        Ok(links)
+    }
+
+    /// Removes the maps that outlive generations. The programs that count in
+    /// them keep them for as long as they are attached.
+    pub(super) fn remove_maps(&self) -> Result<(), DataplaneError> {
+        remove_directory(&self.maps())?;
+        create_directory(&self.maps())
+    }
+
+    /// Removes the maps of other layouts, once nothing counts in them.
+    pub(super) fn remove_other_maps(&self) -> Result<(), DataplaneError> {
+        for (name, path) in entries(&self.root)? {
+            if name.starts_with("maps-") && name != MAPS {
+                tracing::warn!(
+                    path = %path.display(),
+                    "counters of another version of poolguard are removed: counting began anew"
+                );
+                remove_directory(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// A directory for the tables of one generation, through which the copies
@@ -118,12 +193,9 @@ impl Pins {
 
     /// Detaches every link and removes every pin.
     pub(super) fn remove_all(&self) -> Result<(), DataplaneError> {
-        let links = self.links();
-        if links.exists() {
-            let error = |source| DataplaneError::pins(&links, source);
-            for entry in fs::read_dir(&links).map_err(error)? {
-                remove_link(&entry.map_err(error)?.path())?;
-            }
+        for pinned in self.pinned_links()? {
+            let detached = pinned.link.detach();
+            detached.map_err(|source| DataplaneError::pins(pinned.pin, source))?;
         }
         remove_directory(&self.root)
     }
@@ -149,36 +221,34 @@ impl Drop for GenerationPins {
     }
 }
 
-/// A pin that is gone already has taken its link with it.
-fn remove_link(pin: &Path) -> Result<(), DataplaneError> {
-    let removed = BpfLink::open(pin)
-        .and_then(|link| link.detach())
-        .and_then(|()| fs::remove_file(pin));
-    match removed {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(DataplaneError::pins(pin, source))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn create_directory(path: &Path) -> Result<(), DataplaneError> {
     fs::create_dir_all(path).map_err(|source| DataplaneError::pins(path, source))
+}
+
+/// What is in a directory, by name.
+fn entries(path: &Path) -> Result<Vec<(String, PathBuf)>, DataplaneError> {
+    let read = || -> io::Result<Vec<_>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push((name, entry.path()));
+        }
+        entries.sort();
+        Ok(entries)
+    };
+    read().map_err(|source| DataplaneError::pins(path, source))
 }
 
 /// Like `remove_dir_all`, which bpffs does not support on every kernel: it has
 /// no `d_type` for pins to tell files from directories by.
 fn remove_directory(path: &Path) -> Result<(), DataplaneError> {
-    let remove = |path: &Path| -> io::Result<()> {
-        for entry in fs::read_dir(path)? {
-            let entry = entry?.path();
-            if entry.is_dir() {
-                remove_directory(&entry).map_err(io::Error::other)?;
-            } else {
-                fs::remove_file(&entry)?;
-            }
+    for (_, entry) in entries(path)? {
+        if entry.is_dir() {
+            remove_directory(&entry)?;
+        } else {
+            fs::remove_file(&entry).map_err(|source| DataplaneError::pins(&entry, source))?;
         }
-        fs::remove_dir(path)
-    };
-    remove(path).map_err(|source| DataplaneError::pins(path, source))
+    }
+    fs::remove_dir(path).map_err(|source| DataplaneError::pins(path, source))
 }

@@ -84,6 +84,11 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
         ];
         gauge(&labels, f64::from(u8::from(interface.attached)))
     });
+    let attachments = status.interfaces.iter().map(|interface| {
+        let times = status.attachments.get(&interface.name);
+        let labels = [("interface", interface.name.clone())];
+        counter(&labels, times.copied().unwrap_or(0))
+    });
     let build = [
         ("revision", status.revision.clone()),
         ("version", status.version.clone()),
@@ -159,6 +164,12 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
             "1 while the program is attached to the interface.",
             is_gauge,
             attached.collect(),
+        ),
+        family(
+            "poolguard_interface_attachments_total",
+            "How often an interface came (back) and was attached to by itself.",
+            is_counter,
+            attachments.collect(),
         ),
         family(
             "poolguard_build_info",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, convert::Infallible, fmt::Debug};
 
-use filter_common::counters::{ROW_LENGTH, Row};
+use filter_common::counters::{ROW_LENGTH, Row, Slot};
 use filter_user::{
     compile::Slots,
     metrics::{CounterSource, samples},
@@ -60,6 +60,19 @@ impl Places {
     pub fn read<C: CounterSource<Error: Debug>>(&self, source: &C) -> Vec<u64> {
         let rows = self.rows.iter();
         rows.flat_map(|row| source.row(*row).unwrap()).collect()
+    }
+
+    /// What was added to these counters, by name.
+    pub fn named(&self, moves: &[(Slot, u64)]) -> Counters {
+        let mut counters = Counters::new();
+        for (slot, n) in moves.iter().filter(|(_, n)| *n > 0) {
+            let name = match self.rows.binary_search(&slot.row) {
+                Ok(row) => self.names[row * ROW_LENGTH + slot.column].clone(),
+                Err(_) => format!("row {} column {}", slot.row, slot.column),
+            };
+            *counters.entry(name).or_default() += n;
+        }
+        counters
     }
 
     /// What moved, by name.

@@ -5,7 +5,7 @@ use std::fmt;
 use proptest::strategy::ValueTree;
 
 use super::{Census, Disagreement, Trial, Witnesses};
-use crate::generate::{Event, Scenario, Setup, Step};
+use crate::generate::{Event, Scenario, Setup, script};
 
 /// How often a smaller scenario is tried. In the kernel each takes about as long
 /// as loading the program.
@@ -91,7 +91,7 @@ impl Draft {
     }
 }
 
-/// The smallest scenario that was found, to be pasted into
+/// The smallest scenario that was found, to be kept among the
 /// [`regressions`](super::regressions).
 #[derive(Clone, Debug)]
 pub struct Reproduction {
@@ -125,22 +125,7 @@ fn disagreement(scenario: &Scenario, witnesses: Witnesses) -> Option<Disagreemen
 impl fmt::Display for Reproduction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.disagreement)?;
-        writeln!(f, "To keep, in tests/src/agreement/regressions.rs:\n")?;
-        writeln!(f, "    Regression {{")?;
-        writeln!(f, "        story: \"\",")?;
-        writeln!(f, "        config: r#\"\n{}\"#,", self.scenario.text)?;
-        writeln!(f, "        steps: &[")?;
-        for step in &self.scenario.steps {
-            match step {
-                Step::Wait(seconds) => writeln!(f, "            Wait({seconds}),")?,
-                Step::Frame {
-                    interface, bytes, ..
-                } => {
-                    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-                    writeln!(f, "            Frame({interface:?}, {hex:?}),")?;
-                }
-            }
-        }
-        writeln!(f, "        ],\n    }},")
+        writeln!(f, "To keep, in tests/regressions/decision:\n")?;
+        f.write_str(&script::write(&self.scenario))
     }
 }

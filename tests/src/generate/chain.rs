@@ -1,13 +1,18 @@
 //! Extension headers in any order and number.
 
+use arbitrary::Unstructured;
 use proptest::prelude::*;
 
+use super::bytes;
+
 /// One extension header.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Extension {
     /// Its protocol number.
+    #[arbitrary(with = bytes::extension_number)]
     pub number: u8,
     /// So many units longer than it has to be.
+    #[arbitrary(with = |u: &mut Unstructured| u.int_in_range(0..=32))]
     pub units: u8,
     /// Another length in its length field.
     pub length: Option<u8>,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use proptest::{prelude::*, sample::Index};
 
 use super::{
+    bytes,
     chain::{Extension, chain, fragment_offset, in_front_of},
     lie::{Lie, lie},
     link::{Link, link},
@@ -13,9 +14,10 @@ use super::{
 };
 
 /// A frame.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Frame {
     /// Where it arrives.
+    #[arbitrary(with = bytes::index)]
     pub interface: Index,
     /// Whether it should rather arrive from customers.
     pub from_customers: bool,
@@ -23,9 +25,14 @@ pub struct Frame {
     header: Header,
     chain: Vec<Extension>,
     transport: Transport,
+    #[arbitrary(with = bytes::verbatim)]
     padding: Vec<u8>,
+    #[arbitrary(with = bytes::perhaps_index)]
     cut: Option<Index>,
+    #[arbitrary(with = bytes::damage)]
     damage: Option<(Index, u8)>,
+    /// Only the program in the kernel can tell.
+    #[arbitrary(value = None)]
     split: Option<Index>,
 }
 
@@ -33,7 +40,7 @@ pub struct Frame {
 const HEAD: usize = 512;
 
 /// An IP header.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 struct Header {
     is_ipv6: bool,
     source: End,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 /// What a length field says.
-#[derive(Clone, Copy, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Copy, Debug)]
 pub enum Lie {
     /// The truth.
     None,

@@ -2,10 +2,13 @@
 
 use proptest::prelude::*;
 
+use super::bytes;
+
 /// What surrounds a datagram.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Link {
     /// The kind and the control information of each VLAN tag.
+    #[arbitrary(with = bytes::tags)]
     pub tags: Vec<(u16, u16)>,
     /// A PPPoE session.
     pub session: Option<Session>,
@@ -14,7 +17,7 @@ pub struct Link {
 }
 
 /// A PPPoE session.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Session {
     /// All of its header, where it is not as it should be.
     pub header: Option<[u8; 6]>,
@@ -23,7 +26,7 @@ pub struct Session {
 }
 
 /// The protocol field of PPP.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub enum Ppp {
     /// Two bytes, and right.
     Right,

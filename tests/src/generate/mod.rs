@@ -9,7 +9,11 @@
 //! - [`place`] addresses and ports relative to one,
 //! - [`link`], [`chain`], [`transport`] and [`frame`] the parts of a frame,
 //! - [`scenario`] what happens in which order.
+//!
+//! All of it can be drawn from a fuzzer's bytes just as well: each type says how,
+//! and [`bytes`] what more that takes. [`script`] keeps what was drawn.
 
+pub mod bytes;
 pub mod chain;
 pub mod frame;
 pub mod lie;
@@ -17,6 +21,7 @@ pub mod link;
 pub mod place;
 pub mod prefix;
 pub mod scenario;
+pub mod script;
 pub mod setup;
 pub mod transport;
 

@@ -6,7 +6,7 @@ use filter_user::config::{Config, PortSpec};
 use ipnet::IpNet;
 use proptest::{prelude::*, sample::Index};
 
-use super::prefix::host;
+use super::{bytes, prefix::host};
 
 /// What there is to aim at in a configuration.
 #[derive(Clone, Debug)]
@@ -97,11 +97,12 @@ impl Targets {
 }
 
 /// An address and a port.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct End {
     address: Address,
     port: Port,
     /// Rather one of the aims.
+    #[arbitrary(with = bytes::perhaps_index)]
     aim: Option<Index>,
     is_high: bool,
 }
@@ -134,13 +135,14 @@ impl End {
 }
 
 /// An address near a prefix.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 struct Address {
+    #[arbitrary(with = bytes::index)]
     prefix: Index,
     spot: Spot,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Copy, Debug)]
 enum Spot {
     Inside(u128),
     First,
@@ -192,12 +194,12 @@ pub fn next(address: IpAddr, by: u128) -> IpAddr {
 }
 
 /// A port near one that the configuration names.
-#[derive(Clone, Copy, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Copy, Debug)]
 enum Port {
     /// One that is named, or the one so far from it.
-    Named(Index, i8),
+    Named(#[arbitrary(with = bytes::index)] Index, i8),
     /// One of those from 1024 up.
-    High(Index),
+    High(#[arbitrary(with = bytes::index)] Index),
     /// Any.
     Any(u16),
 }

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use proptest::{prelude::*, sample::Index};
 
+use super::bytes;
+
 /// Where nesting starts: documentation prefixes and both ends of the address
 /// space. The default routes are no prefixes of a configuration themselves.
 const ROOTS: [&str; 10] = [
@@ -21,14 +23,15 @@ const ROOTS: [&str; 10] = [
 ];
 
 /// A prefix in another one.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Nested {
+    #[arbitrary(with = bytes::index)]
     outer: Index,
     longer: u8,
     bits: Bits,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Copy, Debug)]
 enum Bits {
     Zeros,
     Ones,

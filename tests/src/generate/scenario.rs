@@ -6,19 +6,21 @@ use filter_user::config::{self, Config, Memory};
 use proptest::{prelude::*, sample::Index};
 
 use super::{
+    bytes,
     frame::{Conversation, Frame, frame},
     place::{Targets, next},
     setup::{NOW, Setup},
 };
 
 /// Something that happens.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub enum Event {
     /// A frame arrives.
     Frame(Frame),
     /// A frame arrives that belongs to the conversation of an earlier one.
     Answer {
         /// Which.
+        #[arbitrary(with = bytes::index)]
         to: Index,
         /// What is different.
         twist: Twist,
@@ -26,22 +28,33 @@ pub enum Event {
         frame: Frame,
     },
     /// So many seconds pass.
-    Wait(u64),
+    Wait(#[arbitrary(with = bytes::seconds)] u64),
     /// A frame arrives twice, with a pause, and after a silence its answer.
     Silence {
         /// The frame.
         frame: Box<Frame>,
         /// So many seconds between its arrivals.
+        #[arbitrary(with = bytes::seconds)]
         pause: u64,
         /// So many until the answer.
+        #[arbitrary(with = bytes::seconds)]
         silence: u64,
         /// The answer; the conversation is not its own.
         answer: Box<Frame>,
     },
+    /// Bytes arrive that may be anything: only a fuzzer has use for them.
+    Bytes {
+        /// Where.
+        #[arbitrary(with = bytes::index)]
+        interface: Index,
+        /// These.
+        #[arbitrary(with = bytes::verbatim)]
+        bytes: Vec<u8>,
+    },
 }
 
 /// What distinguishes a frame from the answer to an earlier one.
-#[derive(Clone, Copy, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Copy, Debug)]
 pub enum Twist {
     /// Nothing.
     None,
@@ -56,7 +69,7 @@ pub enum Twist {
     /// It is for the neighbouring address.
     DestinationAddress,
     /// Another protocol.
-    Protocol(u8),
+    Protocol(#[arbitrary(with = bytes::protocol)] u8),
     /// The other version of IP, with addresses that begin with the same bits
     /// and have no others.
     Version,
@@ -95,10 +108,10 @@ fn other_version(address: IpAddr) -> IpAddr {
 }
 
 /// Seconds around the time within which a packet need not be noted again.
-const PAUSES: [u64; 5] = [0, 1, 15, 16, 17];
+pub(super) const PAUSES: [u64; 5] = [0, 1, 15, 16, 17];
 
 /// Seconds around every lifetime of a flow, with and without that much more.
-const SILENCES: [u64; 15] = [
+pub(super) const SILENCES: [u64; 15] = [
     284, 299, 300, 301, 314, 315, 316, 317, 7_424, 7_439, 7_440, 7_441, 7_455, 7_456, 7_457,
 ];
 
@@ -206,6 +219,12 @@ impl Writer {
             Event::Frame(frame) | Event::Answer { frame, .. } => {
                 self.frame(frame, frame.conversation(&self.targets));
             }
+            Event::Bytes { interface, bytes } => self.steps.push(Step::Frame {
+                interface: interface.get(&self.targets.interfaces).clone(),
+                bytes: bytes.clone(),
+                first: None,
+                shapes: vec!["any bytes"],
+            }),
             Event::Silence {
                 frame,
                 pause,

@@ -3,17 +3,21 @@
 
 use std::fmt::Write as _;
 
+use arbitrary::Unstructured;
 use ipnet::IpNet;
 use proptest::{prelude::*, sample::Index};
 
-use super::prefix::{Nested, nested};
+use super::{
+    bytes,
+    prefix::{Nested, nested},
+};
 
 /// When configurations are loaded.
 pub const NOW: &str = "2026-06-15T12:00:00Z";
 
 /// Dates on both sides of [`NOW`], and the moment itself. A date holds through
 /// its day.
-const EXPIRIES: [&str; 6] = [
+pub(super) const EXPIRIES: [&str; 6] = [
     "2020-01-31",
     "2026-06-14",
     "2026-06-15",
@@ -23,53 +27,64 @@ const EXPIRIES: [&str; 6] = [
 ];
 
 /// Ports on both sides of 1024, the ends of the range, and neighbours.
-const PORTS: [u16; 12] = [
+pub(super) const PORTS: [u16; 12] = [
     25, 80, 443, 587, 1, 1023, 1024, 1080, 8000, 8080, 8081, 65_535,
 ];
 
-const PROTOCOLS: [&str; 5] = ["tcp", "udp", "sctp", "dccp", "udplite"];
+pub(super) const PROTOCOLS: [&str; 5] = ["tcp", "udp", "sctp", "dccp", "udplite"];
+
+const RETURN_TRAFFIC: [&str; 3] = ["track", "syn", "drop"];
+const KINDS: [&str; 4] = ["dynamic", "virtual-pop", "static", "static"];
 
 /// A configuration, not yet written down.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Setup {
     monitor: bool,
+    #[arbitrary(with = |u: &mut Unstructured| Ok(u.arbitrary::<Option<_>>()?.into_iter().collect()))]
     more_interfaces: Vec<bool>,
     has_network: bool,
+    #[arbitrary(with = bytes::perhaps_ports)]
     forbidden: Option<Ports>,
+    #[arbitrary(with = |u: &mut Unstructured| u.choose(&RETURN_TRAFFIC).copied())]
     return_traffic: &'static str,
     servers: Vec<Nested>,
+    #[arbitrary(with = bytes::mail_ports)]
     mail_ports: Vec<u16>,
     direct_smtp: bool,
     pools: Vec<Pool>,
     customers: Vec<Customer>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 struct Pool {
+    #[arbitrary(with = |u: &mut Unstructured| u.choose(&KINDS).copied())]
     kind: &'static str,
     prefixes: Vec<Nested>,
+    #[arbitrary(with = bytes::perhaps_ports)]
     forbidden: Option<Ports>,
     monitor: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 struct Customer {
     prefixes: Vec<Nested>,
+    #[arbitrary(with = bytes::allowed)]
     allowed: Vec<(Index, Width)>,
     allow_smtp_out: bool,
+    #[arbitrary(with = bytes::expires)]
     expires: Option<&'static str>,
 }
 
 /// A list of ports: each whole, or for some protocols (a bit each) alone.
-type Ports = Vec<(u16, u8)>;
+pub(super) type Ports = Vec<(u16, u8)>;
 const ALL_PROTOCOLS: u8 = 0;
 
 /// How an exemption relates to the entry of the list that it is for.
-#[derive(Clone, Copy, Debug)]
-enum Width {
+#[derive(arbitrary::Arbitrary, Clone, Copy, Debug)]
+pub(super) enum Width {
     Same,
     WholePort,
-    OneProtocol(usize),
+    OneProtocol(#[arbitrary(with = |u: &mut Unstructured| u.choose_index(PROTOCOLS.len()))] usize),
 }
 
 fn ports() -> impl Strategy<Value = Ports> {
@@ -83,9 +98,8 @@ fn ports() -> impl Strategy<Value = Ports> {
 }
 
 fn pool() -> impl Strategy<Value = Pool> {
-    let kinds = vec!["dynamic", "virtual-pop", "static", "static"];
     (
-        prop::sample::select(kinds),
+        prop::sample::select(KINDS.to_vec()),
         prop::collection::vec(nested(), 1..4),
         prop::option::weighted(0.4, ports()),
         prop::bool::weighted(0.2),

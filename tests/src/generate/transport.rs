@@ -1,15 +1,20 @@
 //! Transport headers, whole and cut short.
 
+use arbitrary::Unstructured;
 use proptest::prelude::*;
 
+use super::bytes;
+
 /// A transport header and a few bytes behind it.
-#[derive(Clone, Debug)]
+#[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Transport {
     /// The IP protocol number.
+    #[arbitrary(with = bytes::protocol)]
     pub protocol: u8,
     /// The fourteenth byte, where TCP has its flags.
     pub flags: u8,
     /// So many bytes of it.
+    #[arbitrary(with = |u: &mut Unstructured| u.int_in_range(0..=24))]
     pub length: usize,
 }
 

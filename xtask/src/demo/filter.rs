@@ -49,7 +49,8 @@ impl<'a> Filter<'a> {
         let notifications = UnixDatagram::bind(&socket)?;
         let mut poolguard = lab.command(Host::Box, binary()?);
         poolguard
-            .args(["run", "--instance", &instance, "--config"])
+            .args(["run", "--detach-on-exit", "--instance", &instance])
+            .arg("--config")
             .arg(config)
             .env("NOTIFY_SOCKET", &socket);
         let process = Process::spawn(

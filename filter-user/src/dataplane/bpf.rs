@@ -1,0 +1,161 @@
+//! `bpf(2)`, for the commands that aya does not wrap as they are needed here.
+
+use std::{
+    ffi::CString,
+    io,
+    os::{
+        fd::{AsRawFd, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+/// `enum bpf_cmd` in `linux/bpf.h`. All of them are there from Linux 5.9.
+#[derive(Clone, Copy)]
+#[repr(i64)]
+pub(super) enum Command {
+    MapCreate = 0,
+    MapLookupElem = 1,
+    MapUpdateElem = 2,
+    ObjPin = 6,
+    ObjGet = 7,
+    LinkCreate = 28,
+    LinkUpdate = 29,
+    LinkDetach = 34,
+}
+
+/// `union bpf_attr` of `BPF_OBJ_PIN` and `BPF_OBJ_GET`, without the fields that
+/// stay zero.
+#[repr(C)]
+struct Obj {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+/// Keeps what the descriptor refers to at a place in bpffs, whatever becomes of
+/// this process.
+pub(super) fn pin(object: &OwnedFd, place: &Path) -> io::Result<()> {
+    let path = CString::new(place.as_os_str().as_bytes())?;
+    let attributes = Obj {
+        pathname: path.as_ptr() as u64,
+        bpf_fd: number(object),
+        file_flags: 0,
+    };
+    bpf(Command::ObjPin, &attributes).map(drop)
+}
+
+/// What is pinned at a place in bpffs.
+pub(super) fn open(place: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(place.as_os_str().as_bytes())?;
+    let attributes = Obj {
+        pathname: path.as_ptr() as u64,
+        bpf_fd: 0,
+        file_flags: 0,
+    };
+    descriptor(Command::ObjGet, &attributes)
+}
+
+/// `union bpf_attr` of `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+struct Elem {
+    map_fd: u32,
+    reserved: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// An array map of one element of `N` bytes, too many for the stack.
+#[derive(Debug)]
+pub(super) struct OneElement<const N: usize>(OwnedFd);
+
+impl<const N: usize> OneElement<N> {
+    /// `BPF_MAP_TYPE_ARRAY`.
+    const MAP_TYPE: u32 = 2;
+
+    /// Makes a map.
+    pub(super) fn create() -> io::Result<Self> {
+        /// `union bpf_attr` of `BPF_MAP_CREATE`, without the fields that stay zero.
+        #[repr(C)]
+        struct MapCreate {
+            map_type: u32,
+            key_size: u32,
+            value_size: u32,
+            max_entries: u32,
+        }
+        let attributes = MapCreate {
+            map_type: Self::MAP_TYPE,
+            key_size: size_of::<u32>() as u32,
+            value_size: N as u32,
+            max_entries: 1,
+        };
+        descriptor(Command::MapCreate, &attributes).map(Self)
+    }
+
+    /// Opens one. Whoever calls this has seen that what is pinned there is such
+    /// a map: the kernel copies as many bytes as its elements have.
+    pub(super) fn open(place: &Path) -> io::Result<Self> {
+        open(place).map(Self)
+    }
+
+    /// Keeps it at a place in bpffs.
+    pub(super) fn pin(&self, place: &Path) -> io::Result<()> {
+        pin(&self.0, place)
+    }
+
+    /// Reads the element.
+    pub(super) fn read(&self, value: &mut [u8; N]) -> io::Result<()> {
+        self.element(Command::MapLookupElem, value.as_mut_ptr() as u64)
+    }
+
+    /// Replaces the element, in one system call, which no signal ends half-way.
+    pub(super) fn write(&self, value: &[u8; N]) -> io::Result<()> {
+        self.element(Command::MapUpdateElem, value.as_ptr() as u64)
+    }
+
+    fn element(&self, command: Command, value: u64) -> io::Result<()> {
+        let key = 0_u32;
+        let attributes = Elem {
+            map_fd: number(&self.0),
+            reserved: 0,
+            key: std::ptr::from_ref(&key) as u64,
+            value,
+            flags: 0,
+        };
+        bpf(command, &attributes).map(drop)
+    }
+}
+
+/// Runs a command that makes a descriptor.
+pub(super) fn descriptor<T>(command: Command, attributes: &T) -> io::Result<OwnedFd> {
+    let made = bpf(command, attributes)?;
+    // SAFETY: the kernel has just made this descriptor, for nobody else.
+    #[expect(unsafe_code, reason = "a system call gives a bare number")]
+    Ok(unsafe { OwnedFd::from_raw_fd(made) })
+}
+
+/// A descriptor as `union bpf_attr` has it.
+pub(super) fn number(descriptor: &impl AsRawFd) -> u32 {
+    descriptor.as_raw_fd().cast_unsigned()
+}
+
+/// Runs a command. `attributes` is its part of `union bpf_attr`.
+pub(super) fn bpf<T>(command: Command, attributes: &T) -> io::Result<i32> {
+    // SAFETY: the kernel reads as many bytes as it is told, those of a `repr(C)`
+    // value without padding, and takes the rest of the union for zero. The
+    // strings and descriptors in it outlive the call.
+    #[expect(unsafe_code, reason = "a system call, and no library makes it")]
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            std::ptr::from_ref(attributes),
+            size_of::<T>(),
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    i32::try_from(result).map_err(io::Error::other)
+}

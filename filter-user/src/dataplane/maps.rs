@@ -1,0 +1,77 @@
+//! The maps of an earlier run: whether this program can go on with them.
+
+use aya::maps::{MapInfo, MapType};
+use filter_common::{
+    counters::{ROWS, Row},
+    flow::{CAPACITY, Flow},
+};
+
+use super::{DataplaneError, notes, pins::Pins};
+
+/// What makes a map usable.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    kind: MapType,
+    key_bytes: u32,
+    value_bytes: u32,
+    entries: u32,
+}
+
+/// Removes the maps of an earlier run unless all of them are there and as this
+/// program makes them: it died while it made them, or somebody else was at work.
+/// The names in the notes belong to the counters, so it is all of them or none.
+pub(super) fn discard_unfit(pins: &Pins) -> Result<(), DataplaneError> {
+    let index_bytes = size_of::<u32>() as u32;
+    let maps = [
+        (
+            pins.counters(),
+            Shape {
+                kind: MapType::PerCpuArray,
+                key_bytes: index_bytes,
+                value_bytes: size_of::<Row>() as u32,
+                entries: ROWS,
+            },
+        ),
+        (
+            pins.flows(),
+            Shape {
+                kind: MapType::LruHash,
+                key_bytes: size_of::<Flow>() as u32,
+                value_bytes: size_of::<u64>() as u32,
+                entries: CAPACITY,
+            },
+        ),
+        (
+            pins.notes(),
+            Shape {
+                kind: MapType::Array,
+                key_bytes: index_bytes,
+                value_bytes: notes::ELEMENT_BYTES as u32,
+                entries: 1,
+            },
+        ),
+    ];
+    let are_fit = maps
+        .iter()
+        .all(|(path, wanted)| shape(path).is_ok_and(|found| found == *wanted));
+    if are_fit {
+        return Ok(());
+    }
+    if maps.iter().any(|(path, _)| path.exists()) {
+        tracing::warn!(
+            "the counters that an earlier run has left are incomplete or not poolguard's: \
+             counting begins anew. What is attached goes on filtering"
+        );
+    }
+    pins.remove_maps()
+}
+
+fn shape(pin: &std::path::Path) -> Result<Shape, aya::maps::MapError> {
+    let info = MapInfo::from_pin(pin)?;
+    Ok(Shape {
+        kind: info.map_type()?,
+        key_bytes: info.key_size(),
+        value_bytes: info.value_size(),
+        entries: info.max_entries(),
+    })
+}

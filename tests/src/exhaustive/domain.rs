@@ -1,0 +1,125 @@
+//! Frames that are shown to the parser and to the oracle.
+
+use std::collections::BTreeMap;
+
+use filter_common::{
+    Protocol, Uninspected,
+    parse::{Packet, Parsed, TCP_ACK, TCP_SYN, Unreadable, parse},
+};
+
+use crate::{
+    frames::Arrival,
+    oracle::reading::{Content, Datagram, Reading, Segment, read},
+};
+
+/// A set of frames that is gone through to its end.
+#[derive(Debug)]
+pub struct Domain {
+    name: &'static str,
+    checked: u64,
+    seen: BTreeMap<&'static str, u64>,
+}
+
+impl Domain {
+    /// Nothing was shown yet.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            checked: 0,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Shows a frame to both.
+    ///
+    /// # Panics
+    ///
+    /// When they read it differently.
+    pub fn check(&mut self, frame: &[u8]) {
+        let parsed = parse(frame);
+        let reading = read(frame);
+        if !agree(&parsed, &reading) {
+            let arrival = Arrival {
+                bytes: frame.to_vec(),
+                ip_offset: 0,
+            };
+            panic!(
+                "{}\n{arrival}\nparser: {parsed:?}\noracle: {reading:?}",
+                self.name
+            );
+        }
+        self.note(kind(&parsed));
+    }
+
+    /// Counts something that was checked.
+    pub fn note(&mut self, what: &'static str) {
+        self.checked += 1;
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// Says what was seen.
+    ///
+    /// # Panics
+    ///
+    /// When that is not so many frames, or other kinds of them than these.
+    pub fn end(self, size: u64, kinds: &[&str]) {
+        println!("{}: {size}, {:?}", self.name, self.seen);
+        assert_eq!(self.checked, size, "{}: the size", self.name);
+        let seen: Vec<_> = self.seen.into_keys().collect();
+        assert_eq!(
+            seen, kinds,
+            "{}: what occurs, in alphabetical order",
+            self.name
+        );
+    }
+}
+
+fn kind(parsed: &Parsed) -> &'static str {
+    match parsed {
+        Parsed::Packet(_) => "ports",
+        Parsed::Portless(reason) => reason.name(),
+        Parsed::Unreadable(unreadable) => unreadable.reason.name(),
+    }
+}
+
+/// Whether both say the same, to the last field.
+fn agree(parsed: &Parsed, reading: &Reading) -> bool {
+    match (parsed, reading) {
+        (Parsed::Portless(Uninspected::NotIp), Reading::NotIp) => true,
+        (Parsed::Unreadable(unreadable), Reading::Unreadable(cause, at)) => {
+            is_broken(unreadable, cause.name(), *at) && unreadable.addresses.is_none()
+        }
+        (_, Reading::Datagram(datagram)) => agree_on_datagram(parsed, datagram),
+        _ => false,
+    }
+}
+
+fn agree_on_datagram(parsed: &Parsed, datagram: &Datagram) -> bool {
+    let ends = (datagram.source.into(), datagram.destination.into());
+    match (parsed, &datagram.content) {
+        (Parsed::Portless(Uninspected::Fragment), Content::LaterFragment) => true,
+        (Parsed::Portless(Uninspected::NoPorts), Content::Portless) => true,
+        (Parsed::Unreadable(unreadable), Content::Hidden(cause)) => {
+            is_broken(unreadable, cause.name(), datagram.at) && unreadable.addresses == Some(ends)
+        }
+        (Parsed::Packet(packet), Content::Segment(segment)) => {
+            (packet.source, packet.destination) == ends
+                && packet.ip_offset as usize == datagram.at
+                && agree_on_segment(packet, segment)
+        }
+        _ => false,
+    }
+}
+
+fn is_broken(unreadable: &Unreadable, cause: &str, at: usize) -> bool {
+    unreadable.reason.name() == cause && unreadable.ip_offset as usize == at
+}
+
+fn agree_on_segment(packet: &Packet, segment: &Segment) -> bool {
+    let opens = packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN;
+    packet.protocol.name() == segment.transport.name()
+        && packet.source_port == segment.source_port
+        && packet.destination_port == segment.destination_port
+        && opens == segment.opens_connection
+        && (packet.protocol == Protocol::Tcp || packet.tcp_flags == 0)
+}

@@ -1,0 +1,54 @@
+//! Where counters are.
+
+use std::collections::BTreeSet;
+
+use filter_common::{
+    DropReason, Protocol, Rule, Uninspected,
+    counters::{Direction, INTERFACES, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Slot},
+};
+
+fn all() -> Vec<Slot> {
+    let mut slots: Vec<Slot> = (0..INTERFACES).map(Slot::passed).collect();
+    slots.extend(Uninspected::ALL.map(Slot::uninspected));
+    slots.extend(DropReason::ALL.map(Slot::dropped_by_reason));
+    slots.extend(DropReason::ALL.map(Slot::would_drop_by_reason));
+    for pool in 0..POOLS {
+        let by_rule = Rule::ALL.into_iter().flat_map(|rule| {
+            [
+                PoolCounter::DroppedPackets(rule),
+                PoolCounter::DroppedBytes(rule),
+                PoolCounter::WouldDropPackets(rule),
+            ]
+        });
+        let others = [
+            PoolCounter::ExemptedInbound,
+            PoolCounter::ExemptedSmtpOut,
+            PoolCounter::ReturnPackets,
+        ];
+        slots.extend(
+            by_rule
+                .chain(others)
+                .map(|counter| Slot::pool(pool, counter)),
+        );
+    }
+    for port in 0..PORTS {
+        for direction in Direction::ALL {
+            slots.extend(Protocol::ALL.map(|protocol| Slot::port(port, direction, protocol)));
+        }
+    }
+    slots
+}
+
+#[test]
+fn every_counter_has_a_place_of_its_own() {
+    let slots = all();
+    let places: BTreeSet<Slot> = slots.iter().copied().collect();
+    assert_eq!(places.len(), slots.len());
+    assert!(places.iter().all(|place| place.column < ROW_LENGTH));
+}
+
+#[test]
+fn no_row_is_missing_and_none_is_empty() {
+    let rows: BTreeSet<u32> = all().iter().map(|slot| slot.row).collect();
+    assert!(rows.into_iter().eq(0..ROWS));
+}
