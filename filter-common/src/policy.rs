@@ -157,6 +157,17 @@ pub enum ReturnTraffic {
     Drop = 2,
 }
 
+impl ReturnTraffic {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Track => "track",
+            Self::Syn => "syn",
+            Self::Drop => "drop",
+        }
+    }
+}
+
 /// What holds for the whole box.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {

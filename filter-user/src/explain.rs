@@ -22,7 +22,7 @@ pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
     compile::Compiled,
-    config::{Config, Customer, Pool, PoolKind},
+    config::{Config, Customer, Pool, PoolKind, TemporaryExemption},
     host::HostTables,
 };
 
@@ -281,6 +281,9 @@ impl Narrator<'_> {
                 }
             );
         }
+        for exemption in self.temporary(address) {
+            let _infallible = write!(finding, "; {exemption}");
+        }
         let policy = HostTables::new(self.compiled).policy_of(wanted).to_owned();
         let mut facts = Vec::new();
         if policy.has(FLAG_MAIL_SERVER) {
@@ -316,6 +319,17 @@ impl Narrator<'_> {
     fn pool(&self, address: IpAddr) -> Option<(&Pool, IpNet)> {
         let pools = self.config.pools.iter();
         most_specific(pools.map(|pool| (pool, pool.prefixes.as_slice())), address)
+    }
+
+    /// The temporary exemptions that hold for an address.
+    fn temporary(&self, address: IpAddr) -> impl Iterator<Item = &TemporaryExemption> {
+        let takes_any = self
+            .pool(address)
+            .is_some_and(|(pool, _)| pool.kind.takes_exemptions());
+        let exemptions = self.config.temporary.iter();
+        exemptions.filter(move |exemption| {
+            takes_any && exemption.prefix.contains(&address) && !exemption.is_expired(self.now)
+        })
     }
 
     fn customer(&self, address: IpAddr) -> Option<(&Customer, IpNet)> {

@@ -3,8 +3,10 @@
 //! A configuration becomes tables, and tables become a running filter:
 //! [`config`] reads text, [`compile`] turns it into the tables that
 //! [`filter_common::decide`] consults, [`dataplane`] brings them into the
-//! kernel. The first two are pure.
+//! kernel. The first two are pure, and so is [`change`], which says what a
+//! configuration would change.
 
+pub mod change;
 pub mod compile;
 pub mod config;
 pub mod controller;
@@ -12,4 +14,5 @@ pub mod dataplane;
 pub mod explain;
 pub mod host;
 pub mod metrics;
+pub mod state;
 pub mod status;

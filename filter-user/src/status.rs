@@ -7,6 +7,8 @@ use comfy_table::{Table, presets};
 use jiff::{SpanRound, Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
+use crate::config::TemporaryExemption;
+
 /// Everything that `poolguard status --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -39,6 +41,10 @@ pub struct Status {
     pub pool_prefixes: FamilyCounts,
     /// Customer prefixes loaded that hold an exemption.
     pub exemptions: FamilyCounts,
+    /// Prefixes with a temporary exemption.
+    pub temporary_exemptions: FamilyCounts,
+    /// The temporary exemptions, one by one.
+    pub temporary: Vec<ListedExemption>,
     /// When the next exemption expires.
     pub next_expiry: Option<Timestamp>,
     /// How full the program's tables are.
@@ -48,6 +54,16 @@ pub struct Status {
     /// What was denied, by rule and pool, since counting began;
     /// what never occurred is left out.
     pub denied: Vec<DeniedTotal>,
+}
+
+/// A temporary exemption, and how it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedExemption {
+    /// It.
+    #[serde(flatten)]
+    pub exemption: TemporaryExemption,
+    /// What keeps it from exempting as it says.
+    pub ignored: Option<String>,
 }
 
 /// What became of the attempts to load the configuration.
@@ -149,6 +165,14 @@ impl Status {
     /// For people.
     pub fn render(&self, now: Timestamp) -> String {
         let mut text = self.summary(now);
+        for ListedExemption { exemption, ignored } in &self.temporary {
+            text.push_str(&exemption.to_string());
+            if let Some(why) = ignored {
+                text.push_str(": IGNORED, ");
+                text.push_str(why);
+            }
+            text.push('\n');
+        }
         for table in [
             self.interface_table(),
             self.table_table(),

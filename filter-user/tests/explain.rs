@@ -153,6 +153,49 @@ fn rule_5_does_not_concern_what_arrives_from_the_network() {
     );
 }
 
+/// A state directory that holds this one temporary exemption.
+fn lent(name: &str, expires: &str) -> String {
+    let base = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(base.join("default")).unwrap();
+    let kept = serde_json::json!({
+        "version": 1,
+        "next_id": 8,
+        "exemptions": [{
+            "id": 7,
+            "prefix": "203.0.113.16/28",
+            "ports": ["443/tcp"],
+            "smtp_out": false,
+            "expires": expires,
+            "reason": "new server",
+            "ticket": "NOC-9",
+            "added": "2026-01-01T00:00:00Z",
+            "added_by": 0,
+        }],
+    });
+    std::fs::write(base.join("default/exemptions.json"), kept.to_string()).unwrap();
+    base.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_temporary_exemption_opens_what_it_names_until_it_ends() {
+    let lasting = lent("lasting", "2999-01-01T00:00:00Z");
+    assert_explained(
+        &format!("eth0 --state-dir {lasting} tcp 192.0.2.9:40000 203.0.113.20:443"),
+        "packet   tcp 192.0.2.9:40000 -> 203.0.113.20:443 [syn], arriving at eth0 (network)
+         port     443: is a watched port
+         to       203.0.113.20 is in pool business-dsl (static, 203.0.113.0/24); temporary exemption 7 (203.0.113.16/28 443/tcp) until 2999-01-01T00:00:00Z, new server, NOC-9; 443/tcp is forbidden there, and exempted
+         verdict  PASS: an exemption opens this port",
+    );
+    let over = lent("over", "2026-01-02T00:00:00Z");
+    assert_explained(
+        &format!("eth0 --state-dir {over} tcp 192.0.2.9:40000 203.0.113.20:443"),
+        "packet   tcp 192.0.2.9:40000 -> 203.0.113.20:443 [syn], arriving at eth0 (network)
+         port     443: is a watched port
+         to       203.0.113.20 is in pool business-dsl (static, 203.0.113.0/24); 443/tcp is forbidden there
+         verdict  DROP: rule 4, a forbidden port of a static customer without an exemption",
+    );
+}
+
 #[test]
 fn what_has_no_ports_passes() {
     assert_explained(

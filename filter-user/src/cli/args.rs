@@ -3,7 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use filter_user::dataplane::Instance;
+use filter_user::{
+    config::{PortSpec, parse_prefix},
+    dataplane::Instance,
+    state::StateDirectory,
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::moment;
 
 /// Keeps scanners and spammers off customer machines, and customers' mail on
 /// the provider's mail servers.
@@ -31,8 +39,29 @@ pub(crate) struct Cli {
     )]
     pub(crate) instance: Instance,
 
+    /// Where what has to outlive a restart is kept, in a directory for each
+    /// instance. Default: $STATE_DIRECTORY, as systemd sets it, or
+    /// /var/lib/poolguard.
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub(crate) state_dir: Option<PathBuf>,
+
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Where the instance keeps what has to outlive a restart.
+    pub(crate) fn state_directory(&self) -> StateDirectory {
+        let from_systemd = || {
+            // It separates several with colons.
+            let directories = std::env::var("STATE_DIRECTORY").ok()?;
+            let first = directories.split(':').next().unwrap_or_default();
+            (!first.is_empty()).then(|| PathBuf::from(first))
+        };
+        let base = self.state_dir.clone().or_else(from_systemd);
+        let base = base.unwrap_or_else(|| PathBuf::from("/var/lib/poolguard"));
+        StateDirectory::new(&base, self.instance.name())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,9 +96,20 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a reload would change, or what differs between two files.
+    ///
+    /// Lines with `-` are lost, lines with `+` gained. Exit status 0: nothing;
+    /// 3: something. Two files need no privileges and no running controller.
+    Diff(Diff),
+    /// Give a customer an exemption for a while, or take it back.
+    #[command(subcommand)]
+    Exempt(Exempt),
     /// Have the running controller read its configuration again, and wait for
     /// the outcome.
     Reload {
+        /// Also if it opens or closes more addresses than `max_change` allows.
+        #[arg(long)]
+        force: bool,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -89,11 +129,81 @@ impl Command {
             Self::Run { .. } => false,
             Self::Check { json }
             | Self::Status { json }
-            | Self::Reload { json }
+            | Self::Reload { json, .. }
             | Self::Detach { json } => *json,
+            Self::Diff(diff) => diff.json,
+            Self::Exempt(
+                Exempt::Add(Add { json, .. }) | Exempt::List { json } | Exempt::Remove { json, .. },
+            ) => *json,
             Self::Explain(explain) => explain.json,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Exempt {
+    /// Open forbidden ports toward a prefix in a static pool, at once and for a
+    /// while. What is open there anyway stays so. It is kept over restarts.
+    Add(Add),
+    /// Show the exemptions that were given so.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take one back.
+    Remove {
+        /// Its number.
+        id: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The addresses: 203.0.113.9, 203.0.113.8/29 or 2001:db8:200:8::/64.
+    #[arg(value_parser = parse_prefix)]
+    pub(crate) prefix: IpNet,
+
+    /// The forbidden ports to open: 443, or 443/tcp for one protocol.
+    pub(crate) ports: Vec<PortSpec>,
+
+    /// Let mail leave past the mail servers.
+    #[arg(long)]
+    pub(crate) smtp_out: bool,
+
+    /// When it ends: 2h, 3d, 2026-12-01T18:00:00Z, or 2026-12-01, through which
+    /// it lasts (UTC).
+    #[arg(long, value_name = "WHEN", value_parser = moment::expiry)]
+    pub(crate) expires: Timestamp,
+
+    /// Why. It is logged and shown.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    /// Where that is written down: NOC-4711.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) ticket: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// A configuration file, in place of the running configuration.
+    #[arg(requires = "new")]
+    pub(crate) old: Option<PathBuf>,
+
+    /// The configuration file to compare it with.
+    pub(crate) new: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

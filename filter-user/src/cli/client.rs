@@ -3,10 +3,10 @@
 use std::{io, path::PathBuf};
 
 use filter_user::dataplane::Instance;
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{Request, body::Bytes};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::net::UnixStream;
 
@@ -22,40 +22,56 @@ pub(super) enum ClientError {
     Refused { socket: PathBuf, source: io::Error },
     #[error("the controller did not answer: {0}")]
     Http(#[from] hyper::Error),
+    #[error("{0}")]
+    Declined(String),
     #[error("the controller answers: {0}")]
     Failed(String),
+    #[error("the request cannot be sent: {0}")]
+    Request(#[from] hyper::http::Error),
     #[error("the controller's answer makes no sense: {0}")]
     Answer(#[from] serde_json::Error),
     #[error("{0}")]
     Runtime(#[from] io::Error),
 }
 
-/// Sends a request without a body, and reads its JSON answer.
-pub(super) fn request<T: DeserializeOwned>(
+/// Asks for something, and reads the JSON answer.
+pub(super) fn get<T: DeserializeOwned>(instance: &Instance, path: &str) -> Result<T, ClientError> {
+    let request = Request::get(path).body(Full::default())?;
+    answer(instance, request)
+}
+
+/// Has the controller do something, and reads the JSON answer.
+pub(super) fn post<T: DeserializeOwned>(
     instance: &Instance,
-    method: &str,
     path: &str,
+    what: &impl Serialize,
+) -> Result<T, ClientError> {
+    let request = Request::post(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::from(serde_json::to_vec(what)?))?;
+    answer(instance, request)
+}
+
+fn answer<T: DeserializeOwned>(
+    instance: &Instance,
+    request: Request<Full<Bytes>>,
 ) -> Result<T, ClientError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(ask(instance, method, path))
+        .block_on(ask(instance, request))
 }
 
 async fn ask<T: DeserializeOwned>(
     instance: &Instance,
-    method: &str,
-    path: &str,
+    mut request: Request<Full<Bytes>>,
 ) -> Result<T, ClientError> {
     let stream = connect(instance).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.method_mut() = method.parse().unwrap_or_default();
-    *request.uri_mut() = path.parse().unwrap_or_default();
-    let host = hyper::header::HeaderValue::from_static("localhost");
-    request.headers_mut().insert(hyper::header::HOST, host);
+    let host = header::HeaderValue::from_static("localhost");
+    request.headers_mut().insert(header::HOST, host);
     let response = sender.send_request(request).await?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
@@ -63,7 +79,11 @@ async fn ask<T: DeserializeOwned>(
         Ok(serde_json::from_slice(&body)?)
     } else {
         let text = String::from_utf8_lossy(&body);
-        Err(ClientError::Failed(text.trim().to_owned()))
+        let text = text.trim().to_owned();
+        Err(match status {
+            StatusCode::CONFLICT => ClientError::Declined(text),
+            _ => ClientError::Failed(text),
+        })
     }
 }
 

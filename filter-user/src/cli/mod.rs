@@ -1,13 +1,15 @@
 //! What each command does with its arguments. Exit status: 0 fine, 1 failed,
-//! 2 wrong usage.
+//! 2 wrong usage, 3 something differs.
 
 mod args;
 mod check;
 mod client;
+mod diff;
+mod exempt;
+mod moment;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    path::Path,
     process::ExitCode,
 };
 
@@ -15,8 +17,9 @@ use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
     controller::{
-        ApplyError,
+        ApplyError, ReloadOptions, ReloadOutcome,
         daemon::{self, Afterwards},
+        exemptions,
     },
     dataplane::Instance,
     explain,
@@ -35,6 +38,8 @@ enum Failure {
     Printed,
     /// For standard error, with exit status 1.
     Failed(String),
+    /// It has printed what differs: exit status 3.
+    Differs,
     /// For standard error, with exit status 2.
     Usage(String),
 }
@@ -56,17 +61,25 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
             } else {
                 Afterwards::Enforce
             };
-            run(&cli.config, &cli.instance, afterwards, *json)
+            run(&cli, afterwards, *json)
         }
         Command::Check { json } => check::check(&cli.config, *json),
-        Command::Explain(arguments) => explain(&cli.config, arguments),
+        Command::Explain(arguments) => explain(&cli, arguments),
         Command::Status { json } => status(&cli.instance, *json),
-        Command::Reload { json } => reload(&cli.instance, *json),
+        Command::Exempt(command) => exempt::exempt(&cli.instance, command),
+        Command::Diff(arguments) => match (&arguments.old, &arguments.new) {
+            (Some(old), Some(new)) => diff::files(old, new, arguments.json),
+            _ => diff::running(&cli.instance, arguments.json),
+        },
+        Command::Reload { force, json } => {
+            reload(&cli.instance, ReloadOptions { force: *force }, *json)
+        }
         Command::Detach { json } => detach(&cli.instance, *json),
     };
     let (text, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Printed) => return ExitCode::FAILURE,
+        Err(Failure::Differs) => return ExitCode::from(3),
         Err(Failure::Failed(text)) => (text, 1),
         Err(Failure::Usage(text)) => (text, 2),
     };
@@ -98,14 +111,10 @@ fn print_report(report: &Report) {
     print_error(&report.render(io::stderr().is_terminal()));
 }
 
-fn run(
-    config_file: &Path,
-    instance: &Instance,
-    afterwards: Afterwards,
-    json: bool,
-) -> Result<(), Failure> {
+fn run(cli: &Cli, afterwards: Afterwards, json: bool) -> Result<(), Failure> {
+    let (config_file, instance) = (&cli.config, &cli.instance);
     log_to_stderr(json);
-    match daemon::run(config_file, instance, afterwards) {
+    match daemon::run(config_file, instance, cli.state_directory(), afterwards) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             Err(Failure::Failed(format!(
@@ -152,7 +161,7 @@ fn log_to_stderr(json: bool) {
     }
 }
 
-fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
+fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     let usage = |error: explain::BadPacket| Failure::Usage(error.to_string());
     let packet = explain::Packet::parse(
         &arguments.protocol,
@@ -162,10 +171,16 @@ fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
     )
     .map_err(usage)?;
     let now = Timestamp::now();
-    let loaded = config::load(config_file, now).map_err(|report| {
+    let mut loaded = config::load(&cli.config, now).map_err(|report| {
         print_report(&report);
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
+    match exemptions::read(&cli.state_directory()) {
+        Ok(temporary) => loaded.config.temporary = temporary,
+        Err(error) => print_error(&format!(
+            "poolguard: explained without temporary exemptions: {error}\n"
+        )),
+    }
     let compiled = compile(&loaded.config, &mut Slots::default(), now)?;
     let explanation = explain::explain(
         &loaded.config,
@@ -184,7 +199,7 @@ fn explain(config_file: &Path, arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let status: Status = client::request(instance, "GET", "/status")?;
+    let status: Status = client::get(instance, "/status")?;
     if json {
         print_json(&status)
     } else {
@@ -192,9 +207,8 @@ fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn reload(instance: &Instance, json: bool) -> Result<(), Failure> {
-    use filter_user::controller::ReloadOutcome;
-    let outcome: ReloadOutcome = client::request(instance, "POST", "/reload")?;
+fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(), Failure> {
+    let outcome: ReloadOutcome = client::post(instance, "/reload", &options)?;
     if json {
         print_json(&outcome)?;
     } else {
@@ -215,7 +229,7 @@ fn reload(instance: &Instance, json: bool) -> Result<(), Failure> {
 
 fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
     use client::ClientError;
-    let was_attached = match client::request::<Option<String>>(instance, "POST", "/detach") {
+    let was_attached = match client::post::<Option<String>>(instance, "/detach", &()) {
         Ok(None) => true,
         Ok(Some(error)) => return Err(Failure::Failed(error)),
         Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,

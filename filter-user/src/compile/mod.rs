@@ -1,9 +1,11 @@
 //! A valid configuration to the contents of the program's tables. Pure.
 //!
 //! [`slots`] remembers which counters belong to which name, [`ports`] numbers
-//! the watched ports, [`policies`] says what holds for an address,
+//! the watched ports, [`layers`] lays prefixes over one another, [`policies`]
+//! says what holds for an address,
 //! [`prefix_table`] finds an address's policy.
 
+pub(crate) mod layers;
 mod policies;
 mod ports;
 mod prefix_table;
@@ -61,6 +63,8 @@ pub struct Loaded {
     pub pool_prefixes: FamilyCount,
     /// Customer prefixes that hold an exemption today.
     pub exemptions: FamilyCount,
+    /// Prefixes with a temporary exemption.
+    pub temporary: FamilyCount,
 }
 
 /// A count for each family.
@@ -143,6 +147,9 @@ pub fn compile(
         let unexpired = config.customers.iter().filter(|c| !c.is_expired(now));
         unexpired.filter(|c| !c.allow_inbound.is_empty() || c.allow_smtp_out)
     };
+    let temporary = || config.temporary.iter().filter(|t| !t.is_expired(now));
+    let expiries = holders().filter_map(|customer| customer.expires);
+    let expiries = expiries.chain(temporary().map(|exemption| exemption.expires));
     Ok(Compiled {
         settings,
         ports,
@@ -153,7 +160,8 @@ pub fn compile(
         loaded: Loaded {
             pool_prefixes: FamilyCount::of(config.pools.iter().flat_map(|p| &p.prefixes)),
             exemptions: FamilyCount::of(holders().flat_map(|c| &c.prefixes)),
+            temporary: FamilyCount::of(temporary().map(|exemption| &exemption.prefix)),
         },
-        next_expiry: holders().filter_map(|customer| customer.expires).min(),
+        next_expiry: expiries.min(),
     })
 }

@@ -20,8 +20,8 @@ use super::{
     syntax,
     text::{Place, Placed, Text},
     values::{
-        boolean, choice, expires, include, interface_name, listen, mail_port, name, pool_name,
-        port_spec, prefix, string,
+        boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
+        pool_name, port_spec, prefix, string,
     },
     words::quoted,
 };
@@ -66,6 +66,8 @@ impl Reading<'_> {
         let mut patterns = None;
         self.parse(path, content, |table, draft| {
             draft.monitor = read_monitor(table);
+            let limit = table.optional("max_change", max_change);
+            draft.max_change = limit.map(|limit| limit.value);
             patterns = table.list("include", include);
             read_box(table, draft);
             read_items(table, draft);
@@ -188,9 +190,9 @@ const ATTACH: &[(&str, Attach)] = &[
 ];
 
 const RETURN_TRAFFIC: &[(&str, ReturnTraffic)] = &[
-    ("track", ReturnTraffic::Track),
-    ("syn", ReturnTraffic::Syn),
-    ("drop", ReturnTraffic::Drop),
+    (ReturnTraffic::Track.name(), ReturnTraffic::Track),
+    (ReturnTraffic::Syn.name(), ReturnTraffic::Syn),
+    (ReturnTraffic::Drop.name(), ReturnTraffic::Drop),
 ];
 
 const DIRECT_SMTP: &[(&str, bool)] = &[("drop", false), ("pass", true)];
@@ -300,8 +302,9 @@ fn read_prefixes(table: &mut Table<'_, '_>) -> Option<List<ipnet::IpNet>> {
 
 /// What holds for the whole box is written in one place.
 fn refuse_box(table: &mut Table<'_, '_>) {
-    const BOX: [(&str, &str); 5] = [
+    const BOX: [(&str, &str); 6] = [
         ("enforcement", "`enforcement` in an included file"),
+        ("max_change", "`max_change` in an included file"),
         ("include", "`include` in an included file"),
         ("ports", "`[ports]` in an included file"),
         ("mail", "`[mail]` in an included file"),

@@ -12,6 +12,7 @@ use super::{
         Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Source,
     },
     reader::List,
+    share::Share,
     text::{Place, Placed},
 };
 
@@ -26,6 +27,7 @@ pub(super) struct Draft {
     pub(super) pools: Vec<PoolDraft>,
     pub(super) customers: Vec<CustomerDraft>,
     pub(super) listen: Option<SocketAddr>,
+    pub(super) max_change: Option<Share>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,9 @@ pub(super) const DEFAULT_MAIL_PORTS: [u16; 1] = [25];
 
 /// Where metrics are served where the configuration does not say.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9188);
+
+/// What a reload may change where the configuration does not say.
+const DEFAULT_MAX_CHANGE: Share = Share::percent(10);
 
 impl<T: Clone> List<T> {
     /// The elements without their places.
@@ -126,6 +131,8 @@ impl Draft {
             metrics: Metrics {
                 listen: self.listen.unwrap_or(DEFAULT_LISTEN),
             },
+            max_change: self.max_change.unwrap_or(DEFAULT_MAX_CHANGE),
+            temporary: Vec::new(),
         })
     }
 }

@@ -16,7 +16,9 @@ mod prefix;
 mod prefix_map;
 mod reader;
 mod report;
+mod share;
 mod syntax;
+mod temporary;
 mod text;
 mod validate;
 mod values;
@@ -28,9 +30,12 @@ use jiff::Timestamp;
 
 pub use files::{Disk, Files, Memory};
 pub use model::{
-    Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Source,
+    Attach, BadPort, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports,
+    Source,
 };
 pub use report::{Diagnostic, Related, Report, Severity};
+pub use share::{BadShare, Share};
+pub use temporary::{NoRoom, TemporaryExemption};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -48,6 +53,15 @@ pub struct Loaded {
 /// `now` decides which exemptions have expired, which is only worth a warning.
 pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
     load_from(&Disk, path, now)
+}
+
+/// What a prefix means that is written outside of a configuration.
+///
+/// # Errors
+///
+/// What is wrong with it, and what to write instead.
+pub fn parse_prefix(text: &str) -> Result<ipnet::IpNet, String> {
+    prefix::parse(text).map_err(|wrong| format!("{}: {}", wrong.message, wrong.help))
 }
 
 /// Does the same with files from elsewhere.

@@ -1,12 +1,14 @@
 //! What a valid configuration says. Nothing here can be wrong: whoever holds a
 //! [`Config`] need check nothing again.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use filter_common::{Protocol, ReturnTraffic, Role};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::{share::Share, temporary::TemporaryExemption};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,19 @@ pub struct Config {
     pub customers: Vec<Customer>,
     /// `[metrics]`.
     pub metrics: Metrics,
+    /// The largest share of the customer addresses that a reload may open or
+    /// close unless it is forced.
+    pub max_change: Share,
+    /// What was given beside the files, and is over or not. It may lie where the
+    /// files leave nothing to exempt.
+    pub temporary: Vec<TemporaryExemption>,
+}
+
+impl Config {
+    /// What is forbidden toward a pool.
+    pub fn forbidden_toward<'a>(&'a self, pool: &'a Pool) -> &'a [PortSpec] {
+        pool.forbidden.as_ref().unwrap_or(&self.ports.forbidden)
+    }
 }
 
 /// An interface to filter on.
@@ -69,7 +84,8 @@ pub struct Ports {
 }
 
 /// A port as the configuration writes it: `443`, or `"443/tcp"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct PortSpec {
     /// 1 to 65,535.
     pub port: u16,
@@ -82,6 +98,15 @@ impl PortSpec {
     pub fn covers(self, port: u16, protocol: Protocol) -> bool {
         self.port == port && self.protocol.is_none_or(|only| only == protocol)
     }
+
+    /// Whether there is a packet that both mean.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.port == other.port
+            && match (self.protocol, other.protocol) {
+                (Some(own), Some(other)) => own == other,
+                _ => true,
+            }
+    }
 }
 
 impl fmt::Display for PortSpec {
@@ -90,6 +115,49 @@ impl fmt::Display for PortSpec {
             Some(protocol) => write!(f, "{}/{}", self.port, protocol.name()),
             None => write!(f, "{}", self.port),
         }
+    }
+}
+
+/// A text that is no port.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a port: write a port such as 443, or 443/tcp for one protocol")]
+pub struct BadPort(String);
+
+impl FromStr for PortSpec {
+    type Err = BadPort;
+
+    fn from_str(text: &str) -> Result<Self, BadPort> {
+        let bad = || BadPort(text.to_owned());
+        let (number, protocol) = match text.split_once('/') {
+            Some((number, protocol)) => (number, Some(protocol)),
+            None => (text, None),
+        };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(bad());
+        }
+        let port = number.parse().ok().filter(|&port| port != 0);
+        let protocol = protocol.map(|name| {
+            let mut known = Protocol::ALL.into_iter();
+            known.find(|known| known.name() == name).ok_or_else(bad)
+        });
+        Ok(Self {
+            port: port.ok_or_else(bad)?,
+            protocol: protocol.transpose()?,
+        })
+    }
+}
+
+impl TryFrom<String> for PortSpec {
+    type Error = BadPort;
+
+    fn try_from(text: String) -> Result<Self, BadPort> {
+        text.parse()
+    }
+}
+
+impl From<PortSpec> for String {
+    fn from(port: PortSpec) -> Self {
+        port.to_string()
     }
 }
 

@@ -17,9 +17,14 @@ pub(super) fn prefix(value: Value<'_, '_>) -> Read<IpNet> {
     let DeValue::String(written) = value.toml() else {
         return Err(value.unexpected("a prefix in quotes", HELP));
     };
+    parse(written)
+}
+
+/// The same without the quotes.
+pub(super) fn parse(written: &str) -> Read<IpNet> {
     let (address, length) = match written.split_once('/') {
         Some((address, length)) => (address, Some(length)),
-        None => (written.as_ref(), None),
+        None => (written, None),
     };
     let Ok(address) = address.parse::<IpAddr>() else {
         let message = format!("{} is not a prefix", quoted(written));

@@ -147,7 +147,7 @@ pub(super) struct Table<'a, 'i> {
 
 /// Keys that are often written below the first `[table]`, where TOML takes
 /// them for that table's.
-const TOP_LEVEL: [&str; 2] = ["enforcement", "include"];
+const TOP_LEVEL: [&str; 3] = ["enforcement", "max_change", "include"];
 
 impl<'a, 'i> Table<'a, 'i> {
     /// Reads a whole file.
@@ -416,7 +416,7 @@ impl<'a, 'i> Table<'a, 'i> {
     }
 
     fn help_for_unknown(&self, name: &str) -> String {
-        if TOP_LEVEL.contains(&name) && !self.asked.contains(&TOP_LEVEL[1]) {
+        if TOP_LEVEL.contains(&name) && !self.asked.contains(&"include") {
             return format!("`{name}` belongs at the top of the file, before the first table");
         }
         if let Some(near) = nearest(name, self.asked.iter().copied()) {

@@ -13,6 +13,7 @@ use toml::{
 use super::{
     model::PortSpec,
     reader::{Read, Value, Wrong},
+    share::Share,
     words::{list, quoted},
 };
 
@@ -347,4 +348,19 @@ pub(super) fn listen(value: Value<'_, '_>) -> Read<SocketAddr> {
         let message = format!("{} is not an address and a port", quoted(written));
         Wrong::new(message, help)
     })
+}
+
+/// How much a reload may change.
+pub(super) fn max_change(value: Value<'_, '_>) -> Read<Share> {
+    let help = "write a percentage such as \"10%\" or \"0.5%\"; \"100%\" is no limit";
+    let DeValue::String(written) = value.toml() else {
+        let help = match value.toml() {
+            DeValue::Integer(_) | DeValue::Float(_) => format!("write \"{}%\"", value.raw()),
+            _ => help.to_owned(),
+        };
+        return Err(value.unexpected("a percentage in quotes", help));
+    };
+    written
+        .parse()
+        .map_err(|error| Wrong::new(format!("{} {error}", quoted(written)), help))
 }

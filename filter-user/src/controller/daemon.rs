@@ -24,11 +24,15 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Controller, NewListener, ReloadOutcome,
+    ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome,
+    control::Peer,
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
 };
-use crate::dataplane::{self, DataplaneError, Instance};
+use crate::{
+    dataplane::{self, DataplaneError, Instance},
+    state::StateDirectory,
+};
 
 /// How often the controller looks whether all is as it should be, of which it
 /// tells the service manager's watchdog. A link that somebody detached is
@@ -90,6 +94,7 @@ pub enum Afterwards {
 pub fn run(
     config_file: &Path,
     instance: &Instance,
+    state: StateDirectory,
     afterwards: Afterwards,
 ) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -99,7 +104,8 @@ pub fn run(
         .map_err(RunError::Process)?;
     // On a thread of the runtime, so that this one takes the signals: one that
     // is pending makes the kernel give up on loading a program.
-    let served = runtime.spawn(serve(config_file.to_owned(), instance.clone(), afterwards));
+    let config_file = config_file.to_owned();
+    let served = runtime.spawn(serve(config_file, instance.clone(), state, afterwards));
     runtime
         .block_on(served)
         .map_err(|panic| RunError::Process(io::Error::other(panic)))?
@@ -119,6 +125,7 @@ pub fn detach_leftovers(instance: &Instance) -> Result<bool, RunError> {
 async fn serve(
     config_file: PathBuf,
     instance: Instance,
+    state: StateDirectory,
     afterwards: Afterwards,
 ) -> Result<(), RunError> {
     // Taken first: from here on a signal means an end in order.
@@ -129,7 +136,7 @@ async fn serve(
     // Before the interfaces are looked at, so that no change of them is missed.
     let watch = Watch::new().map_err(RunError::Process)?;
     let (controller, listener) =
-        tokio::task::block_in_place(|| Controller::start(&config_file, &instance))?;
+        tokio::task::block_in_place(|| Controller::start(&config_file, &instance, state))?;
     log_interfaces(&controller);
     let (requests, received) = mpsc::channel(16);
     let mut daemon = Daemon {
@@ -141,6 +148,7 @@ async fn serve(
         afterwards,
     };
     let control = http::control(daemon.controller.shared(), requests);
+    let control = control.into_make_service_with_connect_info::<Peer>();
     let control = tokio::spawn(axum::serve(socket.listener()?, control).into_future());
     notify(&[NotifyState::Ready]);
 
@@ -214,11 +222,15 @@ impl Daemon {
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return None,
-                    Wish::Reload => drop(self.reload()),
+                    // Nobody is there to say that it may change a lot.
+                    Wish::Reload => drop(self.reload(ReloadOptions::default())),
                 },
                 Some(request) = self.requests.recv() => match request {
                     // Whoever asked may have gone; the reload counts all the same.
-                    Request::Reload(answer) => drop(answer.send(self.reload())),
+                    Request::Reload(options, answer) => drop(answer.send(self.reload(options))),
+                    Request::Other(done) => {
+                        tokio::task::block_in_place(|| done(&mut self.controller));
+                    }
                     Request::Detach(answer) => {
                         tracing::info!("`poolguard detach`: detaching");
                         self.afterwards = Afterwards::Detach;
@@ -264,12 +276,12 @@ impl Daemon {
         }
     }
 
-    fn reload(&mut self) -> ReloadOutcome {
+    fn reload(&mut self, options: ReloadOptions) -> ReloadOutcome {
         notify(&[
             NotifyState::Reloading,
             NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("")),
         ]);
-        let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload());
+        let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload(options));
         self.retry_expiry = None;
         self.metrics.move_to(listener, &self.controller);
         notify(&[NotifyState::Ready]);

@@ -20,13 +20,16 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{ReloadOutcome, Shared, Snapshot};
+use super::{Controller, ReloadOptions, ReloadOutcome, Shared, Snapshot, control};
 use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
 
 /// A question to the controller, with the way back for its answer.
 pub(super) enum Request {
     /// Read the configuration again.
-    Reload(oneshot::Sender<ReloadOutcome>),
+    Reload(ReloadOptions, oneshot::Sender<ReloadOutcome>),
+    /// Do something else between two other things, so that nobody sees half of
+    /// it.
+    Other(Box<dyn FnOnce(&mut Controller) + Send>),
     /// Take the filter off, and end.
     Detach(DetachAnswer),
 }
@@ -78,7 +81,7 @@ pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io
     }
 }
 
-/// `/status`, `/reload` and `/detach`.
+/// `/status`, which does not wait, and what has the controller do something.
 pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> Router {
     let questions = Router::new()
         .route("/status", get(status))
@@ -86,20 +89,24 @@ pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> R
     let wishes = Router::new()
         .route("/reload", post(reload))
         .route("/detach", post(detach))
+        .merge(control::wishes())
         .with_state(requests);
     questions.merge(wishes)
 }
 
 /// What can be wrong with an answer.
-enum Failure {
+pub(super) enum Failure {
     Read(DataplaneError),
     Render(prometheus::Error),
+    /// What was asked for cannot be.
+    Refused(String),
     Gone,
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let text = match self {
+            Self::Refused(why) => return (StatusCode::CONFLICT, why).into_response(),
             Self::Read(error) => format!("cannot read the counters: {error}\n"),
             Self::Render(error) => format!("cannot render the metrics: {error}\n"),
             Self::Gone => "the controller is stopping\n".to_owned(),
@@ -144,8 +151,10 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failu
 
 async fn reload(
     State(requests): State<mpsc::Sender<Request>>,
+    Json(options): Json<ReloadOptions>,
 ) -> Result<Json<ReloadOutcome>, Failure> {
-    ask(&requests, Request::Reload).await.map(Json)
+    let request = |answer| Request::Reload(options, answer);
+    ask(&requests, request).await.map(Json)
 }
 
 async fn detach(
@@ -155,7 +164,7 @@ async fn detach(
 }
 
 /// Asks the controller, and waits for its answer.
-async fn ask<T>(
+pub(super) async fn ask<T>(
     requests: &mpsc::Sender<Request>,
     request: impl FnOnce(oneshot::Sender<T>) -> Request,
 ) -> Result<T, Failure> {

@@ -2,10 +2,13 @@
 //! expires, and on the way out. Everything here blocks; [`daemon`] puts it
 //! under signals, sockets and clocks.
 
+mod control;
 pub mod daemon;
+pub mod exemptions;
 mod http;
 mod interfaces;
 mod kept;
+mod outcome;
 mod snapshot;
 
 use std::{
@@ -16,16 +19,20 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use exemptions::{ExemptionError, NewExemption};
 use kept::Kept;
+pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{KernelState, Shared, Snapshot};
 
 use crate::{
+    change::{Change, TooMuch, check_limit},
     compile::{CompileError, Compiled, Slots, compile},
-    config::{self, Config, Report, Severity},
+    config::{self, Config, Loaded, Report, Severity},
     dataplane::{Dataplane, DataplaneError, Event, Instance},
+    state::{StateDirectory, StateError},
     status::{InterfaceStatus, Reloads, Status},
 };
 
@@ -41,6 +48,12 @@ pub enum ApplyError {
     /// The kernel would not have it.
     #[error(transparent)]
     Dataplane(#[from] DataplaneError),
+    /// What was kept on disk makes no sense.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// It changes more at once than it may.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
     /// The metrics cannot be served where it says.
     #[error("cannot listen on {address} for [metrics]: {source}")]
     Listen {
@@ -51,25 +64,11 @@ pub enum ApplyError {
     },
 }
 
-/// What `reload` is answered.
-#[derive(Debug, Serialize, serde::Deserialize)]
-pub struct ReloadOutcome {
-    /// Whether the configuration is in force.
-    pub successful: bool,
-    /// The generation in force, new or old.
-    pub generation: u64,
-    /// Why not, in a sentence.
-    pub error: Option<String>,
-    /// Mistakes and warnings, as `check` prints them.
-    pub report: String,
-    /// The same for machines.
-    pub diagnostics: serde_json::Value,
-}
-
 /// A controller that is enforcing.
 #[derive(Debug)]
 pub struct Controller {
     config_file: PathBuf,
+    state: StateDirectory,
     config: Config,
     slots: Slots,
     dataplane: Dataplane,
@@ -78,6 +77,13 @@ pub struct Controller {
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
     failing: BTreeMap<String, String>,
+}
+
+/// How a reload is to go about it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ReloadOptions {
+    /// However much it changes.
+    pub force: bool,
 }
 
 /// A listener that serves from now on in the place of the one before it.
@@ -95,10 +101,13 @@ impl Controller {
     pub fn start(
         config_file: &Path,
         instance: &Instance,
+        state: StateDirectory,
     ) -> Result<(Self, TcpListener), ApplyError> {
         let now = Timestamp::now();
-        let loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
+        let mut loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
         log_report(&loaded.warnings);
+        loaded.config.temporary = exemptions::at_start(&state, now)?;
+        exemptions::warn_of_ignored(&loaded.config);
         let mut dataplane = Dataplane::open(instance)?;
         let found = dataplane.links().len();
         let begun = Begun::begin(&mut dataplane, &loaded.config, now);
@@ -144,6 +153,8 @@ impl Controller {
             attachments: kept.attachments,
             pool_prefixes: compiled.loaded.pool_prefixes.into(),
             exemptions: compiled.loaded.exemptions.into(),
+            temporary_exemptions: compiled.loaded.temporary.into(),
+            temporary: Vec::new(),
             next_expiry: None,
             tables: Vec::new(),
             passed: Vec::new(),
@@ -158,6 +169,7 @@ impl Controller {
         };
         let mut controller = Self {
             config_file: config_file.to_owned(),
+            state,
             config: loaded.config,
             slots: kept.slots,
             dataplane,
@@ -182,9 +194,9 @@ impl Controller {
 
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
-    pub fn reload(&mut self) -> (ReloadOutcome, NewListener) {
+    pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
         self.status.reloads.total += 1;
-        let outcome = self.try_reload();
+        let outcome = self.try_reload(options);
         self.status.reloads.last_successful = outcome.is_ok();
         if outcome.is_ok() {
             self.status.reloads.last_success = Timestamp::now();
@@ -195,13 +207,7 @@ impl Controller {
         let (outcome, compiled, listener) = match outcome {
             Ok((compiled, warnings, listener)) => {
                 tracing::info!(generation, "reloaded: the new configuration is in force");
-                let outcome = ReloadOutcome {
-                    successful: true,
-                    generation,
-                    error: None,
-                    report: warnings.render(false),
-                    diagnostics: diagnostics(&warnings),
-                };
+                let outcome = ReloadOutcome::success(generation, &warnings);
                 (outcome, Some(compiled), listener)
             }
             Err(error) => {
@@ -212,20 +218,29 @@ impl Controller {
                     generation, %error,
                     "reload refused: the old configuration stays in force. Mend it and reload"
                 );
-                (refusal(generation, &error), None, None)
+                (ReloadOutcome::refusal(generation, &error), None, None)
             }
         };
         self.publish(compiled.as_ref());
         (outcome, listener)
     }
 
-    fn try_reload(&mut self) -> Result<(Compiled, Report, NewListener), ApplyError> {
+    fn try_reload(
+        &mut self,
+        options: ReloadOptions,
+    ) -> Result<(Compiled, Report, NewListener), ApplyError> {
         let now = Timestamp::now();
-        let loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        let loaded = self.load(now)?;
         log_report(&loaded.warnings);
+        exemptions::warn_of_ignored(&loaded.config);
         // A configuration that is refused leaves no names behind.
         let mut slots = self.slots.clone();
         let compiled = compile(&loaded.config, &mut slots, now)?;
+        if !options.force {
+            // Not the new one's limit: a mistake could be in there as well.
+            let change = Change::between(&self.config, &loaded.config, now);
+            check_limit(&change, self.config.max_change)?;
+        }
         let listener = if loaded.config.metrics == self.config.metrics {
             None
         } else {
@@ -235,6 +250,24 @@ impl Controller {
         self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
+    }
+
+    /// The configuration as it is on disk, with what was given beside it.
+    fn load(&self, now: Timestamp) -> Result<Loaded, ApplyError> {
+        let mut loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        loaded.config.temporary = exemptions::holding(&self.state, now)?;
+        Ok(loaded)
+    }
+
+    /// What a reload would change.
+    ///
+    /// # Errors
+    ///
+    /// When it would be refused for a mistake.
+    pub fn diff(&self) -> Result<Change, ApplyError> {
+        let now = Timestamp::now();
+        let loaded = self.load(now)?;
+        Ok(Change::between(&self.config, &loaded.config, now))
     }
 
     /// Makes the tables anew from the configuration in force, without the
@@ -256,7 +289,10 @@ impl Controller {
             .iter()
             .filter(|customer| customer.is_expired(now) && customer.expires >= due);
         let names: Vec<_> = ended.map(|customer| customer.name.as_str()).collect();
-        tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        if !names.is_empty() {
+            tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        }
+        self.end_exemptions(now);
         self.publish(Some(&compiled));
         Ok(())
     }
@@ -331,6 +367,8 @@ impl Controller {
             self.status.monitor = compiled.settings.monitor;
             self.status.pool_prefixes = compiled.loaded.pool_prefixes.into();
             self.status.exemptions = compiled.loaded.exemptions.into();
+            self.status.temporary_exemptions = compiled.loaded.temporary.into();
+            self.status.temporary = exemptions::listed(&self.config);
             self.status.next_expiry = compiled.next_expiry;
             self.status.interfaces = interfaces(compiled);
         }
@@ -421,22 +459,4 @@ fn log_report(report: &Report) {
             Severity::Warning => tracing::warn!("{diagnostic}"),
         }
     }
-}
-
-fn refusal(generation: u64, error: &ApplyError) -> ReloadOutcome {
-    let (report, diagnostics) = match error {
-        ApplyError::Config(report) => (report.render(false), diagnostics(report)),
-        _ => (String::new(), serde_json::Value::Array(Vec::new())),
-    };
-    ReloadOutcome {
-        successful: false,
-        generation,
-        error: Some(error.to_string()),
-        report,
-        diagnostics,
-    }
-}
-
-fn diagnostics(report: &Report) -> serde_json::Value {
-    serde_json::to_value(report.diagnostics()).unwrap_or_default()
 }

@@ -136,6 +136,12 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
             by_family(status.exemptions),
         ),
         family(
+            "poolguard_temporary_exemptions",
+            "Prefixes with a temporary exemption.",
+            is_gauge,
+            by_family(status.temporary_exemptions),
+        ),
+        family(
             "poolguard_pool_prefixes",
             "Pool prefixes loaded.",
             is_gauge,

@@ -30,6 +30,8 @@ fn it_is_valid() {
         pools,
         customers,
         metrics,
+        max_change,
+        temporary,
     } = loaded.config;
     assert!(!monitor);
     let interfaces: Vec<_> = interfaces
@@ -66,6 +68,8 @@ fn it_is_valid() {
     assert_eq!(acme.expires, None);
     assert_eq!(acme.source.line, 2);
     assert_eq!(metrics.listen.to_string(), "127.0.0.1:9188");
+    assert_eq!(max_change.to_string(), "10%");
+    assert_eq!(temporary, []);
 }
 
 /// The line with `option`, which is commented out, without the `#`.

@@ -1,6 +1,8 @@
 //! Keys that nobody knows, and values of the wrong type.
 
-use crate::wrong;
+use filter_user::config::Share;
+
+use crate::{fine, wrong};
 
 #[test]
 fn unknown_keys_with_a_near_miss() {
@@ -80,7 +82,7 @@ error: unknown key `colour`
 1 | colour = "blue"
   | ^^^^^^
   |
-  = help: the top level takes `enforcement`, `include`, `ports`, `mail`, `metrics`, `interface`, `pool` and `customer`
+  = help: the top level takes `enforcement`, `max_change`, `include`, `ports`, `mail`, `metrics`, `interface`, `pool` and `customer`
 
 error: unknown key `greylisting`
  --> poolguard.toml:5:1
@@ -552,6 +554,63 @@ error: expected an address and a port in quotes, found an integer
   |          ^^^^
   |
   = help: write an address and a port: "127.0.0.1:9188" or "[::1]:9188"
+"#,
+    );
+}
+
+#[test]
+fn a_limit_on_changes() {
+    assert_eq!(fine("").max_change, Share::percent(10));
+    let limit = |written: &str| fine(&format!("max_change = \"{written}\"\n")).max_change;
+    assert_eq!(limit("25%"), Share::percent(25));
+    assert_eq!(limit("0.5%").to_string(), "0.5%");
+    assert_eq!(limit("100%"), Share::WHOLE);
+    wrong(
+        "max_change = 10\n",
+        r#"
+error: expected a percentage in quotes, found an integer
+ --> poolguard.toml:1:14
+  |
+1 | max_change = 10
+  |              ^^
+  |
+  = help: write "10%"
+"#,
+    );
+    wrong(
+        "max_change = \"10\"\n",
+        r#"
+error: `10` is not a percentage
+ --> poolguard.toml:1:14
+  |
+1 | max_change = "10"
+  |              ^^^^
+  |
+  = help: write a percentage such as "10%" or "0.5%"; "100%" is no limit
+"#,
+    );
+    wrong(
+        "max_change = \"250%\"\n",
+        r#"
+error: `250%` is more than everything
+ --> poolguard.toml:1:14
+  |
+1 | max_change = "250%"
+  |              ^^^^^^
+  |
+  = help: write a percentage such as "10%" or "0.5%"; "100%" is no limit
+"#,
+    );
+    wrong(
+        "[metrics]\nmax_change = \"10%\"\n",
+        r#"
+error: unknown key `max_change`
+ --> poolguard.toml:2:1
+  |
+2 | max_change = "10%"
+  | ^^^^^^^^^^
+  |
+  = help: `max_change` belongs at the top of the file, before the first table
 "#,
     );
 }

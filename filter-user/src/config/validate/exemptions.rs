@@ -4,7 +4,6 @@ use filter_common::Protocol;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::overlap;
 use crate::config::{
     draft::{CustomerDraft, Draft, PoolDraft},
     mistakes::Mistakes,
@@ -51,7 +50,7 @@ impl Home<'_> {
     }
 
     fn forbids(&self, port: PortSpec) -> bool {
-        self.forbidden.iter().any(|&known| overlap(known, port))
+        self.forbidden.iter().any(|&known| known.overlaps(port))
     }
 
     fn describe(&self) -> String {
@@ -219,7 +218,7 @@ impl<'a> Surroundings<'a> {
                     port: port.value.port,
                     protocol: Some(protocol),
                 };
-                overlap(port.value, one) && homes.iter().any(|home| home.forbids(one))
+                port.value.overlaps(one) && homes.iter().any(|home| home.forbids(one))
             };
             let opened = Protocol::ALL
                 .into_iter()

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{draft::Draft, mistakes::Mistakes, model::PortSpec};
+use super::{draft::Draft, mistakes::Mistakes};
 
 /// Notes every mistake in how the pieces fit together.
 pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut Mistakes) {
@@ -17,13 +17,4 @@ pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut M
     once::check(draft, mistakes);
     limits::check(draft, mistakes);
     exemptions::check(draft, now, mistakes);
-}
-
-/// Whether there is a packet that both mean.
-fn overlap(a: PortSpec, b: PortSpec) -> bool {
-    a.port == b.port
-        && match (a.protocol, b.protocol) {
-            (Some(a), Some(b)) => a == b,
-            _ => true,
-        }
 }

@@ -89,7 +89,7 @@ fn check_ports(list: &List<PortSpec>, mistakes: &mut Mistakes) {
         let same_port = known.entry(item.value.port).or_default();
         let first = same_port
             .iter()
-            .find(|first| super::overlap(first.value, item.value));
+            .find(|first| first.value.overlaps(item.value));
         match first {
             Some(first) => mistakes.push(twice(&format!("port {}", item.value), item, first)),
             None => same_port.push(item),

@@ -1,0 +1,188 @@
+//! What a new configuration would change against the one that runs. Pure.
+//!
+//! Both are walked through side by side, one stretch of addresses after the
+//! other (`segments`), through the same layers that the tables are made from.
+//! `view` says what holds in a stretch; `tally` adds up what differs; `limit`
+//! says when that is too much at once.
+
+mod addresses;
+mod limit;
+mod render;
+mod segments;
+mod tally;
+mod view;
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use addresses::Addresses;
+pub use limit::{Direction, Excess, TooMuch, check_limit};
+
+use crate::config::{Config, PortSpec, TemporaryExemption};
+
+/// What differs between two configurations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What is gained and lost, piece by piece.
+    pub entries: Vec<Entry>,
+    /// The temporary exemptions that the new one has: a reload keeps them.
+    pub kept: Vec<TemporaryExemption>,
+    /// The addresses that are in a pool of the old configuration.
+    pub customers: Addresses,
+    /// Customer addresses, old or new, to or from which something passes that
+    /// did not.
+    pub opened: Addresses,
+    /// Customer addresses, old or new, to or from which something no longer
+    /// passes.
+    pub closed: Addresses,
+}
+
+/// One piece that is there on one side alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// On which side.
+    pub sign: Sign,
+    /// What it is.
+    #[serde(flatten)]
+    pub what: What,
+    /// The addresses that it concerns; nothing where it concerns none by its
+    /// nature.
+    pub affects: Option<Addresses>,
+}
+
+/// Which side something is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Sign {
+    /// In the old configuration alone.
+    #[serde(rename = "-")]
+    Lost,
+    /// In the new configuration alone.
+    #[serde(rename = "+")]
+    Gained,
+}
+
+/// Something that one configuration says and another does not. What has another
+/// value is lost with the old one and gained with the new one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum What {
+    /// A key that holds for the whole box.
+    Setting {
+        /// As the configuration calls it: `ports.return_traffic`.
+        key: String,
+        /// As the configuration writes it.
+        value: String,
+    },
+    /// `[[interface]]`.
+    Interface {
+        /// Its name.
+        name: String,
+        /// `customer` or `network`.
+        role: String,
+        /// `native` or `generic`.
+        attach: String,
+    },
+    /// One of `[mail] servers`.
+    MailServer {
+        /// It.
+        prefix: IpNet,
+    },
+    /// One of a pool's prefixes. It concerns the addresses for which it is the
+    /// most specific one.
+    PoolPrefix {
+        /// The pool.
+        pool: String,
+        /// It.
+        prefix: IpNet,
+        /// The pool's kind.
+        kind: String,
+    },
+    /// A key of a pool that both have. It concerns the addresses that are in
+    /// this pool on both sides.
+    PoolSetting {
+        /// The pool.
+        pool: String,
+        /// As the configuration calls it.
+        key: String,
+        /// As the configuration writes it.
+        value: String,
+    },
+    /// Ports that are forbidden toward a pool that both have. They concern the
+    /// addresses that are in this pool on both sides.
+    Forbidden {
+        /// The pool.
+        pool: String,
+        /// They.
+        ports: Vec<PortSpec>,
+    },
+    /// What a customer's prefix opens. It concerns the addresses for which it
+    /// is the most specific one.
+    Exemption {
+        /// The customer.
+        customer: String,
+        /// The prefix.
+        prefix: IpNet,
+        /// The forbidden ports that are open toward it.
+        ports: Vec<PortSpec>,
+        /// Whether mail may leave from it past the mail servers.
+        smtp_out: bool,
+        /// When that ends.
+        expires: Option<Timestamp>,
+    },
+    /// What a temporary exemption opens, of what it names.
+    TemporaryExemption {
+        /// Its number.
+        id: u64,
+        /// Its prefix.
+        prefix: IpNet,
+        /// The forbidden ports that are open toward it.
+        ports: Vec<PortSpec>,
+        /// Whether mail may leave from it past the mail servers.
+        smtp_out: bool,
+        /// When that ends.
+        expires: Timestamp,
+    },
+}
+
+impl Change {
+    /// Compares two configurations as they hold at `now`.
+    pub fn between(old: &Config, new: &Config, now: Timestamp) -> Self {
+        tally::tally(old, new, now)
+    }
+
+    /// Whether nothing differs.
+    pub fn is_none(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// What holds for the whole box, as the configuration writes it, and whether
+/// customers' traffic depends on it.
+fn settings(config: &Config) -> [(&'static str, String, bool); 6] {
+    let word = |word: &str| format!("\"{word}\"");
+    let listen: SocketAddr = config.metrics.listen;
+    let direct_smtp = if config.mail.direct_smtp {
+        "pass"
+    } else {
+        "drop"
+    };
+    [
+        ("enforcement", word(enforcement(config.monitor)), true),
+        (
+            "ports.return_traffic",
+            word(config.ports.return_traffic.name()),
+            true,
+        ),
+        ("mail.ports", format!("{:?}", config.mail.ports), true),
+        ("mail.direct_smtp", word(direct_smtp), true),
+        ("max_change", word(&config.max_change.to_string()), false),
+        ("metrics.listen", word(&listen.to_string()), false),
+    ]
+}
+
+fn enforcement(monitor: bool) -> &'static str {
+    if monitor { "monitor" } else { "enforce" }
+}

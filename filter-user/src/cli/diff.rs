@@ -1,0 +1,48 @@
+//! `poolguard diff`. Exit status 0: nothing would change; 3: something would.
+
+use std::path::Path;
+
+use filter_user::{change::Change, config, controller::DiffOutcome, dataplane::Instance};
+use jiff::Timestamp;
+
+use super::{Failure, client, print, print_error, print_json, print_report};
+
+/// What a reload of the running controller would change.
+pub(super) fn running(instance: &Instance, json: bool) -> Result<(), Failure> {
+    let outcome: DiffOutcome = client::get(instance, "/diff")?;
+    match outcome.change {
+        Some(change) => show(&change, json),
+        None if json => {
+            print_json(&outcome)?;
+            Err(Failure::Printed)
+        }
+        None => {
+            print_error(&outcome.report);
+            Err(Failure::Failed(outcome.error.unwrap_or_default()))
+        }
+    }
+}
+
+/// What differs between two files.
+pub(super) fn files(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
+    let now = Timestamp::now();
+    let load = |path: &Path| {
+        config::load(path, now).map_err(|report| {
+            print_report(&report);
+            Failure::Failed(format!("{}: the configuration is wrong", path.display()))
+        })
+    };
+    let change = Change::between(&load(old)?.config, &load(new)?.config, now);
+    show(&change, json)
+}
+
+fn show(change: &Change, json: bool) -> Result<(), Failure> {
+    match json {
+        true => print_json(change)?,
+        false => print(&change.render())?,
+    }
+    match change.is_none() {
+        true => Ok(()),
+        false => Err(Failure::Differs),
+    }
+}

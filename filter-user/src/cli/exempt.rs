@@ -1,0 +1,66 @@
+//! `poolguard exempt`.
+
+use filter_user::{
+    config::TemporaryExemption,
+    controller::NewExemption,
+    dataplane::Instance,
+    status::{ListedExemption, Status, table},
+};
+
+use super::{Failure, args::Exempt, client, print, print_json};
+
+pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failure> {
+    match command {
+        Exempt::Add(add) => {
+            let new = NewExemption {
+                prefix: add.prefix,
+                ports: add.ports.clone(),
+                smtp_out: add.smtp_out,
+                expires: add.expires,
+                reason: add.reason.clone(),
+                ticket: add.ticket.clone(),
+            };
+            let added: ListedExemption = client::post(instance, "/exemptions", &new)?;
+            match add.json {
+                true => print_json(&added),
+                false => print(&format!("{}\n", added.exemption)),
+            }
+        }
+        Exempt::Remove { id, json } => {
+            let path = format!("/exemptions/{id}/remove");
+            let removed: TemporaryExemption = client::post(instance, &path, &())?;
+            match json {
+                true => print_json(&removed),
+                false => print(&format!("removed: {removed}\n")),
+            }
+        }
+        Exempt::List { json } => {
+            let status: Status = client::get(instance, "/status")?;
+            match json {
+                true => print_json(&status.temporary),
+                false => print(&list(&status.temporary)),
+            }
+        }
+    }
+}
+
+fn list(exemptions: &[ListedExemption]) -> String {
+    if exemptions.is_empty() {
+        return "there is no temporary exemption\n".to_owned();
+    }
+    let mut rows = table(&["ID", "PREFIX", "OPENS", "UNTIL", "TICKET", "BY", "REASON"]);
+    for ListedExemption { exemption, ignored } in exemptions {
+        let ignored = ignored.iter().map(|why| format!(" (IGNORED: {why})"));
+        rows.add_row([
+            exemption.id.to_string(),
+            exemption.prefix.to_string(),
+            exemption.opens(),
+            exemption.expires.to_string(),
+            exemption.ticket.clone().unwrap_or_default(),
+            format!("uid {}", exemption.added_by),
+            exemption.reason.clone() + &ignored.collect::<String>(),
+        ]);
+    }
+    let lines = rows.lines();
+    lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}

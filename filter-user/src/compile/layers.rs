@@ -1,0 +1,130 @@
+//! Prefixes laid over one another: which pool, which customer and which mail
+//! servers an address belongs to.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+
+use crate::config::Config;
+
+/// What a prefix, and those around it, say of its addresses. On the way down
+/// the nesting the pool and the customer are each replaced by that of the more
+/// specific prefix, on its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layer {
+    /// One of [`Config::pools`].
+    pub(crate) pool: Option<Holder>,
+    /// One of [`Config::customers`].
+    pub(crate) customer: Option<Holder>,
+    pub(crate) is_mail_server: bool,
+    /// One of [`Config::temporary`]. [`Temporaries`] has the others that hold
+    /// there as well.
+    pub(crate) temporary: Option<u32>,
+}
+
+/// Who says something, and with how long a prefix. There are many of them: it
+/// is small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    index: u32,
+    /// The prefix is that of this length around the address at hand.
+    pub(crate) prefix_len: u8,
+}
+
+impl Holder {
+    fn new(index: usize, prefix: &IpNet) -> Self {
+        Self {
+            index: index as u32,
+            prefix_len: prefix.prefix_len(),
+        }
+    }
+
+    /// Its place among the pools or the customers.
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+}
+
+impl Layer {
+    fn over(self, below: Self) -> Self {
+        Self {
+            pool: self.pool.or(below.pool),
+            customer: self.customer.or(below.customer),
+            is_mail_server: self.is_mail_server || below.is_mail_server,
+            temporary: self.temporary.or(below.temporary),
+        }
+    }
+}
+
+/// How temporary exemptions add up: for each of them the one that holds
+/// wherever it does, and was not counted yet.
+#[derive(Debug)]
+pub(crate) struct Temporaries {
+    next: Vec<Option<u32>>,
+}
+
+impl Temporaries {
+    pub(crate) fn of(config: &Config) -> Self {
+        let all = config.temporary.iter().map(|exemption| exemption.prefix);
+        let mut sorted: Vec<(IpNet, u32)> = all.zip(0..).collect();
+        sorted.sort_unstable();
+        let mut next = vec![None; sorted.len()];
+        let mut nesting: Vec<(IpNet, u32)> = Vec::new();
+        for (prefix, index) in sorted {
+            while nesting
+                .pop_if(|(outer, _)| !outer.contains(&prefix))
+                .is_some()
+            {}
+            next[index as usize] = nesting.last().map(|&(_, outer)| outer);
+            nesting.push((prefix, index));
+        }
+        Self { next }
+    }
+
+    /// The places of all that hold in a layer, among [`Config::temporary`].
+    pub(crate) fn in_layer(&self, layer: Layer) -> impl Iterator<Item = usize> {
+        let first = layer.temporary.map(|index| index as usize);
+        std::iter::successors(first, |&index| self.next[index].map(|next| next as usize))
+    }
+}
+
+/// Every prefix that says something, an outer one before those inside it, with
+/// all that holds there.
+pub(crate) fn layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
+    // The prefixes that contain the one at hand, from the outermost in.
+    let mut nesting: Vec<(IpNet, Layer)> = Vec::new();
+    own_layers(config).into_iter().map(move |(prefix, own)| {
+        while nesting
+            .pop_if(|(outer, _)| !outer.contains(&prefix))
+            .is_some()
+        {}
+        let below = nesting.last().map_or_else(Layer::default, |(_, l)| *l);
+        let layer = own.over(below);
+        nesting.push((prefix, layer));
+        (prefix, layer)
+    })
+}
+
+/// What each prefix says by itself.
+fn own_layers(config: &Config) -> BTreeMap<IpNet, Layer> {
+    // IpNet orders by address, then by length: the outer prefix comes first.
+    let mut layers: BTreeMap<IpNet, Layer> = BTreeMap::new();
+    for (index, pool) in config.pools.iter().enumerate() {
+        for prefix in &pool.prefixes {
+            layers.entry(*prefix).or_default().pool = Some(Holder::new(index, prefix));
+        }
+    }
+    for (index, customer) in config.customers.iter().enumerate() {
+        for prefix in &customer.prefixes {
+            layers.entry(*prefix).or_default().customer = Some(Holder::new(index, prefix));
+        }
+    }
+    for prefix in &config.mail.servers {
+        layers.entry(*prefix).or_default().is_mail_server = true;
+    }
+    for (exemption, index) in config.temporary.iter().zip(0..) {
+        // The last one of a prefix leads to those before it.
+        layers.entry(exemption.prefix).or_default().temporary = Some(index);
+    }
+    layers
+}

@@ -1,0 +1,161 @@
+//! Exemptions that are given for a while, beside the configuration files.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    model::{Config, Pool, PortSpec},
+    words::list,
+};
+
+/// An exemption that an operator has given. Unlike those of customers they add
+/// up: with one another, and with what the addresses have anyway.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TemporaryExemption {
+    /// What it is called. No number is given twice.
+    pub id: u64,
+    /// The addresses that it is for.
+    pub prefix: IpNet,
+    /// The forbidden ports that are open toward them.
+    pub ports: Vec<PortSpec>,
+    /// Whether mail may leave from them past the mail servers.
+    pub smtp_out: bool,
+    /// It holds before this moment, and not from it on.
+    pub expires: Timestamp,
+    /// Free text.
+    pub reason: String,
+    /// Free text.
+    pub ticket: Option<String>,
+    /// When it was given.
+    pub added: Timestamp,
+    /// By whom: a user ID.
+    pub added_by: u32,
+}
+
+impl TemporaryExemption {
+    /// Whether it no longer holds.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires
+    }
+
+    /// What it opens: `25, 443/tcp, smtp_out`.
+    pub fn opens(&self) -> String {
+        let ports = self.ports.iter().map(ToString::to_string);
+        let smtp_out = self.smtp_out.then(|| "smtp_out".to_owned());
+        ports.chain(smtp_out).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for TemporaryExemption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            prefix,
+            expires,
+            reason,
+            ..
+        } = self;
+        let opens = self.opens();
+        write!(
+            f,
+            "temporary exemption {id} ({prefix} {opens}) until {expires}, {reason}"
+        )?;
+        match &self.ticket {
+            Some(ticket) => write!(f, ", {ticket}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a temporary exemption opens nothing, or not all that it names.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoRoom {
+    /// There is nothing to exempt from.
+    #[error("{prefix} lies in no pool")]
+    OutsidePools {
+        /// The prefix of the exemption.
+        prefix: IpNet,
+    },
+    /// The pool takes no exemptions.
+    #[error("{prefix} lies in pool {pool} ({pool_prefix}), whose kind {kind} takes no exemptions")]
+    KindTakesNone {
+        /// The prefix of the exemption.
+        prefix: IpNet,
+        /// The pool.
+        pool: String,
+        /// Its prefix around that.
+        pool_prefix: IpNet,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// The port is open anyway.
+    #[error("port {port} is not forbidden toward {prefix}: pool {pool} forbids {forbidden}")]
+    NotForbidden {
+        /// The port.
+        port: PortSpec,
+        /// The prefix of the exemption.
+        prefix: IpNet,
+        /// The pool.
+        pool: String,
+        /// What is forbidden there, in words.
+        forbidden: String,
+    },
+}
+
+impl Config {
+    /// Whether all that a temporary exemption names can be exempted there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub fn room_for(&self, prefix: IpNet, ports: &[PortSpec]) -> Result<(), NoRoom> {
+        let around = self.pool_prefixes().filter(|(_, p)| p.contains(&prefix));
+        let Some((pool, pool_prefix)) = around.max_by_key(|(_, p)| p.prefix_len()) else {
+            return Err(NoRoom::OutsidePools { prefix });
+        };
+        if !pool.kind.takes_exemptions() {
+            return Err(NoRoom::KindTakesNone {
+                prefix,
+                pool: pool.name.clone(),
+                pool_prefix,
+                kind: pool.kind.name(),
+            });
+        }
+        // More specific pools have rules of their own for their part of it.
+        let within = self.pool_prefixes().filter(|(_, p)| prefix.contains(p));
+        let pools: Vec<&Pool> = within
+            .map(|(pool, _)| pool)
+            .filter(|pool| pool.kind.takes_exemptions())
+            .chain([pool])
+            .collect();
+        let is_forbidden = |port: PortSpec| {
+            let mut specs = pools.iter().flat_map(|pool| self.forbidden_toward(pool));
+            specs.any(|spec| spec.overlaps(port))
+        };
+        match ports.iter().find(|&&port| !is_forbidden(port)) {
+            None => Ok(()),
+            Some(&port) => {
+                let forbidden = self.forbidden_toward(pool).iter();
+                let forbidden: Vec<_> = forbidden.map(ToString::to_string).collect();
+                Err(NoRoom::NotForbidden {
+                    port,
+                    prefix,
+                    pool: pool.name.clone(),
+                    forbidden: match forbidden.is_empty() {
+                        true => "nothing".to_owned(),
+                        false => list(&forbidden, "and"),
+                    },
+                })
+            }
+        }
+    }
+
+    fn pool_prefixes(&self) -> impl Iterator<Item = (&Pool, IpNet)> {
+        let pools = self.pools.iter();
+        pools.flat_map(|pool| pool.prefixes.iter().map(move |prefix| (pool, *prefix)))
+    }
+}

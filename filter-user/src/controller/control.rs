@@ -1,0 +1,86 @@
+//! What else the controller can be asked over its control socket.
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, Path, State, connect_info::Connected},
+    routing::{get, post},
+    serve::IncomingStream,
+};
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, oneshot},
+};
+
+use super::{
+    Controller, DiffOutcome, NewExemption,
+    http::{Failure, Request, ask},
+};
+use crate::{config::TemporaryExemption, status::ListedExemption};
+
+/// The way to the controller.
+type Requests = mpsc::Sender<Request>;
+
+/// Who asks: a user ID, as the kernel knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(u32);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        // The socket is root's. The kernel has no reason not to know.
+        const NOBODY: u32 = 65_534;
+        let credentials = stream.io().peer_cred();
+        Self(credentials.map_or(NOBODY, |credentials| credentials.uid()))
+    }
+}
+
+pub(super) fn wishes() -> Router<Requests> {
+    Router::new()
+        .route("/diff", get(diff))
+        .route("/exemptions", post(exempt))
+        .route("/exemptions/{id}/remove", post(remove_exemption))
+}
+
+/// Waits until the controller has done something.
+async fn have<T: Send + 'static>(
+    requests: &Requests,
+    done: impl FnOnce(&mut Controller) -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let request = |answer: oneshot::Sender<T>| {
+        Request::Other(Box::new(move |controller| {
+            // Whoever asked may have gone; what was done counts all the same.
+            let _gone = answer.send(done(controller));
+        }))
+    };
+    ask(requests, request).await
+}
+
+/// An answer, or why there is none.
+fn answered<T, E: std::error::Error>(answer: Result<T, E>) -> Result<Json<T>, Failure> {
+    answer
+        .map(Json)
+        .map_err(|error| Failure::Refused(error.to_string()))
+}
+
+async fn diff(State(requests): State<Requests>) -> Result<Json<DiffOutcome>, Failure> {
+    let outcome = have(&requests, |controller| DiffOutcome::from(controller.diff()));
+    outcome.await.map(Json)
+}
+
+async fn exempt(
+    State(requests): State<Requests>,
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
+    Json(new): Json<NewExemption>,
+) -> Result<Json<ListedExemption>, Failure> {
+    answered(have(&requests, move |controller| controller.exempt(new, uid)).await?)
+}
+
+async fn remove_exemption(
+    State(requests): State<Requests>,
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
+    Path(id): Path<u64>,
+) -> Result<Json<TemporaryExemption>, Failure> {
+    let removed = have(&requests, move |controller| {
+        controller.remove_exemption(id, uid)
+    });
+    answered(removed.await?)
+}

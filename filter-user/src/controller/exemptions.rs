@@ -1,0 +1,287 @@
+//! Temporary exemptions: given, taken back, and over.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{ApplyError, Controller};
+use crate::{
+    compile::compile,
+    config::{Config, NoRoom, PortSpec, TemporaryExemption},
+    state::{StateDirectory, StateError},
+    status::ListedExemption,
+};
+
+/// What it is called in the state directory.
+const FILE: &str = "exemptions.json";
+
+/// What is kept over restarts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KeptExemptions {
+    next_id: u64,
+    exemptions: Vec<TemporaryExemption>,
+}
+
+impl Default for KeptExemptions {
+    fn default() -> Self {
+        Self {
+            next_id: 1,
+            exemptions: Vec::new(),
+        }
+    }
+}
+
+/// The temporary exemptions of an instance, as they are kept; those that are
+/// over may still be among them.
+///
+/// # Errors
+///
+/// When the file is there and cannot be read.
+pub fn read(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, StateError> {
+    let kept: Option<KeptExemptions> = state.read(FILE)?;
+    Ok(kept.unwrap_or_default().exemptions)
+}
+
+/// Those of an instance that hold at `now`.
+pub(super) fn holding(
+    state: &StateDirectory,
+    now: Timestamp,
+) -> Result<Vec<TemporaryExemption>, StateError> {
+    let mut exemptions = read(state)?;
+    exemptions.retain(|exemption| !exemption.is_expired(now));
+    Ok(exemptions)
+}
+
+/// The same when a controller starts, which has to say what ended meanwhile.
+pub(super) fn at_start(
+    state: &StateDirectory,
+    now: Timestamp,
+) -> Result<Vec<TemporaryExemption>, StateError> {
+    let exemptions = read(state)?.into_iter();
+    let (over, holding) = exemptions.partition::<Vec<_>, _>(|e| e.is_expired(now));
+    log_over(&over);
+    Ok(holding)
+}
+
+/// What `exempt add` asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewExemption {
+    /// The addresses that it is for.
+    pub prefix: ipnet::IpNet,
+    /// The forbidden ports that are to be open toward them.
+    pub ports: Vec<PortSpec>,
+    /// Whether mail may leave from them past the mail servers.
+    pub smtp_out: bool,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// Free text.
+    pub reason: String,
+    /// Free text.
+    pub ticket: Option<String>,
+}
+
+/// Why an exemption was not given or taken back. Everything is as it was.
+#[derive(Debug, Error)]
+pub enum ExemptionError {
+    /// It would open nothing, or not all that it names.
+    #[error("{0}")]
+    NoRoom(#[from] NoRoom),
+    /// It names nothing to open.
+    #[error("it opens nothing: name forbidden ports, or --smtp-out")]
+    OpensNothing,
+    /// It would be over already.
+    #[error("{expires} has passed already: choose a later moment")]
+    Expired {
+        /// When it would have ended.
+        expires: Timestamp,
+    },
+    /// Logs and terminals have to show it.
+    #[error("the {what} is empty or has control characters in it: write a line of text")]
+    BadText {
+        /// `reason` or `ticket`.
+        what: &'static str,
+    },
+    /// There is none of this number.
+    #[error("there is no temporary exemption {id}: `poolguard exempt list` shows them")]
+    Unknown {
+        /// The number.
+        id: u64,
+    },
+    /// It cannot be kept.
+    #[error("{0}. Nothing was changed")]
+    State(#[from] StateError),
+    /// It cannot be put into force.
+    #[error("{0}. Nothing was changed")]
+    Apply(#[from] ApplyError),
+}
+
+impl Controller {
+    /// Gives an exemption, on behalf of user `uid`.
+    ///
+    /// # Errors
+    ///
+    /// When it opens nothing, cannot be kept or cannot be put into force.
+    pub fn exempt(
+        &mut self,
+        new: NewExemption,
+        uid: u32,
+    ) -> Result<ListedExemption, ExemptionError> {
+        let now = Timestamp::now();
+        check(&new, &self.config, now)?;
+        let before: KeptExemptions = self.state.read(FILE)?.unwrap_or_default();
+        let added = TemporaryExemption {
+            id: before.next_id,
+            prefix: new.prefix,
+            ports: new.ports,
+            smtp_out: new.smtp_out,
+            expires: new.expires,
+            reason: new.reason,
+            ticket: new.ticket,
+            added: now,
+            added_by: uid,
+        };
+        let mut after = before.clone();
+        after.next_id += 1;
+        after.exemptions.push(added.clone());
+        self.replace_exemptions(before, after, now)?;
+        log(&added, uid, "temporary exemption added");
+        Ok(ListedExemption {
+            exemption: added,
+            ignored: None,
+        })
+    }
+
+    /// Takes an exemption back, on behalf of user `uid`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such exemption, or the others cannot be put into force
+    /// without it.
+    pub fn remove_exemption(
+        &mut self,
+        id: u64,
+        uid: u32,
+    ) -> Result<TemporaryExemption, ExemptionError> {
+        let now = Timestamp::now();
+        let before: KeptExemptions = self.state.read(FILE)?.unwrap_or_default();
+        let mut after = before.clone();
+        let holds = |e: &TemporaryExemption| e.id == id && !e.is_expired(now);
+        let Some(index) = after.exemptions.iter().position(holds) else {
+            return Err(ExemptionError::Unknown { id });
+        };
+        let removed = after.exemptions.remove(index);
+        self.replace_exemptions(before, after, now)?;
+        log(&removed, uid, "temporary exemption removed");
+        Ok(removed)
+    }
+
+    /// Keeps the exemptions and puts them into force, in this order: a crash in
+    /// between loses none.
+    fn replace_exemptions(
+        &mut self,
+        before: KeptExemptions,
+        mut after: KeptExemptions,
+        now: Timestamp,
+    ) -> Result<(), ExemptionError> {
+        after
+            .exemptions
+            .retain(|exemption| !exemption.is_expired(now));
+        self.state.write(FILE, &after)?;
+        let in_force = std::mem::replace(&mut self.config.temporary, after.exemptions);
+        let Err(error) = self.enforce_anew(now) else {
+            return Ok(());
+        };
+        self.config.temporary = in_force;
+        if let Err(error) = self.state.write(FILE, &before) {
+            tracing::error!(%error, "the exemptions on disk are not those in force");
+        }
+        Err(error.into())
+    }
+
+    /// Makes the tables anew from the configuration at hand.
+    pub(super) fn enforce_anew(&mut self, now: Timestamp) -> Result<(), ApplyError> {
+        let mut slots = self.slots.clone();
+        let compiled = compile(&self.config, &mut slots, now)?;
+        self.enforce(&compiled, &slots)?;
+        self.slots = slots;
+        self.publish(Some(&compiled));
+        Ok(())
+    }
+
+    /// Forgets the temporary exemptions that are over, and says so.
+    pub(super) fn end_exemptions(&mut self, now: Timestamp) {
+        let all = std::mem::take(&mut self.config.temporary);
+        let (over, left) = all.into_iter().partition(|e| e.is_expired(now));
+        self.config.temporary = left;
+        log_over(&over);
+    }
+}
+
+/// Says which exemptions are over.
+fn log_over(over: &[TemporaryExemption]) {
+    for exemption in over {
+        log(
+            exemption,
+            exemption.added_by,
+            "temporary exemption has expired and no longer exempts",
+        );
+    }
+}
+
+/// Says which exemptions a configuration has no room for.
+pub(super) fn warn_of_ignored(config: &Config) {
+    for listed in listed(config) {
+        if let Some(reason) = listed.ignored {
+            tracing::warn!(
+                id = listed.exemption.id, prefix = %listed.exemption.prefix, %reason,
+                "temporary exemption is kept, and does not exempt as it says"
+            );
+        }
+    }
+}
+
+/// The temporary exemptions of a configuration, and what keeps them from exempting.
+pub(super) fn listed(config: &Config) -> Vec<ListedExemption> {
+    let exemptions = config.temporary.iter();
+    exemptions
+        .map(|exemption| ListedExemption {
+            ignored: config
+                .room_for(exemption.prefix, &exemption.ports)
+                .err()
+                .map(|reason| reason.to_string()),
+            exemption: exemption.clone(),
+        })
+        .collect()
+}
+
+fn check(new: &NewExemption, config: &Config, now: Timestamp) -> Result<(), ExemptionError> {
+    if new.ports.is_empty() && !new.smtp_out {
+        return Err(ExemptionError::OpensNothing);
+    }
+    let is_bad = |text: &str| text.trim().is_empty() || text.chars().any(char::is_control);
+    if is_bad(&new.reason) {
+        return Err(ExemptionError::BadText { what: "reason" });
+    }
+    if new.ticket.as_deref().is_some_and(is_bad) {
+        return Err(ExemptionError::BadText { what: "ticket" });
+    }
+    if new.expires <= now {
+        let expires = new.expires;
+        return Err(ExemptionError::Expired { expires });
+    }
+    Ok(config.room_for(new.prefix, &new.ports)?)
+}
+
+fn log(exemption: &TemporaryExemption, uid: u32, message: &str) {
+    let TemporaryExemption {
+        id,
+        prefix,
+        expires,
+        reason,
+        ..
+    } = exemption;
+    let ticket = exemption.ticket.as_deref().unwrap_or_default();
+    tracing::info!(
+        id, %prefix, opens = exemption.opens(), %expires, uid, reason, ticket, "{message}"
+    );
+}
