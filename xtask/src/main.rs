@@ -2,6 +2,7 @@
 
 mod build;
 mod captures;
+mod chaos;
 mod command;
 mod crate_tool;
 mod demo;
@@ -104,6 +105,17 @@ enum Command {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Numbered traffic while everything goes wrong: was any verdict wrong?
+    ///
+    /// The controller is killed, reloaded, refused what it needs, flooded and shown
+    /// another clock, interfaces go and come back. Takes about half an hour, and
+    /// ends with a table. Exit status 1 if any frame passed that should not have,
+    /// or did not and should have, or a counter went back.
+    Chaos {
+        /// One object a line, for each fault
+        #[arg(long)]
+        json: bool,
+    },
     /// Frames that others captured: do all implementations of the rules agree?
     ///
     /// Fetches the captures that tcpdump, dnscap, Wireshark and nDPI test
@@ -150,6 +162,7 @@ fn main() -> ExitCode {
         Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
+        Command::Chaos { json } => chaos::run_command(json),
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
         Command::Mutants { args } => mutants::run_command(&args),

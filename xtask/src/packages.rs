@@ -24,7 +24,13 @@ const IP: Program = program("ip", "iproute2");
 /// What the tests run.
 pub(crate) const TEST: &[Program] = &[
     IP,
+    program("bpftool", "bpftool"),
+    // For its library, which shows one process another clock.
+    program("faketime", "faketime"),
+    program("mount", "mount"),
     program("nft", "nftables"),
+    program("nsenter", "util-linux"),
+    program("prlimit", "util-linux"),
     program("unshare", "util-linux"),
 ];
 

@@ -1,0 +1,26 @@
+//! `cargo xtask chaos`: what becomes of the traffic while everything goes wrong.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build,
+    command::{host_cargo, run},
+    packages,
+    setup::{self, Mode},
+    workspace::{is_root, step},
+};
+
+/// The command.
+pub(crate) fn run_command(json: bool) -> Result<()> {
+    if !is_root() {
+        bail!("this takes root: it makes network namespaces and loads the program");
+    }
+    build::program(&setup::for_programs(Mode::Install, packages::TEST)?)?;
+    build::host(false)?;
+    step("bringing about every fault");
+    let mut cargo = host_cargo();
+    cargo.args(["run", "--package", "poolguard-tests", "--bin", "chaos"]);
+    cargo.args(["--features", "kernel", "--"]);
+    cargo.args(json.then_some("--json"));
+    run(&mut cargo)
+}
