@@ -35,7 +35,7 @@ pub struct Status {
     /// The interfaces of the configuration.
     pub interfaces: Vec<InterfaceStatus>,
     /// How often the program was attached to an interface that came (back) by
-    /// itself, since the controller was started.
+    /// itself, since counting began.
     pub attachments: BTreeMap<String, u64>,
     /// Pool prefixes loaded.
     pub pool_prefixes: FamilyCounts,

@@ -24,6 +24,8 @@
 
 pub mod agreement;
 pub mod captures;
+#[cfg(feature = "kernel")]
+pub mod chaos;
 pub mod configs;
 pub mod exhaustive;
 #[cfg(feature = "kernel")]
@@ -36,6 +38,8 @@ pub mod generate;
 pub mod host;
 #[cfg(feature = "kernel")]
 pub mod kernel;
+#[cfg(feature = "kernel")]
+pub mod machine;
 pub mod oracle;
 #[cfg(feature = "kernel")]
 pub mod wire;

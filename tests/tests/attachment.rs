@@ -322,7 +322,7 @@ fn an_interface_without_native_xdp_is_an_error_and_never_a_silent_fall_back() {
 /// What the data plane notices, inside the box.
 fn reconcile(wire: &mut Wire) -> Vec<String> {
     let dataplane = wire.appliance.apparatus.dataplane();
-    let events = wire.appliance.inside.run(|| dataplane.reconcile());
+    let events = must(wire.appliance.inside.run(|| dataplane.reconcile()));
     let told = events.into_iter().map(|(interface, event)| match event {
         Event::Attached => format!("{interface} attached"),
         Event::Lost => format!("{interface} lost"),

@@ -129,7 +129,7 @@ enum Command {
     ///
     /// Exit status 1 if there is a mutant that none noticed.
     Mutants {
-        /// Passed on to cargo-mutants, such as --file or --shard
+        /// Passed on to cargo-mutants, such as --exclude or --shard
         #[arg(last = true)]
         args: Vec<String>,
     },

@@ -1,5 +1,7 @@
 //! What a controller leaves to the next one, should it die.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,7 @@ pub(super) struct Kept {
     pub(super) generation: u64,
     pub(super) reloads: u64,
     pub(super) reload_failures: u64,
+    pub(super) attachments: BTreeMap<String, u64>,
 }
 
 impl Kept {
@@ -29,6 +32,7 @@ impl Kept {
             generation: 0,
             reloads: 0,
             reload_failures: 0,
+            attachments: BTreeMap::new(),
         }
     }
 

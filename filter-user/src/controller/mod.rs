@@ -174,7 +174,7 @@ impl Controller {
                 failures: kept.reload_failures,
             },
             interfaces: Vec::new(),
-            attachments: BTreeMap::new(),
+            attachments: kept.attachments,
             pool_prefixes: compiled.loaded.pool_prefixes.into(),
             exemptions: compiled.loaded.exemptions.into(),
             temporary_exemptions: compiled.loaded.temporary.into(),
@@ -353,13 +353,20 @@ impl Controller {
             generation: self.status.generation,
             reloads: self.status.reloads.total,
             reload_failures: self.status.reloads.failures,
+            attachments: self.status.attachments.clone(),
         }
     }
 
     /// Attaches to interfaces that have come (back), and takes notice of those
     /// that have gone.
     pub fn reconcile(&mut self) {
-        let events = self.dataplane.reconcile();
+        let events = match self.dataplane.reconcile() {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::error!(%error, "what is attached goes on filtering; tried again soon");
+                return;
+            }
+        };
         if events.is_empty() {
             self.failing.clear();
             return;

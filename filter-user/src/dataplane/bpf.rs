@@ -19,6 +19,7 @@ pub(super) enum Command {
     MapUpdateElem = 2,
     ObjPin = 6,
     ObjGet = 7,
+    ObjGetInfo = 15,
     LinkCreate = 28,
     LinkUpdate = 29,
     LinkDetach = 34,
@@ -144,7 +145,7 @@ pub(super) fn number(descriptor: &impl AsRawFd) -> u32 {
 pub(super) fn bpf<T>(command: Command, attributes: &T) -> io::Result<i32> {
     // SAFETY: the kernel reads as many bytes as it is told, those of a `repr(C)`
     // value without padding, and takes the rest of the union for zero. The
-    // strings and descriptors in it outlive the call.
+    // strings, buffers and descriptors in it outlive the call.
     #[expect(unsafe_code, reason = "a system call, and no library makes it")]
     let result = unsafe {
         libc::syscall(

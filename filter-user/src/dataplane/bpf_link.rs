@@ -7,7 +7,7 @@
 //! else can be attached.
 
 use std::{
-    fs, io,
+    io,
     os::fd::{BorrowedFd, OwnedFd},
     path::Path,
 };
@@ -15,6 +15,8 @@ use std::{
 use super::bpf::{self, Command, bpf, number};
 use crate::config::Attach;
 
+/// `BPF_LINK_TYPE_XDP`.
+const LINK_TYPE_XDP: u32 = 6;
 /// `BPF_XDP` of `enum bpf_attach_type`.
 const ATTACH_TYPE_XDP: u32 = 37;
 /// `XDP_FLAGS_SKB_MODE` in `linux/if_link.h`.
@@ -41,6 +43,24 @@ mod attributes {
     #[repr(C)]
     pub(super) struct LinkDetach {
         pub(super) link_fd: u32,
+    }
+
+    #[repr(C)]
+    pub(super) struct ObjInfo {
+        pub(super) bpf_fd: u32,
+        pub(super) info_len: u32,
+        pub(super) info: u64,
+    }
+
+    /// The beginning of `struct bpf_link_info`, for a link of an XDP program.
+    #[derive(Default)]
+    #[repr(C)]
+    pub(super) struct LinkInfo {
+        pub(super) link_type: u32,
+        pub(super) id: u32,
+        pub(super) prog_id: u32,
+        pub(super) padding: u32,
+        pub(super) ifindex: u32,
     }
 }
 
@@ -102,19 +122,26 @@ impl BpfLink {
         bpf(Command::LinkDetach, &detach).map(drop)
     }
 
-    /// The index of the interface that it is attached to; 0 when it no longer
+    /// The index of the interface that it is attached to; none when it no longer
     /// is: it was detached, or the interface is gone.
-    pub(super) fn interface_index(&self) -> io::Result<u32> {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", number(&self.0)))?;
-        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
-        match (field("link_type:"), field("ifindex:")) {
-            (Some(kind), Some(index)) if kind.trim() == "xdp" => {
-                index.trim().parse().map_err(io::Error::other)
-            }
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a link of an XDP program",
-            )),
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` for a link of another type. This takes no descriptor, so
+    /// that a process that has run out of them does not take its links for gone.
+    pub(super) fn interface_index(&self) -> io::Result<Option<u32>> {
+        let mut info = attributes::LinkInfo::default();
+        let get = attributes::ObjInfo {
+            bpf_fd: number(&self.0),
+            info_len: size_of_val(&info) as u32,
+            info: std::ptr::from_mut(&mut info) as u64,
+        };
+        bpf(Command::ObjGetInfo, &get)?;
+        if info.link_type == LINK_TYPE_XDP {
+            Ok(Some(info.ifindex).filter(|&index| index != 0))
+        } else {
+            let error = "not a link of an XDP program";
+            Err(io::Error::new(io::ErrorKind::InvalidData, error))
         }
     }
 }

@@ -55,6 +55,9 @@ pub enum DataplaneError {
         /// The pin.
         path: PathBuf,
     },
+    /// The kernel cannot be asked about interfaces.
+    #[error("cannot ask which interfaces there are: {0}")]
+    Interfaces(io::Error),
     /// There is no such interface.
     #[error("interface {interface}: there is none of this name (`ip link` lists them)")]
     NoInterface {

@@ -93,7 +93,8 @@ impl Attached {
     /// The index of the interface that has the program; none when that is gone
     /// or somebody detached the link.
     pub fn index(&self) -> Option<u32> {
-        self.link.interface_index().ok().filter(|&index| index != 0)
+        // A link of ours is one of XDP: the question cannot fail.
+        self.link.interface_index().ok().flatten()
     }
 
     /// Takes the program off, and removes the pin.
@@ -140,31 +141,54 @@ impl fmt::Display for Standing {
 
 /// How an interface stands at this moment, whatever the data plane knows yet.
 pub fn standing(interface: &str, links: &Links) -> Standing {
-    if let Some(index) = index_of(interface) {
-        let link = links.get(&index);
-        return match link.and_then(Attached::index) {
-            Some(_) => Standing::Attached,
-            None => Standing::Unattached,
-        };
+    let is_attached = |link: Option<&Attached>| link.and_then(Attached::index).is_some();
+    let served = links.values().find(|link| link.serves == interface);
+    let link = match index_of(interface) {
+        Ok(Some(index)) => links.get(&index),
+        Ok(None) => {
+            let device = served.and_then(Attached::index);
+            let name = device.and_then(|index| name_of(index).ok().flatten());
+            return name.map_or(Standing::Missing, Standing::Renamed);
+        }
+        // Whoever cannot ask goes by what was.
+        Err(_) => served,
+    };
+    if is_attached(link) {
+        Standing::Attached
+    } else {
+        Standing::Unattached
     }
-    let link = links.values().find(|link| link.serves == interface);
-    let renamed = link.and_then(Attached::index).and_then(name_of);
-    renamed.map_or(Standing::Missing, Standing::Renamed)
 }
 
-/// The index of the interface that has this name now.
-pub(super) fn index_of(interface: &str) -> Option<u32> {
-    netdevice::name_to_index(any_socket()?, interface).ok()
+/// The index of the interface that has this name now, if there is one.
+///
+/// # Errors
+///
+/// When the kernel cannot be asked, for want of a descriptor: the interface may
+/// well be there.
+pub(super) fn index_of(interface: &str) -> Result<Option<u32>, DataplaneError> {
+    ask(|socket| netdevice::name_to_index(socket, interface))
 }
 
-/// The name of the interface that has this index now.
-pub(super) fn name_of(index: u32) -> Option<String> {
-    netdevice::index_to_name(any_socket()?, index).ok()
+/// The name of the interface that has this index now, if there is one.
+///
+/// # Errors
+///
+/// The same.
+pub(super) fn name_of(index: u32) -> Result<Option<String>, DataplaneError> {
+    ask(|socket| netdevice::index_to_name(socket, index))
 }
 
 /// The kernel answers questions about interfaces on a socket of any kind.
-fn any_socket() -> Option<rustix::fd::OwnedFd> {
-    socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()
+fn ask<T>(
+    question: impl FnOnce(rustix::fd::OwnedFd) -> rustix::io::Result<T>,
+) -> Result<Option<T>, DataplaneError> {
+    let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None);
+    match socket.and_then(question) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Errno::NODEV | Errno::NXIO) => Ok(None),
+        Err(error) => Err(DataplaneError::Interfaces(error.into())),
+    }
 }
 
 /// What the kernel means by an error number here: `dev_xdp_attach()` in

@@ -57,6 +57,12 @@ pub fn detach_leftovers(instance: &Instance) -> Result<bool, DataplaneError> {
     Pins::open(instance)?.remove_all().map(|()| true)
 }
 
+/// For the log.
+fn name_or_number(index: u32) -> String {
+    let name = name_of(index).ok().flatten();
+    name.unwrap_or_else(|| index.to_string())
+}
+
 /// The links, the counters and the memory of flows of one instance.
 #[derive(Debug)]
 pub struct Dataplane {
@@ -170,7 +176,7 @@ impl Dataplane {
     /// the generation that was running.
     pub fn enforce(&mut self, mut next: Generation) -> Result<(), DataplaneError> {
         let interfaces = next.interfaces();
-        let mut claims = self.claims(&interfaces);
+        let mut claims = self.claims(&interfaces)?;
         // What can fail before what hardly can.
         claims.sort_by_key(|&(index, interface)| self.can_replace(index, interface));
         let mut done = Vec::new();
@@ -187,16 +193,22 @@ impl Dataplane {
 
     /// Gives the running program to interfaces that have come (back), and takes
     /// notice of those that have gone. Nothing happens to the others.
-    pub fn reconcile(&mut self) -> Vec<(String, Event)> {
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be asked which interfaces there are. Nothing is
+    /// done then.
+    pub fn reconcile(&mut self) -> Result<Vec<(String, Event)>, DataplaneError> {
+        let interfaces = self.running.as_ref().map(Generation::interfaces);
+        let interfaces = interfaces.unwrap_or_default();
+        let claims = self.claims(&interfaces)?;
         let Some(mut running) = self.running.take() else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut events = Vec::new();
         for link in self.remove_dead() {
             events.push((link.serves, Event::Lost));
         }
-        let interfaces = running.interfaces();
-        let claims = self.claims(&interfaces);
         for &(index, interface) in &claims {
             let link = self.links.get(&index);
             let is_served = link.is_some_and(|link| link.serves == interface.name);
@@ -212,27 +224,42 @@ impl Dataplane {
         }
         self.detach_all_but(&claims);
         self.running = Some(running);
-        events
+        Ok(events)
     }
 
     /// Which device is meant by each interface: the one that has the name, or
     /// else the one that has the program and had the name, unless its new name is
     /// configured as well. Interfaces without a device are left out.
-    fn claims<'a>(&self, interfaces: &'a [CompiledInterface]) -> Vec<(u32, &'a CompiledInterface)> {
-        let is_configured = |name: &str| interfaces.iter().any(|other| other.name == name);
-        let renamed = |interface: &CompiledInterface| {
-            let mut links = self.links.values();
-            let link = links.find(|link| link.serves == interface.name)?;
-            let index = link.index()?;
-            (!is_configured(&name_of(index)?)).then_some(index)
+    fn claims<'a>(
+        &self,
+        interfaces: &'a [CompiledInterface],
+    ) -> Result<Vec<(u32, &'a CompiledInterface)>, DataplaneError> {
+        let mut claims = Vec::new();
+        for interface in interfaces {
+            let index = match index_of(&interface.name)? {
+                Some(index) => Some(index),
+                None => self.renamed(interface, interfaces)?,
+            };
+            claims.extend(index.map(|index| (index, interface)));
+        }
+        Ok(claims)
+    }
+
+    /// The device that had the name of an interface, and has none now that is
+    /// configured.
+    fn renamed(
+        &self,
+        interface: &CompiledInterface,
+        interfaces: &[CompiledInterface],
+    ) -> Result<Option<u32>, DataplaneError> {
+        let mut links = self.links.values();
+        let link = links.find(|link| link.serves == interface.name);
+        let Some(index) = link.and_then(Attached::index) else {
+            return Ok(None);
         };
-        interfaces
-            .iter()
-            .filter_map(|interface| {
-                let index = index_of(&interface.name).or_else(|| renamed(interface))?;
-                Some((index, interface))
-            })
-            .collect()
+        let name = name_of(index)?;
+        let is_configured = |name: &String| interfaces.iter().any(|other| other.name == *name);
+        Ok(name.filter(|name| !is_configured(name)).map(|_| index))
     }
 
     /// Whether there is a link that can go over to another program. Another
@@ -295,7 +322,7 @@ impl Dataplane {
             };
             if let Err(error) = result {
                 tracing::error!(
-                    interface = %name_of(index).unwrap_or_else(|| index.to_string()), %error,
+                    interface = %name_or_number(index), %error,
                     "cannot go back to the configuration in force. `poolguard status` shows \
                      whether this interface is attached; reload once it can be"
                 );
@@ -331,7 +358,7 @@ impl Dataplane {
         for index in gone.into_iter().filter(|index| !claimed.contains(index)) {
             if let Err(error) = self.detach_link(index) {
                 tracing::error!(
-                    interface = %name_of(index).unwrap_or_else(|| index.to_string()), %error,
+                    interface = %name_or_number(index), %error,
                     "cannot detach: the program stays attached. Remove its pin by hand"
                 );
             }

@@ -11,6 +11,13 @@ use super::{
 /// The longest header there can be, and a segment behind it.
 const ROOM: usize = 256 * 8 + 20;
 
+/// A header that UDP follows, of any length: the destination port is the number
+/// of the word of 4 bytes that it was read from.
+fn udp_behind_any_length() -> impl Iterator<Item = u8> {
+    let words = (1..ROOM as u32 / 4).flat_map(u32::to_be_bytes);
+    [17, 0, 0, 0].into_iter().chain(words)
+}
+
 /// Every next header with every length field behind chains of every length up
 /// to one header too many.
 pub fn every_next_header() {
@@ -20,8 +27,7 @@ pub fn every_next_header() {
         for next in 0..=u8::MAX {
             let (first, mut payload) = chain(&kinds, next);
             let at = ETHERNET + IPV6 + payload.len();
-            // What follows a header of any length is UDP, for port 25 as well.
-            payload.extend([17; ROOM]);
+            payload.extend(udp_behind_any_length());
             let mut frame = ipv6_frame(first, &payload);
             for length in 0..=u8::MAX {
                 frame[at + 1] = length;
@@ -41,7 +47,7 @@ pub fn every_next_header_in_ipv4() {
         for next in 0..=u8::MAX {
             let (first, mut payload) = chain(&vec![AUTHENTICATION; before], next);
             let at = ETHERNET + IPV4 + payload.len();
-            payload.extend([17; ROOM]);
+            payload.extend(udp_behind_any_length());
             let mut frame = ipv4_frame(first, 5, &payload);
             for length in 0..=u8::MAX {
                 frame[at + 1] = length;

@@ -14,11 +14,11 @@ pub const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 60, 135, 139, 140];
 /// The authentication header, which is one in IPv4 too.
 pub const AUTHENTICATION: u8 = 51;
 
-/// The length of an Ethernet header, of IPv4's without options, and of IPv6's.
+/// The length of an Ethernet header.
 pub const ETHERNET: usize = 14;
-/// See [`ETHERNET`].
+/// The length of an IPv4 header without options.
 pub const IPV4: usize = 20;
-/// See [`ETHERNET`].
+/// The length of an IPv6 header.
 pub const IPV6: usize = 40;
 
 /// The start of a transport header: ports 40000 and 25, and for TCP a SYN.

@@ -276,7 +276,7 @@ fn sentinel(number: u64) -> Vec<u8> {
 
 /// What one CPU sends, it delivers in the order in which it was sent. Threads
 /// that are started from here on stay there as well.
-fn stay_on_this_cpu() {
+pub(crate) fn stay_on_this_cpu() {
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu().unwrap()).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
@@ -293,7 +293,7 @@ pub fn leave_this_cpu() {
 
 /// Where the kernel lets netfilter see what a bridge forwards, netfilter drops
 /// broken IP headers and cuts padding off. Here only the filter does anything.
-fn pass_unseen(inside: &Namespace) {
+pub(crate) fn pass_unseen(inside: &Namespace) {
     inside.run(|| {
         for table in ["iptables", "ip6tables", "arptables"] {
             let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{table}");
@@ -307,7 +307,7 @@ fn pass_unseen(inside: &Namespace) {
 
 /// A port of a bridge forwards once the kernel has told the bridge that the
 /// cable is plugged in, a moment after it was.
-fn until_forwarding(inside: &Namespace) {
+pub(crate) fn until_forwarding(inside: &Namespace) {
     for interface in [CUSTOMERS, NETWORK] {
         let show = format!("-d link show {interface}");
         let forwards = |_: &u32| inside.ip(&show).contains("state forwarding");

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{ErrorKind, Read as _, Write as _},
     os::fd::AsRawFd as _,
+    time::Duration,
 };
 
 use nix::{
@@ -54,6 +55,13 @@ impl Port {
             File::from(socket)
         });
         Self { socket }
+    }
+
+    /// Gives up sooner.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        let patience = TimeVal::milliseconds(patience.as_millis() as i64);
+        setsockopt(&self.socket, ReceiveTimeout, &patience).unwrap();
+        self
     }
 
     /// Sends one frame.

@@ -1,0 +1,14 @@
+//! What becomes of the traffic while everything goes wrong.
+//!
+//! The real binary filters a bridge ([`site`]) through which numbered frames go
+//! both ways all the time ([`traffic`]), every one of them with a known fate.
+//! Meanwhile one [fault](faults) after the other is brought about. A frame that
+//! passes and should not, or does not and should, is found out by its number.
+
+mod faults;
+mod report;
+mod site;
+mod traffic;
+
+pub use faults::{Plan, inject};
+pub use report::{Row, table};

@@ -1,0 +1,202 @@
+//! A bridge that the real binary filters, and the far ends of its cables.
+
+use std::time::Duration;
+
+use crate::{
+    configs::address,
+    frames::tcp,
+    machine::Machine,
+    wire::{Port, Side, pass_unseen, until_forwarding},
+};
+
+/// How long a frame may take before it counts as lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The two configurations agree on every probe, and on nothing else that can be
+/// different.
+pub(super) const CONFIGURATIONS: [&str; 2] = [
+    r#"
+[[interface]]
+name = "eth1"
+role = "customer"
+[[interface]]
+name = "eth0"
+role = "network"
+[mail]
+servers = ["192.0.2.25"]
+[[pool]]
+name = "dialup"
+kind = "dynamic"
+prefixes = ["198.51.100.0/24", "2001:db8:100::/40"]
+[[pool]]
+name = "business"
+kind = "static"
+prefixes = ["203.0.113.0/24"]
+[[customer]]
+name = "acme"
+prefixes = ["203.0.113.8/29"]
+allow_inbound = [443]
+"#,
+    r#"
+[ports]
+forbidden = [8080, 8000, 443, 80, 25, 6667, 119]
+return_traffic = "syn"
+[[interface]]
+name = "eth0"
+role = "network"
+[[interface]]
+name = "eth1"
+role = "customer"
+[mail]
+servers = ["192.0.2.0/24", "2001:db8:25::/64"]
+[[pool]]
+name = "elsewhere"
+kind = "virtual-pop"
+prefixes = ["10.0.0.0/8", "2001:db8:ffff::/48"]
+[[pool]]
+name = "leased-lines"
+kind = "static"
+prefixes = ["203.0.113.0/28", "10.9.0.0/16"]
+forbidden = [443, 8080, 1]
+[[pool]]
+name = "dialup-again"
+kind = "dynamic"
+prefixes = ["198.51.100.0/25", "2001:db8:100::/44"]
+[[customer]]
+name = "acme-and-sons"
+prefixes = ["203.0.113.8/30"]
+allow_inbound = ["443/tcp", 1]
+allow_smtp_out = true
+"#,
+];
+
+/// A kind of frame whose fate no fault may change.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) from: Side,
+    pub(super) passes: bool,
+    frame: Vec<u8>,
+    /// Where its TCP sequence number is.
+    number_at: usize,
+}
+
+/// Source, destination and destination port, from which side, and whether it is
+/// to pass. The last one of each side passes.
+const PROBES: [(Side, &str, &str, u16, bool); 11] = [
+    (Side::Network, "192.0.2.200", "198.51.100.9", 80, false),
+    (Side::Network, "192.0.2.200", "203.0.113.9", 443, true),
+    (Side::Network, "192.0.2.200", "203.0.113.9", 8080, false),
+    (Side::Network, "2001:db8::9", "2001:db8:100::9", 25, false),
+    (Side::Network, "2001:db8::9", "2001:db8:100::9", 22, true),
+    (Side::Network, "192.0.2.200", "198.51.100.9", 81, true),
+    (Side::Customers, "198.51.100.9", "192.88.99.9", 25, false),
+    (Side::Customers, "198.51.100.9", "192.0.2.25", 25, true),
+    (Side::Customers, "2001:db8:100::9", "2001:db8::9", 25, false),
+    (Side::Customers, "2001:db8:100::9", "2001:db8::9", 443, true),
+    (Side::Customers, "198.51.100.9", "192.88.99.9", 80, true),
+];
+
+/// The far ends of the two cables.
+#[derive(Debug)]
+pub(super) struct Ends {
+    customers: Port,
+    network: Port,
+    pub(super) probes: Vec<Probe>,
+    sent: u32,
+}
+
+impl Ends {
+    fn new(machine: &Machine) -> Self {
+        let probe = |&(from, source, destination, port, passes)| {
+            let [source, destination] = [source, destination].map(address);
+            let arrival = tcp((source, 40_000), (destination, port)).arrival();
+            let header = if source.is_ipv4() { 20 } else { 40 };
+            Probe {
+                from,
+                passes,
+                number_at: arrival.ip_offset + header + 4,
+                frame: arrival.bytes,
+            }
+        };
+        Self {
+            customers: port(machine, "eth1"),
+            network: port(machine, "eth0"),
+            probes: PROBES.iter().map(probe).collect(),
+            sent: 0,
+        }
+    }
+
+    /// The socket on a side.
+    pub(super) fn at(&mut self, side: Side) -> &mut Port {
+        match side {
+            Side::Customers => &mut self.customers,
+            Side::Network => &mut self.network,
+        }
+    }
+
+    /// Sends a frame of this kind, and gives back its number.
+    pub(super) fn send(&mut self, kind: usize) -> u32 {
+        self.sent += 1;
+        let probe = &mut self.probes[kind];
+        probe.frame[probe.number_at..][..4].copy_from_slice(&self.sent.to_be_bytes());
+        let (from, frame) = (probe.from, probe.frame.clone());
+        self.at(from).send(&frame);
+        self.sent
+    }
+
+    /// Sends a frame that is not to pass toward the customers, and one that is.
+    pub(super) fn pair(&mut self) -> (u32, u32) {
+        (self.send(0), self.send(5))
+    }
+
+    /// The number of a frame that has arrived: none is there but those sent.
+    pub(super) fn number(&self, frame: &[u8]) -> u32 {
+        let is = |probe: &&Probe| {
+            let (before, after) = (probe.number_at, probe.number_at + 4);
+            frame.len() == probe.frame.len()
+                && frame[..before] == probe.frame[..before]
+                && frame[after..] == probe.frame[after..]
+        };
+        let probe = self.probes.iter().find(is);
+        let probe = probe.unwrap_or_else(|| panic!("a frame that nobody sent: {frame:02x?}"));
+        let bytes = frame[probe.number_at..][..4].try_into();
+        u32::from_be_bytes(bytes.expect("four bytes"))
+    }
+}
+
+fn port(machine: &Machine, interface: &str) -> Port {
+    Port::open(&machine.outside, interface).with_patience(PATIENCE)
+}
+
+/// The box, with a bpffs of its own.
+pub(super) struct Site {
+    pub(super) machine: Machine,
+    pub(super) ends: Ends,
+}
+
+impl Site {
+    pub(super) fn new() -> Self {
+        let machine = Machine::with_bpffs();
+        let inside = &machine.namespace;
+        pass_unseen(inside);
+        inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
+        for interface in ["eth0", "eth1"] {
+            inside.ip(&format!("link set {interface} master br0"));
+        }
+        until_forwarding(inside);
+        machine.configure(CONFIGURATIONS[0]);
+        Self {
+            ends: Ends::new(&machine),
+            machine,
+        }
+    }
+
+    /// Makes the network's interface, which is another one now, a port of the
+    /// bridge.
+    pub(super) fn plug_in(&mut self) {
+        let inside = &self.machine.namespace;
+        inside.ip("link set eth0 master br0");
+        until_forwarding(inside);
+        self.ends.network = port(&self.machine, "eth0");
+    }
+}
