@@ -1,7 +1,7 @@
 //! What a running controller says of itself: the facts behind `status` and the
 //! gauges of `/metrics`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use comfy_table::{Table, presets};
 use jiff::{SpanRound, Timestamp, Unit};
@@ -45,6 +45,11 @@ pub struct Status {
     pub temporary_exemptions: FamilyCounts,
     /// The temporary exemptions, one by one.
     pub temporary: Vec<ListedExemption>,
+    /// When the configuration in force goes back unless it is confirmed.
+    pub unconfirmed_until: Option<Timestamp>,
+    /// When it was gone back to, because another one was not confirmed: the
+    /// configuration file says something else.
+    pub rolled_back: Option<Timestamp>,
     /// When the next exemption expires.
     pub next_expiry: Option<Timestamp>,
     /// How full the program's tables are.
@@ -165,6 +170,19 @@ impl Status {
     /// For people.
     pub fn render(&self, now: Timestamp) -> String {
         let mut text = self.summary(now);
+        if let Some(deadline) = self.unconfirmed_until {
+            let _infallible = writeln!(
+                text,
+                "ON TRIAL: goes back at {deadline} unless `poolguard confirm` follows"
+            );
+        }
+        if let Some(at) = self.rolled_back {
+            let _infallible = writeln!(
+                text,
+                "ROLLED BACK at {at}, not confirmed in time: {} is NOT what is in force",
+                self.config_file.display()
+            );
+        }
         for ListedExemption { exemption, ignored } in &self.temporary {
             text.push_str(&exemption.to_string());
             if let Some(why) = ignored {

@@ -9,7 +9,7 @@ use filter_user::{
     state::StateDirectory,
 };
 use ipnet::IpNet;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::moment;
 
@@ -107,9 +107,20 @@ pub(crate) enum Command {
     /// Have the running controller read its configuration again, and wait for
     /// the outcome.
     Reload {
-        /// Also if it opens or closes more addresses than `max_change` allows.
+        /// Also if it opens or closes more addresses than `max_change` allows,
+        /// and also while another configuration is on trial.
         #[arg(long)]
         force: bool,
+        /// Go back by itself after that time (90s, 5m, 1h) unless `poolguard
+        /// confirm` follows.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration)]
+        confirm: Option<SignedDuration>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let what `reload --confirm` put into force stay.
+    Confirm {
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -130,6 +141,7 @@ impl Command {
             Self::Check { json }
             | Self::Status { json }
             | Self::Reload { json, .. }
+            | Self::Confirm { json }
             | Self::Detach { json } => *json,
             Self::Diff(diff) => diff.json,
             Self::Exempt(

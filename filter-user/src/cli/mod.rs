@@ -17,7 +17,7 @@ use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
     controller::{
-        ApplyError, ReloadOptions, ReloadOutcome,
+        ApplyError, Confirmed, ReloadOptions, ReloadOutcome,
         daemon::{self, Afterwards},
         exemptions,
     },
@@ -71,9 +71,18 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
             (Some(old), Some(new)) => diff::files(old, new, arguments.json),
             _ => diff::running(&cli.instance, arguments.json),
         },
-        Command::Reload { force, json } => {
-            reload(&cli.instance, ReloadOptions { force: *force }, *json)
+        Command::Reload {
+            force,
+            confirm,
+            json,
+        } => {
+            let options = ReloadOptions {
+                force: *force,
+                confirm: *confirm,
+            };
+            reload(&cli.instance, options, *json)
         }
+        Command::Confirm { json } => confirm(&cli.instance, *json),
         Command::Detach { json } => detach(&cli.instance, *json),
     };
     let (text, status) = match result {
@@ -215,6 +224,9 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
         print_error(&outcome.report);
         if outcome.successful {
             print(&format!("generation {} is in force\n", outcome.generation))?;
+            if options.confirm.is_some() {
+                print("it goes back by itself unless `poolguard confirm` follows in time\n")?;
+            }
         }
     }
     match outcome.error {
@@ -225,6 +237,17 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
             outcome.generation
         ))),
     }
+}
+
+fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
+    let confirmed: Confirmed = client::post(instance, "/confirm", &())?;
+    if json {
+        return print_json(&confirmed);
+    }
+    print(&format!(
+        "generation {} stays in force\n",
+        confirmed.generation
+    ))
 }
 
 fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {

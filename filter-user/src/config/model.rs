@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{share::Share, temporary::TemporaryExemption};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// `enforcement = "monitor"`: count what would be dropped, anywhere, and pass it.
     pub monitor: bool,
@@ -31,7 +31,8 @@ pub struct Config {
     /// close unless it is forced.
     pub max_change: Share,
     /// What was given beside the files, and is over or not. It may lie where the
-    /// files leave nothing to exempt.
+    /// files leave nothing to exempt. It is kept by itself.
+    #[serde(skip)]
     pub temporary: Vec<TemporaryExemption>,
 }
 
@@ -43,18 +44,36 @@ impl Config {
 }
 
 /// An interface to filter on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// As `ip link` shows it.
     pub name: String,
     /// What it faces.
+    #[serde(with = "RoleWord")]
     pub role: Role,
     /// How the program is attached.
     pub attach: Attach,
 }
 
+/// How [`Role`], which knows nothing of serde, is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Role", rename_all = "lowercase")]
+enum RoleWord {
+    Customer,
+    Network,
+}
+
+/// How [`ReturnTraffic`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ReturnTraffic", rename_all = "lowercase")]
+enum ReturnTrafficWord {
+    Track,
+    Syn,
+    Drop,
+}
+
 /// How an XDP program is attached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Attach {
     /// In the driver, before a socket buffer exists.
@@ -75,11 +94,12 @@ impl Attach {
 }
 
 /// `[ports]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ports {
     /// What is forbidden toward every pool without a list of its own.
     pub forbidden: Vec<PortSpec>,
     /// What happens to answers toward forbidden ports from 1024 up.
+    #[serde(with = "ReturnTrafficWord")]
     pub return_traffic: ReturnTraffic,
 }
 
@@ -162,7 +182,7 @@ impl From<PortSpec> for String {
 }
 
 /// `[mail]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// The provider's mail servers.
     pub servers: Vec<IpNet>,
@@ -173,7 +193,7 @@ pub struct Mail {
 }
 
 /// `[[pool]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
     /// Unique; a label of the metrics.
     pub name: String,
@@ -188,7 +208,8 @@ pub struct Pool {
 }
 
 /// What kind of customers a pool holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PoolKind {
     /// Dial-up, DHCP, PPP: rule 1.
     Dynamic,
@@ -215,7 +236,7 @@ impl PoolKind {
 }
 
 /// `[[customer]]`: the exemptions that a static customer holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     /// Unique.
     pub name: String,
@@ -242,7 +263,7 @@ impl Customer {
 }
 
 /// A place in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The file, as it was found.
     pub file: PathBuf,
@@ -257,7 +278,7 @@ impl fmt::Display for Source {
 }
 
 /// `[metrics]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Where `/metrics` is served.
     pub listen: SocketAddr,

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Controller, DiffOutcome, NewExemption,
+    Confirmed, Controller, DiffOutcome, NewExemption,
     http::{Failure, Request, ask},
 };
 use crate::{config::TemporaryExemption, status::ListedExemption};
@@ -36,6 +36,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 pub(super) fn wishes() -> Router<Requests> {
     Router::new()
         .route("/diff", get(diff))
+        .route("/confirm", post(confirm))
         .route("/exemptions", post(exempt))
         .route("/exemptions/{id}/remove", post(remove_exemption))
 }
@@ -64,6 +65,10 @@ fn answered<T, E: std::error::Error>(answer: Result<T, E>) -> Result<Json<T>, Fa
 async fn diff(State(requests): State<Requests>) -> Result<Json<DiffOutcome>, Failure> {
     let outcome = have(&requests, |controller| DiffOutcome::from(controller.diff()));
     outcome.await.map(Json)
+}
+
+async fn confirm(State(requests): State<Requests>) -> Result<Json<Confirmed>, Failure> {
+    answered(have(&requests, Controller::confirm).await?)
 }
 
 async fn exempt(

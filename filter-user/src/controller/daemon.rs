@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
@@ -145,6 +145,7 @@ async fn serve(
         requests: received,
         watch,
         retry_expiry: None,
+        retry_roll_back: None,
         afterwards,
     };
     let control = http::control(daemon.controller.shared(), requests);
@@ -208,6 +209,7 @@ struct Daemon {
     requests: mpsc::Receiver<Request>,
     watch: Watch,
     retry_expiry: Option<Timestamp>,
+    retry_roll_back: Option<Instant>,
     afterwards: Afterwards,
 }
 
@@ -219,6 +221,7 @@ impl Daemon {
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let expiry = self.next_expiry();
+            let trial_left = self.trial_left();
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return None,
@@ -243,6 +246,7 @@ impl Daemon {
                 }
                 _ = check.tick() => self.check(),
                 () = until(expiry) => self.expire_if_due(),
+                () = for_as_long_as(trial_left) => self.roll_back_if_due(),
             }
         }
     }
@@ -288,6 +292,34 @@ impl Daemon {
         outcome
     }
 
+    /// How long the trial still lasts, or until going back is tried again after
+    /// that failed.
+    fn trial_left(&self) -> Option<Duration> {
+        let left = self.controller.trial_left()?;
+        let retry = self
+            .retry_roll_back
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        Some(left.max(retry.unwrap_or_default()))
+    }
+
+    fn roll_back_if_due(&mut self) {
+        if self.trial_left().is_none_or(|left| !left.is_zero()) {
+            return;
+        }
+        self.retry_roll_back = None;
+        match tokio::task::block_in_place(|| self.controller.roll_back()) {
+            Ok(listener) => self.metrics.move_to(listener, &self.controller),
+            Err(error) => {
+                self.retry_roll_back = Some(Instant::now() + CHECK_INTERVAL);
+                tracing::error!(
+                    %error,
+                    "not confirmed in time, and still in force: the configuration before could not \
+                     be put into force. Trying again in {} seconds", CHECK_INTERVAL.as_secs()
+                );
+            }
+        }
+    }
+
     /// When an exemption expires, or when to try again after that failed.
     fn next_expiry(&self) -> Option<Timestamp> {
         self.controller.next_expiry().max(self.retry_expiry)
@@ -317,6 +349,14 @@ async fn until(moment: Option<Timestamp>) {
     };
     let left = Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default();
     tokio::time::sleep(left.min(LONGEST_WAIT)).await;
+}
+
+/// The same for a time that is left.
+async fn for_as_long_as(left: Option<Duration>) {
+    match left {
+        Some(left) => tokio::time::sleep(left.min(LONGEST_WAIT)).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The server of `/metrics`.

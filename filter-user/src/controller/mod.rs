@@ -2,6 +2,7 @@
 //! expires, and on the way out. Everything here blocks; [`daemon`] puts it
 //! under signals, sockets and clocks.
 
+mod confirmation;
 mod control;
 pub mod daemon;
 pub mod exemptions;
@@ -18,10 +19,12 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use confirmation::Standing;
+pub use confirmation::{ConfirmError, Confirmed};
 pub use exemptions::{ExemptionError, NewExemption};
 use kept::Kept;
 pub use outcome::{DiffOutcome, ReloadOutcome};
@@ -51,6 +54,21 @@ pub enum ApplyError {
     /// What was kept on disk makes no sense.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Another one is on trial.
+    #[error(
+        "what is in force is on trial until {deadline}: `poolguard confirm` it, or wait until it \
+         has gone back. `poolguard reload --force` goes on from it all the same"
+    )]
+    Unconfirmed {
+        /// When it goes back.
+        deadline: Timestamp,
+    },
+    /// No clock goes that far.
+    #[error("a trial of {time:#} has no end")]
+    TrialTooLong {
+        /// How long it was to last.
+        time: SignedDuration,
+    },
     /// It changes more at once than it may.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
@@ -70,6 +88,7 @@ pub struct Controller {
     config_file: PathBuf,
     state: StateDirectory,
     config: Config,
+    standing: Standing,
     slots: Slots,
     dataplane: Dataplane,
     kernel: Arc<KernelState>,
@@ -82,8 +101,10 @@ pub struct Controller {
 /// How a reload is to go about it.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct ReloadOptions {
-    /// However much it changes.
+    /// However much it changes, and also while another one is on trial.
     pub force: bool,
+    /// On trial: for that long, unless it is confirmed.
+    pub confirm: Option<SignedDuration>,
 }
 
 /// A listener that serves from now on in the place of the one before it.
@@ -104,13 +125,16 @@ impl Controller {
         state: StateDirectory,
     ) -> Result<(Self, TcpListener), ApplyError> {
         let now = Timestamp::now();
-        let mut loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
-        log_report(&loaded.warnings);
-        loaded.config.temporary = exemptions::at_start(&state, now)?;
-        exemptions::warn_of_ignored(&loaded.config);
+        let confirmation::Start {
+            config,
+            warnings,
+            standing,
+        } = confirmation::start(config_file, &state, now)?;
+        log_report(&warnings);
+        exemptions::warn_of_ignored(&config);
         let mut dataplane = Dataplane::open(instance)?;
         let found = dataplane.links().len();
-        let begun = Begun::begin(&mut dataplane, &loaded.config, now);
+        let begun = Begun::begin(&mut dataplane, &config, now);
         let begun = match begun {
             Ok(begun) => begun,
             Err(error) if found == 0 => {
@@ -155,6 +179,8 @@ impl Controller {
             exemptions: compiled.loaded.exemptions.into(),
             temporary_exemptions: compiled.loaded.temporary.into(),
             temporary: Vec::new(),
+            unconfirmed_until: None,
+            rolled_back: None,
             next_expiry: None,
             tables: Vec::new(),
             passed: Vec::new(),
@@ -170,7 +196,8 @@ impl Controller {
         let mut controller = Self {
             config_file: config_file.to_owned(),
             state,
-            config: loaded.config,
+            config,
+            standing,
             slots: kept.slots,
             dataplane,
             kernel,
@@ -230,6 +257,10 @@ impl Controller {
         options: ReloadOptions,
     ) -> Result<(Compiled, Report, NewListener), ApplyError> {
         let now = Timestamp::now();
+        if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
+            let deadline = trial.deadline;
+            return Err(ApplyError::Unconfirmed { deadline });
+        }
         let loaded = self.load(now)?;
         log_report(&loaded.warnings);
         exemptions::warn_of_ignored(&loaded.config);
@@ -246,7 +277,17 @@ impl Controller {
         } else {
             Some(listen(loaded.config.metrics.listen)?)
         };
-        self.enforce(&compiled, &slots)?;
+        let standing = self.next_standing(options.confirm, now)?;
+        // First, so that a crash at any moment leaves a way back.
+        self.keep(&standing)?;
+        if let Err(error) = self.enforce(&compiled, &slots) {
+            self.keep_as_it_stands();
+            return Err(error.into());
+        }
+        if let Standing::OnTrial(trial) = &standing {
+            confirmation::log_trial(trial.deadline);
+        }
+        self.standing = standing;
         self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
@@ -372,6 +413,11 @@ impl Controller {
             self.status.next_expiry = compiled.next_expiry;
             self.status.interfaces = interfaces(compiled);
         }
+        (self.status.unconfirmed_until, self.status.rolled_back) = match &self.standing {
+            Standing::Confirmed => (None, None),
+            Standing::OnTrial(trial) => (Some(trial.deadline), None),
+            Standing::RolledBack(at) => (None, Some(*at)),
+        };
         self.shared.publish(Snapshot {
             status: self.status.clone(),
             slots: self.slots.clone(),

@@ -130,6 +130,24 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
             vec![gauge(&[], status.generation as f64)],
         ),
         family(
+            "poolguard_config_unconfirmed",
+            "1 while the configuration in force goes back unless it is confirmed.",
+            is_gauge,
+            vec![gauge(
+                &[],
+                f64::from(u8::from(status.unconfirmed_until.is_some())),
+            )],
+        ),
+        family(
+            "poolguard_config_rolled_back",
+            "1 while the configuration in force is not that of the file, which was not confirmed.",
+            is_gauge,
+            vec![gauge(
+                &[],
+                f64::from(u8::from(status.rolled_back.is_some())),
+            )],
+        ),
+        family(
             "poolguard_exemptions",
             "Customer prefixes loaded that hold an exemption.",
             is_gauge,

@@ -1,0 +1,266 @@
+//! Configurations on trial: they go back by themselves unless they are
+//! confirmed, also when the controller dies meanwhile.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{ApplyError, Controller, NewListener, exemptions, listen};
+use crate::{
+    compile::compile,
+    config::{self, Config, Report},
+    state::{StateDirectory, StateError},
+};
+
+/// What it is called in the state directory.
+const FILE: &str = "unconfirmed.json";
+
+/// What is kept over restarts. `C` is what was in force before the trial, and
+/// is in force after it.
+#[derive(Serialize, Deserialize)]
+struct KeptTrial<C> {
+    deadline: Timestamp,
+    rolled_back: bool,
+    previous: C,
+}
+
+/// Whether what is in force is there to stay.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It is, and it is what was read from the files last.
+    Confirmed,
+    /// It goes back.
+    OnTrial(Trial),
+    /// It was gone back to at that moment: the files say something else.
+    RolledBack(Timestamp),
+}
+
+/// A trial that goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Trial {
+    /// What comes back.
+    previous: Box<Config>,
+    pub(super) deadline: Timestamp,
+    /// The same for a clock that nobody sets.
+    ends: Instant,
+}
+
+impl Trial {
+    fn new(previous: Config, deadline: Timestamp, now: Timestamp) -> Self {
+        let left = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
+        Self {
+            previous: Box::new(previous),
+            deadline,
+            ends: Instant::now() + left,
+        }
+    }
+
+    /// How long it still lasts, by the clock that says less.
+    fn left(&self, now: Timestamp) -> Duration {
+        let left = Duration::try_from(self.deadline.duration_since(now)).unwrap_or_default();
+        left.min(self.ends.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// What `confirm` is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The generation that stays in force.
+    pub generation: u64,
+}
+
+/// Why there is nothing to confirm.
+#[derive(Debug, Error)]
+pub enum ConfirmError {
+    /// Nothing is on trial.
+    #[error("nothing waits to be confirmed")]
+    NothingOnTrial,
+    /// It goes back at this moment.
+    #[error("the time for it ended at {deadline}: the configuration before it comes back")]
+    TooLate {
+        /// When it ended.
+        deadline: Timestamp,
+    },
+    /// The next start would go back.
+    #[error("{0}. It goes back unless it can be confirmed")]
+    State(#[from] StateError),
+}
+
+/// What a start puts into force.
+pub(super) struct Start {
+    pub(super) config: Config,
+    pub(super) warnings: Report,
+    pub(super) standing: Standing,
+}
+
+/// Reads the configuration: the files', or the one before it where that was
+/// not confirmed in time.
+pub(super) fn start(
+    config_file: &Path,
+    state: &StateDirectory,
+    now: Timestamp,
+) -> Result<Start, ApplyError> {
+    let kept: Option<KeptTrial<Config>> = state.read(FILE)?;
+    let mut start = match kept {
+        Some(kept) if kept.rolled_back || kept.deadline <= now => {
+            let rolled_back = KeptTrial {
+                rolled_back: true,
+                ..kept
+            };
+            // The clock may be set back before the next start.
+            if let Err(error) = state.write(FILE, &rolled_back) {
+                tracing::error!(%error, "cannot keep that the configuration was rolled back");
+            }
+            warn_of_rollback(config_file, rolled_back.deadline);
+            Start {
+                config: rolled_back.previous,
+                warnings: Report::default(),
+                standing: Standing::RolledBack(rolled_back.deadline),
+            }
+        }
+        kept => {
+            let loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
+            Start {
+                config: loaded.config,
+                warnings: loaded.warnings,
+                standing: kept.map_or(Standing::Confirmed, |kept| {
+                    log_trial(kept.deadline);
+                    Standing::OnTrial(Trial::new(kept.previous, kept.deadline, now))
+                }),
+            }
+        }
+    };
+    start.config.temporary = exemptions::at_start(state, now)?;
+    Ok(start)
+}
+
+impl Controller {
+    /// How a successful reload would stand. `time`: on trial for that long.
+    pub(super) fn next_standing(
+        &self,
+        time: Option<SignedDuration>,
+        now: Timestamp,
+    ) -> Result<Standing, ApplyError> {
+        let Some(time) = time else {
+            return Ok(Standing::Confirmed);
+        };
+        // What was last confirmed comes back, not what is on trial itself.
+        let previous = match &self.standing {
+            Standing::OnTrial(trial) => trial.previous.as_ref(),
+            _ => &self.config,
+        };
+        let deadline = now
+            .checked_add(time)
+            .map_err(|_| ApplyError::TrialTooLong { time })?;
+        Ok(Standing::OnTrial(Trial::new(
+            previous.clone(),
+            deadline,
+            now,
+        )))
+    }
+
+    /// Keeps for the next controller how what is in force stands.
+    pub(super) fn keep(&self, standing: &Standing) -> Result<(), StateError> {
+        let (deadline, rolled_back, previous) = match standing {
+            Standing::Confirmed => return self.state.remove(FILE),
+            Standing::OnTrial(trial) => (trial.deadline, false, trial.previous.as_ref()),
+            Standing::RolledBack(deadline) => (*deadline, true, &self.config),
+        };
+        let kept = KeptTrial {
+            deadline,
+            rolled_back,
+            previous,
+        };
+        self.state.write(FILE, &kept)
+    }
+
+    /// Puts things on disk back to how they stand, after a reload has failed.
+    pub(super) fn keep_as_it_stands(&self) {
+        if let Err(error) = self.keep(&self.standing) {
+            tracing::error!(%error, "a restart may put another configuration into force");
+        }
+    }
+
+    /// Lets what is on trial stay.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is, or it is over, or that cannot be kept.
+    pub fn confirm(&mut self) -> Result<Confirmed, ConfirmError> {
+        let Standing::OnTrial(trial) = &self.standing else {
+            return Err(ConfirmError::NothingOnTrial);
+        };
+        let deadline = trial.deadline;
+        if trial.left(Timestamp::now()).is_zero() {
+            return Err(ConfirmError::TooLate { deadline });
+        }
+        self.keep(&Standing::Confirmed)?;
+        self.standing = Standing::Confirmed;
+        let generation = self.status.generation;
+        tracing::info!(generation, "confirmed: the configuration stays in force");
+        self.publish(None);
+        Ok(Confirmed { generation })
+    }
+
+    /// How long the trial still lasts, if there is one.
+    pub fn trial_left(&self) -> Option<Duration> {
+        match &self.standing {
+            Standing::OnTrial(trial) => Some(trial.left(Timestamp::now())),
+            _ => None,
+        }
+    }
+
+    /// Puts the configuration before the trial into force again.
+    ///
+    /// # Errors
+    ///
+    /// When that fails; the one on trial is still in force.
+    pub fn roll_back(&mut self) -> Result<NewListener, ApplyError> {
+        let Standing::OnTrial(trial) = &self.standing else {
+            return Ok(None);
+        };
+        let now = Timestamp::now();
+        let deadline = trial.deadline;
+        let mut config = Config::clone(&trial.previous);
+        config.temporary.clone_from(&self.config.temporary);
+        let mut slots = self.slots.clone();
+        let compiled = compile(&config, &mut slots, now)?;
+        let listener = (config.metrics != self.config.metrics)
+            .then(|| listen(config.metrics.listen))
+            .transpose()
+            .unwrap_or_else(|error| {
+                // What is filtered matters more.
+                tracing::error!(%error, "the metrics stay where they are");
+                None
+            });
+        self.enforce(&compiled, &slots)?;
+        self.slots = slots;
+        self.config = config;
+        self.standing = Standing::RolledBack(deadline);
+        self.keep_as_it_stands();
+        warn_of_rollback(&self.config_file, deadline);
+        self.publish(Some(&compiled));
+        Ok(listener)
+    }
+}
+
+/// Says that what is in force goes back.
+pub(super) fn log_trial(deadline: Timestamp) {
+    tracing::warn!(
+        %deadline,
+        "on trial: the configuration before this one comes back unless `poolguard confirm` follows"
+    );
+}
+
+fn warn_of_rollback(config_file: &Path, deadline: Timestamp) {
+    tracing::warn!(
+        file = %config_file.display(), %deadline,
+        "not confirmed in time: the configuration before it is in force again, and stays so over \
+         restarts. The file is NOT what is in force until it is reloaded"
+    );
+}

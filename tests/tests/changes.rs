@@ -1,0 +1,506 @@
+//! What changes while the filter runs, on the real binary: what `diff` shows,
+//! how much a reload may do, exemptions that are given for a while, and
+//! configurations that go back by themselves.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::{fs, path::PathBuf, process::Output};
+
+use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::{Signal, kill};
+use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, metric};
+use serde_json::{Value, json};
+
+/// More customers than may always change at once.
+fn large(length: u8) -> String {
+    format!(
+        "{CONFIG}[[pool]]\nname = \"large\"\nkind = \"dynamic\"\nprefixes = [\"10.0.0.0/{length}\"]\n"
+    )
+}
+
+/// With a pool whose customers can be exempted.
+fn business() -> String {
+    format!(
+        "{CONFIG}[[pool]]\nname = \"business\"\nkind = \"static\"\nprefixes = [\"203.0.113.0/24\"]\n"
+    )
+}
+
+/// A machine with a configuration, and a directory for its state.
+fn machine(config: &str) -> Machine {
+    let machine = Machine::new();
+    machine.configure(config);
+    machine
+}
+
+fn state_dir(machine: &Machine) -> PathBuf {
+    machine.directory.join("state")
+}
+
+fn state_file(machine: &Machine, name: &str) -> PathBuf {
+    state_dir(machine).join(&machine.instance).join(name)
+}
+
+fn start(machine: &Machine) -> Running<'_> {
+    let directory = state_dir(machine);
+    machine.start_with(&format!(
+        "run --detach-on-exit --state-dir {}",
+        directory.display()
+    ))
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Runs a command that has to succeed, and gives back what it prints.
+fn done(machine: &Machine, words: &str) -> String {
+    let output = machine.poolguard(words);
+    assert_eq!(output.status.code(), Some(0), "{words}: {output:?}");
+    stdout(&output)
+}
+
+/// Runs a command that has to fail, and gives back why it did.
+fn refused(machine: &Machine, words: &str) -> String {
+    let output = machine.poolguard(words);
+    assert_eq!(output.status.code(), Some(1), "{words}: {output:?}");
+    last_line(&output)
+}
+
+/// What `/metrics` says of one without labels.
+fn gauge(machine: &Machine, name: &str) -> u64 {
+    metric(&machine.get("/metrics").1, &format!("{name} "))
+}
+
+#[test]
+fn diff_shows_what_a_reload_would_change() {
+    let machine = machine(&large(22));
+    let running = start(&machine);
+    assert_eq!(done(&machine, "diff"), "nothing would change\n");
+
+    machine.configure(&large(23));
+    let output = machine.poolguard("diff");
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        stdout(&output),
+        "- pool large (dynamic) 10.0.0.0/22: 1024 addresses\n\
+         + pool large (dynamic) 10.0.0.0/23: 512 addresses\n\
+         \n\
+         opened: 512 IPv4 addresses, 40% of the customers' 1280\n\
+         closed: nothing\n"
+    );
+    let output = machine.poolguard("diff --json");
+    assert_eq!(output.status.code(), Some(3));
+    let change: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(change["opened"], json!({ "ipv4": 512, "ipv6_64s": 0 }));
+
+    machine.configure(&large(33));
+    let diff = machine.poolguard("diff");
+    assert_eq!(diff.status.code(), Some(1));
+    let check = machine.poolguard("check");
+    let (printed, checked) = (diff.stderr, String::from_utf8(check.stderr).unwrap());
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(
+        printed.starts_with(&checked),
+        "{printed}\nas check prints it:\n{checked}"
+    );
+    running.stop();
+}
+
+#[test]
+fn a_reload_that_changes_too_much_takes_force() {
+    // What the new one allows itself does not count.
+    let machine = machine(&large(22));
+    let mut running = start(&machine);
+    let unlimited = format!("max_change = \"100%\"\n{}", large(23));
+    machine.configure(&unlimited);
+    assert_eq!(
+        refused(&machine, "reload"),
+        "poolguard: not reloaded, generation 1 stays in force: it would open 512 IPv4 addresses of \
+         customers (40% of 1280), and `max_change` is 10%. `poolguard diff` shows what would \
+         change; `poolguard reload --force` does it all the same"
+    );
+    kill(running.pid(), Signal::SIGHUP).unwrap();
+    running.log_until("SIGHUP");
+    running.log_until("reload refused");
+    assert_eq!(machine.status()["generation"], 1);
+    assert_eq!(
+        done(&machine, "reload --force"),
+        "generation 2 is in force\n"
+    );
+    assert_eq!(done(&machine, "diff"), "nothing would change\n");
+    // Now its limit is the one that counts, and there is none.
+    machine.configure(&large(25));
+    assert_eq!(done(&machine, "reload"), "generation 3 is in force\n");
+    running.stop();
+}
+
+#[test]
+fn an_exemption_is_given_kept_and_taken_back() {
+    let machine = machine(&business());
+    let mut running = start(&machine);
+    let mut add =
+        machine.command("exempt add 203.0.113.8/29 25 443/tcp --expires 2h --ticket NOC-7");
+    add.args(["--smtp-out", "--reason", "a new server"]);
+    let output = machine.output(add);
+    assert!(output.status.success(), "{output:?}");
+    let log = running.log_until("temporary exemption added");
+    for word in [
+        "203.0.113.8/29",
+        "25, 443/tcp, smtp_out",
+        "a new server",
+        "NOC-7",
+        "uid=0",
+    ] {
+        assert!(log.contains(word), "{word} in {log}");
+    }
+    done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 2099-01-01 --reason other",
+    );
+    let listed = machine.status()["temporary"].clone();
+    assert_eq!(listed[0]["id"], 1);
+    assert_eq!(listed[0]["ports"], json!(["25", "443/tcp"]));
+    assert_eq!(listed[0]["ignored"], Value::Null);
+    assert_eq!(listed[1]["prefix"], "203.0.113.9/32");
+    assert_eq!(listed[1]["expires"], "2099-01-02T00:00:00Z");
+    let list: Value = serde_json::from_str(&done(&machine, "exempt list --json")).unwrap();
+    assert_eq!(list, listed);
+    let text = done(&machine, "exempt list");
+    assert!(text.contains("203.0.113.8/29"), "{text}");
+    let count = |machine: &Machine| {
+        let text = machine.get("/metrics").1;
+        metric(&text, "poolguard_temporary_exemptions{family=\"ipv4\"} ")
+    };
+    assert_eq!(count(&machine), 2);
+    assert!(done(&machine, "status").contains("a new server, NOC-7"));
+    assert!(done(&machine, "diff").contains("a new server, NOC-7: kept\n"));
+    let explain = format!(
+        "explain --state-dir {} --in eth0 tcp 192.0.2.9:4000 203.0.113.9:80",
+        state_dir(&machine).display()
+    );
+    assert!(done(&machine, &explain).contains("PASS: an exemption opens this port"));
+
+    // Neither a reload nor a crash takes them away.
+    done(&machine, "reload");
+    assert_eq!(machine.status()["temporary"], listed);
+    running.kill();
+    let mut running = start(&machine);
+    assert_eq!(machine.status()["temporary"], listed);
+    assert_eq!(count(&machine), 2);
+
+    assert!(done(&machine, "exempt remove 2").starts_with("removed: temporary exemption 2 "));
+    let log = running.log_until("temporary exemption removed");
+    assert!(log.contains("203.0.113.9/32"), "{log}");
+    assert_eq!(count(&machine), 1);
+    assert_eq!(
+        refused(&machine, "exempt remove 2"),
+        "poolguard: there is no temporary exemption 2: `poolguard exempt list` shows them"
+    );
+    // No number is given twice.
+    let third = done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 1h --reason again --json",
+    );
+    let third: Value = serde_json::from_str(&third).unwrap();
+    assert_eq!(third["id"], 3);
+    running.stop();
+}
+
+#[test]
+fn an_exemption_that_makes_no_sense_is_refused() {
+    let machine = machine(&business());
+    let running = start(&machine);
+    for (words, why) in [
+        (
+            "198.51.100.9 80 --expires 2h --reason r",
+            "198.51.100.9/32 lies in pool dialup (198.51.100.0/24), whose kind dynamic takes no \
+             exemptions",
+        ),
+        (
+            "192.0.2.9 80 --expires 2h --reason r",
+            "192.0.2.9/32 lies in no pool",
+        ),
+        (
+            "203.0.113.9 81 --expires 2h --reason r",
+            "port 81 is not forbidden toward 203.0.113.9/32: pool business forbids 25, 80, 109, \
+             110, 139, 194, 443, 1080, 8000 and 8080",
+        ),
+        (
+            "203.0.113.9 --expires 2h --reason r",
+            "it opens nothing: name forbidden ports, or --smtp-out",
+        ),
+        (
+            "203.0.113.9 80 --expires 2026-01-01T00:00:00Z --reason r",
+            "2026-01-01T00:00:00Z has passed already: choose a later moment",
+        ),
+    ] {
+        let refusal = refused(&machine, &format!("exempt add {words}"));
+        assert_eq!(refusal, format!("poolguard: {why}"));
+    }
+    for words in [
+        "203.0.113.9/29 80 --expires 2h --reason r",
+        "203.0.113.9 80/tpc --expires 2h --reason r",
+        "203.0.113.9 80 --expires soon --reason r",
+        "203.0.113.9 80 --reason r",
+        "203.0.113.9 80 --expires 2h",
+    ] {
+        let output = machine.poolguard(&format!("exempt add {words}"));
+        assert_eq!(output.status.code(), Some(2), "{words}");
+    }
+    let status = machine.status();
+    assert_eq!(status["temporary"], json!([]));
+    assert_eq!(status["generation"], 1);
+    running.stop();
+}
+
+#[test]
+fn an_exemption_ends_when_it_says() {
+    let machine = machine(&business());
+    let mut running = start(&machine);
+    let added = done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 3s --reason short --json",
+    );
+    let added: Value = serde_json::from_str(&added).unwrap();
+    let expires: Timestamp = added["expires"].as_str().unwrap().parse().unwrap();
+    let log = running.log_until("temporary exemption has expired and no longer exempts");
+    let late = Timestamp::now().duration_since(expires);
+    // Not when somebody happens to look at the clock.
+    assert!(
+        !late.is_negative() && late < SignedDuration::from_secs(15),
+        "{late}"
+    );
+    assert!(
+        log.contains("203.0.113.9/32") && log.contains("short"),
+        "{log}"
+    );
+    let status = machine.status();
+    assert_eq!(status["temporary"], json!([]));
+    assert_eq!(status["temporary_exemptions"]["ipv4"], 0);
+    running.stop();
+}
+
+#[test]
+fn an_exemption_that_cannot_be_kept_is_not_given() {
+    let machine = machine(&business());
+    let running = start(&machine);
+    done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 1h --reason first",
+    );
+    // Where root cannot write either.
+    let in_the_way = state_file(&machine, "exemptions.new");
+    fs::create_dir(&in_the_way).unwrap();
+    let refusal = refused(
+        &machine,
+        "exempt add 203.0.113.10 80 --expires 1h --reason second",
+    );
+    assert!(refusal.starts_with("poolguard: cannot write "), "{refusal}");
+    assert!(refusal.ends_with(". Nothing was changed"), "{refusal}");
+    assert_eq!(machine.status()["generation"], 2);
+    assert_eq!(machine.status()["temporary"].as_array().unwrap().len(), 1);
+    fs::remove_dir(&in_the_way).unwrap();
+
+    // What makes no sense is neither believed nor overwritten.
+    let file = state_file(&machine, "exemptions.json");
+    fs::write(&file, "{ \"version\": 1,").unwrap();
+    for words in [
+        "reload",
+        "diff",
+        "exempt add 203.0.113.10 80 --expires 1h --reason second",
+    ] {
+        let refusal = refused(&machine, words);
+        assert!(
+            refusal.contains(&format!("{} is damaged: ", file.display())),
+            "{refusal}"
+        );
+    }
+    assert_eq!(machine.status()["temporary"].as_array().unwrap().len(), 1);
+    running.stop();
+    let words = format!("run --state-dir {}", state_dir(&machine).display());
+    let refusal = refused(&machine, &words);
+    assert!(refusal.contains("is damaged: "), "{refusal}");
+}
+
+#[test]
+fn an_exemption_without_room_waits_for_it() {
+    let machine = machine(&business());
+    let mut running = start(&machine);
+    done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 1h --reason moving",
+    );
+    machine.configure(CONFIG);
+    let output = machine.poolguard("diff");
+    let text = stdout(&output);
+    assert!(
+        text.contains("- temporary exemption 1 203.0.113.9/32 80 until "),
+        "{text}"
+    );
+    done(&machine, "reload");
+    running.log_until("temporary exemption is kept, and does not exempt as it says");
+    let listed = machine.status()["temporary"][0].clone();
+    assert_eq!(listed["ignored"], "203.0.113.9/32 lies in no pool");
+    machine.configure(&business());
+    done(&machine, "reload");
+    assert_eq!(machine.status()["temporary"][0]["ignored"], Value::Null);
+    running.stop();
+}
+
+/// How many IPv4 pool prefixes are in force: one of [`CONFIG`], two of
+/// [`business`].
+fn pools(machine: &Machine) -> u64 {
+    machine.status()["pool_prefixes"]["ipv4"].as_u64().unwrap()
+}
+
+#[test]
+fn a_trial_that_is_confirmed_stays() {
+    let machine = machine(CONFIG);
+    let mut running = start(&machine);
+    assert_eq!(
+        refused(&machine, "confirm"),
+        "poolguard: nothing waits to be confirmed"
+    );
+    machine.configure(&business());
+    let text = done(&machine, "reload --confirm 1h");
+    assert!(text.starts_with("generation 2 is in force\n"), "{text}");
+    running.log_until("on trial");
+    assert_eq!(pools(&machine), 2);
+    assert!(machine.status()["unconfirmed_until"].is_string());
+    assert!(done(&machine, "status").contains("ON TRIAL: goes back at "));
+    assert_eq!(gauge(&machine, "poolguard_config_unconfirmed"), 1);
+    let refusal = refused(&machine, "reload");
+    assert!(
+        refusal.contains("what is in force is on trial until "),
+        "{refusal}"
+    );
+    assert!(state_file(&machine, "unconfirmed.json").exists());
+
+    assert_eq!(done(&machine, "confirm"), "generation 2 stays in force\n");
+    assert_eq!(machine.status()["unconfirmed_until"], Value::Null);
+    assert_eq!(gauge(&machine, "poolguard_config_unconfirmed"), 0);
+    assert!(!state_file(&machine, "unconfirmed.json").exists());
+    done(&machine, "reload");
+    assert_eq!(pools(&machine), 2);
+    running.stop();
+}
+
+#[test]
+fn a_trial_that_is_not_confirmed_goes_back_and_stays_back() {
+    let machine = machine(&business());
+    let mut running = start(&machine);
+    machine.configure(&format!("enforcement = \"monitor\"\n{CONFIG}"));
+    done(&machine, "reload --force --confirm 1h");
+    done(&machine, "reload --force --confirm 2s");
+    running.log_until("not confirmed in time");
+    assert_eq!(
+        pools(&machine),
+        2,
+        "what was confirmed last, not the trial before"
+    );
+    let status = machine.status();
+    assert_eq!(status["monitor"], false);
+    assert_eq!(status["unconfirmed_until"], Value::Null);
+    assert!(status["rolled_back"].is_string());
+    assert_eq!(gauge(&machine, "poolguard_config_rolled_back"), 1);
+    assert!(done(&machine, "status").contains("is NOT what is in force"));
+    assert_eq!(machine.poolguard("diff").status.code(), Some(3));
+    assert_eq!(
+        refused(&machine, "confirm"),
+        "poolguard: nothing waits to be confirmed"
+    );
+
+    // Also over a restart, whatever is in the file meanwhile.
+    machine.configure("nonsense");
+    running.stop();
+    let mut running = start(&machine);
+    running.log_until("not confirmed in time");
+    assert_eq!(pools(&machine), 2);
+    assert_eq!(machine.status()["rolled_back"], status["rolled_back"]);
+    // A reload that fails changes nothing in that.
+    refused(&machine, "reload");
+    assert!(state_file(&machine, "unconfirmed.json").exists());
+    machine.configure(CONFIG);
+    done(&machine, "reload --force");
+    assert_eq!(pools(&machine), 1);
+    assert_eq!(machine.status()["rolled_back"], Value::Null);
+    assert_eq!(gauge(&machine, "poolguard_config_rolled_back"), 0);
+    assert!(!state_file(&machine, "unconfirmed.json").exists());
+    running.stop();
+}
+
+#[test]
+fn a_crash_does_not_end_a_trial() {
+    let machine = machine(CONFIG);
+    let mut running = start(&machine);
+    machine.configure(&business());
+    done(&machine, "reload --confirm 1h");
+    let deadline = machine.status()["unconfirmed_until"].clone();
+    running.kill();
+    running = start(&machine);
+    assert_eq!(machine.status()["unconfirmed_until"], deadline);
+    assert_eq!(pools(&machine), 2);
+
+    // The deadline passes while nobody is there to notice.
+    running.kill();
+    let file = state_file(&machine, "unconfirmed.json");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let past = Timestamp::now() - SignedDuration::from_secs(1);
+    kept["deadline"] = json!(past.to_string());
+    fs::write(&file, kept.to_string()).unwrap();
+    running = start(&machine);
+    running.log_until("not confirmed in time");
+    assert_eq!(pools(&machine), 1);
+    assert_eq!(machine.status()["rolled_back"], past.to_string());
+    // That is for good: a clock that is set back does not begin it anew.
+    let kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(kept["rolled_back"], true);
+    running.stop();
+}
+
+#[test]
+fn a_trial_ends_on_time_also_after_a_crash() {
+    let machine = machine(CONFIG);
+    let running = start(&machine);
+    machine.configure(&business());
+    done(&machine, "reload --confirm 5s");
+    let deadline = machine.status()["unconfirmed_until"].clone();
+    running.kill();
+    let mut running = start(&machine);
+    running.log_until("not confirmed in time");
+    let deadline: Timestamp = deadline.as_str().unwrap().parse().unwrap();
+    assert!(Timestamp::now() >= deadline);
+    assert_eq!(pools(&machine), 1);
+    running.stop();
+}
+
+#[test]
+fn a_trial_that_cannot_be_gone_back_from_does_not_begin() {
+    let machine = machine(CONFIG);
+    let running = start(&machine);
+    done(&machine, "reload");
+    let in_the_way = state_file(&machine, "unconfirmed.new");
+    fs::create_dir_all(&in_the_way).unwrap();
+    machine.configure(&business());
+    let refusal = refused(&machine, "reload --confirm 1h");
+    assert!(refusal.contains("cannot write "), "{refusal}");
+    assert!(refusal.contains("unconfirmed.json: "), "{refusal}");
+    assert_eq!(pools(&machine), 1);
+    assert_eq!(machine.status()["unconfirmed_until"], Value::Null);
+    done(&machine, "reload");
+    assert_eq!(pools(&machine), 2);
+    running.stop();
+}
+
+#[test]
+fn a_reload_that_fails_leaves_no_trial() {
+    let machine = machine(CONFIG);
+    let running = start(&machine);
+    // A bridge has no XDP of its own: that is found out last.
+    machine.namespace.ip("link add br7 up type bridge");
+    machine.configure(&business().replace("eth0", "br7"));
+    refused(&machine, "reload --confirm 1h");
+    assert_eq!(machine.status()["unconfirmed_until"], Value::Null);
+    assert!(!state_file(&machine, "unconfirmed.json").exists());
+    running.stop();
+}
