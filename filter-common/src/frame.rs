@@ -38,18 +38,3 @@ impl Frame for [u8] {
         <[u8]>::len(self)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::Frame;
-
-    #[test]
-    fn reads_what_is_there_and_nothing_past_the_end() {
-        let frame: &[u8] = &[1, 2, 3, 4];
-        assert_eq!(frame.bytes::<2>(2), Some([3, 4]));
-        assert_eq!(frame.bytes::<2>(3), None);
-        assert_eq!(frame.bytes::<1>(4), None);
-        assert_eq!(frame.bytes::<0>(4), Some([]));
-        assert_eq!(frame.bytes::<1>(usize::MAX), None);
-    }
-}

@@ -1,0 +1,65 @@
+//! Small parts of filter-common, where no story gets to.
+
+use std::collections::BTreeSet;
+
+use filter_common::{
+    DropReason, Frame, PortClass,
+    parse::{Parsed, parse},
+};
+use poolguard_tests::{fixture::Step, fixtures};
+
+#[test]
+fn a_frame_is_read_where_it_is_and_not_past_its_end() {
+    let frame: &[u8] = &[1, 2, 3, 4];
+    assert_eq!(frame.bytes::<2>(2), Some([3, 4]));
+    assert_eq!(frame.bytes::<2>(3), None);
+    assert_eq!(frame.bytes::<1>(4), None);
+    assert_eq!(frame.bytes::<0>(4), Some([]));
+    assert_eq!(frame.bytes::<1>(usize::MAX), None);
+}
+
+/// Not the slice's own methods, which would be taken first.
+#[test]
+fn a_frame_is_as_long_as_it_is() {
+    let (frame, nothing): (&[u8], &[u8]) = (&[1, 2, 3, 4], &[]);
+    assert_eq!((Frame::len(frame), Frame::len(nothing)), (4, 0));
+    assert!(!Frame::is_empty(frame) && Frame::is_empty(nothing));
+}
+
+/// A damaged table has classes that there are not.
+#[test]
+fn every_number_is_a_class_within_the_mask() {
+    for class in 0..=PortClass::MAX {
+        assert_eq!(PortClass(class).bit(), 1 << class);
+        assert_eq!(PortClass(class + 64).bit(), 1 << class);
+    }
+    assert_eq!(PortClass(u8::MAX).bit(), 1 << 63);
+}
+
+fn reason(frame: &[u8]) -> Option<DropReason> {
+    match parse(frame) {
+        Parsed::Unreadable(unreadable) => Some(unreadable.reason),
+        Parsed::Packet(_) | Parsed::Portless(_) => None,
+    }
+}
+
+/// The program looks at a copy of the frame for these reasons, and for no other.
+#[test]
+fn what_is_cut_short_is_what_more_bytes_can_change() {
+    let stories = [
+        fixtures::ip_is_found_behind_tags_and_in_sessions(),
+        fixtures::lengths_are_not_believed(),
+        fixtures::what_stands_behind_extension_headers_is_found(),
+    ];
+    let mut changed = BTreeSet::new();
+    for step in stories.iter().flatten().flat_map(|story| &story.steps) {
+        let Step::Frame { arrival, .. } = step else {
+            continue;
+        };
+        let whole = reason(&arrival.bytes);
+        let parts = (0..arrival.bytes.len()).map(|length| reason(&arrival.bytes[..length]));
+        changed.extend(parts.filter(|part| *part != whole).flatten());
+    }
+    let cut_short = DropReason::ALL.into_iter().filter(|r| r.is_cut_short());
+    assert!(changed.into_iter().eq(cut_short));
+}
