@@ -139,11 +139,13 @@ impl StateDirectory {
     /// When it cannot be removed.
     pub fn remove(&self, name: &str) -> Result<(), StateError> {
         let path = self.file(name);
-        let removed = match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            removed => removed.and_then(|()| self.sync()),
-        };
-        removed.map_err(|source| StateError::Unwritable { path, source })
+        // A file system that is read-only refuses before it looks for the file.
+        if matches!(path.try_exists(), Ok(false)) {
+            return Ok(());
+        }
+        fs::remove_file(&path)
+            .and_then(|()| self.sync())
+            .map_err(|source| StateError::Unwritable { path, source })
     }
 
     fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {

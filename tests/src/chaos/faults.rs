@@ -69,7 +69,7 @@ impl Plan {
 type Fault = (&'static str, fn(&mut Site, &Plan) -> Row);
 
 /// All of them.
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 12] = [
     ("SIGKILL and another start", kills),
     ("reload, to and fro", reloads),
     ("reload of a file that is no TOML", |site, plan| {
@@ -81,7 +81,7 @@ const FAULTS: [Fault; 11] = [
     }),
     ("reload of more ports than fit", |site, plan| {
         let ports: Vec<u16> = (1..=64).collect();
-        let many = format!("[ports]\nforbidden = {ports:?}\n{}", CONFIGURATIONS[0]);
+        let many = format!("{}\n[ports]\nforbidden = {ports:?}\n", CONFIGURATIONS[0]);
         refused(site, plan, &many)
     }),
     (
@@ -89,6 +89,7 @@ const FAULTS: [Fault; 11] = [
         without_descriptors,
     ),
     ("reload and start on a read-only bpffs", read_only_bpffs),
+    ("state directory full, and read-only", unwritable_state),
     ("clock set forward and back", clock),
     ("control socket flooded", flooded),
     ("slow scrapes", slow_scrapes),
@@ -270,6 +271,42 @@ fn read_only_bpffs(site: &mut Site, plan: &Plan) -> Row {
             remount("rw");
         }
     });
+    Row::new(2 * plan.refusals, tally)
+}
+
+/// What has to be kept cannot be kept: then it is not done at all.
+fn unwritable_state(site: &mut Site, plan: &Plan) -> Row {
+    let Site { machine, ends } = site;
+    let shell = |script: &str| must(machine.program(Path::new("sh")).args(["-ec", script]));
+    shell("mkdir -p /var/lib/poolguard && mount -t tmpfs -o size=16k tmpfs /var/lib/poolguard");
+    let ((), tally) = traffic::during(ends, || {
+        let running = machine.start_with("run");
+        for _ in 0..plan.refusals {
+            for (breaks, mends) in [
+                (
+                    "head -c 1M /dev/zero > /var/lib/poolguard/full || true",
+                    "rm /var/lib/poolguard/full",
+                ),
+                (
+                    "mount -o remount,ro /var/lib/poolguard",
+                    "mount -o remount,rw /var/lib/poolguard",
+                ),
+            ] {
+                shell(breaks);
+                for wish in [
+                    "exempt add 203.0.113.99 80 --expires 1h --reason chaos",
+                    "reload --confirm 1h",
+                ] {
+                    let output = machine.poolguard(wish);
+                    assert_eq!(output.status.code(), Some(1), "{wish}: {output:?}");
+                }
+                reload(machine, true);
+                shell(mends);
+            }
+        }
+        running.kill();
+    });
+    shell("umount /var/lib/poolguard");
     Row::new(2 * plan.refusals, tally)
 }
 

@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// different.
 pub(super) const CONFIGURATIONS: [&str; 2] = [
     r#"
+max_change = "100%"
 [[interface]]
 name = "eth1"
 role = "customer"
@@ -38,6 +39,7 @@ prefixes = ["203.0.113.8/29"]
 allow_inbound = [443]
 "#,
     r#"
+max_change = "100%"
 [ports]
 forbidden = [8080, 8000, 443, 80, 25, 6667, 119]
 return_traffic = "syn"
