@@ -356,9 +356,8 @@ fn names_are_followed_and_devices_keep_their_links() {
         link_for(&mut wire, NETWORK).pin,
     );
     let rename = |wire: &Wire, from: &str, to: &str| {
-        wire.appliance
-            .inside
-            .ip(&format!("link set {from} name {to}"));
+        wire.appliance.inside.rename(from, to);
+        wire.until_forwarding(to);
     };
     // A name that is not configured: the device stays filtered as it was.
     rename(&wire, NETWORK, "wan");

@@ -258,7 +258,7 @@ fn an_interface_that_goes_away_is_missed_and_filtered_when_it_is_back() {
 fn an_interface_that_is_renamed_stays_filtered() {
     let machine = Machine::new();
     let running = machine.start();
-    machine.namespace.ip("link set eth0 name wan0");
+    machine.namespace.rename("eth0", "wan0");
     assert_eq!(machine.get("/readyz").0, 200);
     let interface = &machine.status()["interfaces"][1];
     assert_eq!(interface["attached"], true);

@@ -93,6 +93,11 @@ impl Wire {
         }
     }
 
+    /// Waits until the bridge forwards through an interface that was down.
+    pub fn until_forwarding(&self, interface: &str) {
+        until_port_forwards(&self.appliance.inside, interface);
+    }
+
     /// A box that enforces a configuration.
     pub fn filtering(config: &Configuration, now: Timestamp) -> Self {
         let mut wire = Self::new();
@@ -309,9 +314,13 @@ pub(crate) fn pass_unseen(inside: &Namespace) {
 /// cable is plugged in, a moment after it was.
 pub(crate) fn until_forwarding(inside: &Namespace) {
     for interface in [CUSTOMERS, NETWORK] {
-        let show = format!("-d link show {interface}");
-        let forwards = |_: &u32| inside.ip(&show).contains("state forwarding");
-        let attempt = (0..1000).find(forwards);
-        attempt.unwrap_or_else(|| panic!("{interface} does not forward"));
+        until_port_forwards(inside, interface);
     }
+}
+
+fn until_port_forwards(inside: &Namespace, interface: &str) {
+    let show = format!("-d link show {interface}");
+    let forwards = |_: &u32| inside.ip(&show).contains("state forwarding");
+    let attempt = (0..1000).find(forwards);
+    attempt.unwrap_or_else(|| panic!("{interface} does not forward"));
 }

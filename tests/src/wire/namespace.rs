@@ -42,6 +42,13 @@ impl Namespace {
         self.run(|| command("ip", words))
     }
 
+    /// Gives an interface another name. Linux 6.1 wants it to be down for that.
+    pub fn rename(&self, from: &str, to: &str) {
+        self.ip(&format!("link set {from} down"));
+        self.ip(&format!("link set {from} name {to}"));
+        self.ip(&format!("link set {to} up"));
+    }
+
     /// Joins an interface of this namespace to one of another by a cable. It
     /// has one queue each way, which keeps frames in order, and takes frames that
     /// are larger than a page.
