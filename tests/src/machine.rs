@@ -158,12 +158,23 @@ impl Machine {
     }
 
     /// The same with a command that was prepared otherwise.
-    pub fn start_command(&self, mut command: Command) -> Running<'_> {
+    pub fn start_command(&self, command: Command) -> Running<'_> {
         let socket = self.directory.join("notify");
         let _stale = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(BLINK)).unwrap();
-        command.env("NOTIFY_SOCKET", &socket);
+        self.start_notifying(command, &notify, &socket)
+    }
+
+    /// The same, for somebody who wants to hear what else it tells its service
+    /// manager.
+    pub fn start_notifying(
+        &self,
+        mut command: Command,
+        notify: &UnixDatagram,
+        socket: &Path,
+    ) -> Running<'_> {
+        command.env("NOTIFY_SOCKET", socket);
         let mut running = Running::spawn(self, command);
         let deadline = Instant::now() + PATIENCE;
         let mut message = [0; 256];

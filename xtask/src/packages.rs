@@ -31,6 +31,8 @@ pub(crate) const TEST: &[Program] = &[
     program("nft", "nftables"),
     program("nsenter", "util-linux"),
     program("prlimit", "util-linux"),
+    program("mount", "mount"),
+    program("setpriv", "util-linux"),
     program("unshare", "util-linux"),
 ];
 
@@ -38,6 +40,8 @@ pub(crate) const TEST: &[Program] = &[
 pub(crate) const MACHINE: &[Program] = &[
     program("ip", "iproute2"),
     program("bpftool", "bpftool"),
+    program("mount", "mount"),
+    program("setpriv", "util-linux"),
     program("sh", "dash"),
     program("umount", "mount"),
     program("unshare", "util-linux"),
