@@ -47,6 +47,13 @@ pub(crate) const MACHINE: &[Program] = &[
     program("unshare", "util-linux"),
 ];
 
+/// What makes and looks over the package.
+pub(crate) const DEB: &[Program] = &[
+    program("dpkg-shlibdeps", "dpkg-dev"),
+    program("lintian", "lintian"),
+    program("pandoc", "pandoc"),
+];
+
 /// What the demo runs.
 pub(crate) const DEMO: &[Program] = &[
     IP,
@@ -60,7 +67,7 @@ pub(crate) const DEMO: &[Program] = &[
 
 /// What all commands run.
 pub(crate) fn all() -> Vec<Program> {
-    let mut all = [TEST, DEMO].concat();
+    let mut all = [TEST, DEB, DEMO].concat();
     all.sort_unstable_by_key(|program| program.name);
     all.dedup_by_key(|program| program.name);
     all

@@ -17,7 +17,12 @@ use jiff::{SignedDuration, Timestamp};
 /// Keeps scanners and spammers off customer machines, and customers' mail on
 /// the provider's mail servers.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "poolguard",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// The configuration file.
     #[arg(
