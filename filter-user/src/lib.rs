@@ -6,6 +6,7 @@
 //! kernel. The first two are pure, and so is [`change`], which says what a
 //! configuration would change.
 
+pub mod args;
 pub mod change;
 pub mod compile;
 pub mod config;

@@ -5,7 +5,8 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use filter_user::args::Cli;
 
 fn main() -> ExitCode {
-    cli::main(cli::Cli::parse())
+    cli::main(Cli::parse())
 }

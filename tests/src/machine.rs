@@ -93,6 +93,15 @@ impl Machine {
         machine
     }
 
+    /// With the two interfaces, and a copy of this machine's files that only
+    /// programs on the box see, to install something there.
+    #[must_use]
+    pub fn with_files() -> Self {
+        let mut machine = Self::new();
+        machine.bpffs = Some(Bpffs::with_files(&machine.directory));
+        machine
+    }
+
     /// One more interface, on a cable that leads outside.
     pub fn add_veth(&self, interface: &str) {
         self.namespace.join(interface, &self.outside, interface);
@@ -158,12 +167,23 @@ impl Machine {
     }
 
     /// The same with a command that was prepared otherwise.
-    pub fn start_command(&self, mut command: Command) -> Running<'_> {
+    pub fn start_command(&self, command: Command) -> Running<'_> {
         let socket = self.directory.join("notify");
         let _stale = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(BLINK)).unwrap();
-        command.env("NOTIFY_SOCKET", &socket);
+        self.start_notifying(command, &notify, &socket)
+    }
+
+    /// The same, for somebody who wants to hear what else it tells its service
+    /// manager.
+    pub fn start_notifying(
+        &self,
+        mut command: Command,
+        notify: &UnixDatagram,
+        socket: &Path,
+    ) -> Running<'_> {
+        command.env("NOTIFY_SOCKET", socket);
         let mut running = Running::spawn(self, command);
         let deadline = Instant::now() + PATIENCE;
         let mut message = [0; 256];
@@ -250,9 +270,27 @@ struct Bpffs {
 
 impl Bpffs {
     fn mount() -> Self {
+        Self::keep("true", Path::new("/"))
+    }
+
+    /// With a root directory in memory on top of the machine's own. What the box
+    /// shares with those outside of it is in `shared`.
+    fn with_files(shared: &Path) -> Self {
+        let script = "cd \"$1\" && mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir upper work root \
+             && mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root && cd root \
+             && mount --rbind /proc proc && mount --rbind /sys sys && mount --rbind /dev dev \
+             && mount -t tmpfs tmpfs run && mount -t tmpfs tmpfs tmp && mkdir -p \".$1\" \
+             && mount --bind \"$1\" \".$1\" && pivot_root . mnt && umount -l /mnt && cd /";
+        Self::keep(script, shared)
+    }
+
+    /// Prepares the mounts, mounts bpffs, and keeps them.
+    fn keep(prepare: &str, argument: &Path) -> Self {
         let mut command = Command::new("unshare");
-        let script = "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep infinity";
-        command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
+        let mount = "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep infinity";
+        let script = format!("{prepare} && {mount}");
+        command.args(["--mount", "--propagation", "private"]);
+        command.args(["sh", "-c", &script, "sh"]).arg(argument);
         let mut keeper = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = keeper.stdout.take().unwrap();

@@ -5,6 +5,7 @@ mod captures;
 mod chaos;
 mod command;
 mod crate_tool;
+mod deb;
 mod demo;
 mod fuzz;
 mod kernel;
@@ -145,6 +146,16 @@ enum Command {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Build the Debian package, with manual pages and completions, and look it over
+    ///
+    /// The package is target/deb/poolguard-1.deb. Exit status 1 if lintian has
+    /// anything to say that is not explained.
+    Deb {
+        /// Also install it on a copy of this machine, upgrade it while traffic
+        /// goes on, and purge it (as root)
+        #[arg(long)]
+        test: bool,
+    },
     /// What the continuous integration runs: lint, demo, test
     Ci,
 }
@@ -166,6 +177,7 @@ fn main() -> ExitCode {
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
         Command::Mutants { args } => mutants::run_command(&args),
+        Command::Deb { test } => deb::run_command(test),
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))

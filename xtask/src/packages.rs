@@ -31,6 +31,8 @@ pub(crate) const TEST: &[Program] = &[
     program("nft", "nftables"),
     program("nsenter", "util-linux"),
     program("prlimit", "util-linux"),
+    program("mount", "mount"),
+    program("setpriv", "util-linux"),
     program("unshare", "util-linux"),
 ];
 
@@ -38,9 +40,18 @@ pub(crate) const TEST: &[Program] = &[
 pub(crate) const MACHINE: &[Program] = &[
     program("ip", "iproute2"),
     program("bpftool", "bpftool"),
+    program("mount", "mount"),
+    program("setpriv", "util-linux"),
     program("sh", "dash"),
     program("umount", "mount"),
     program("unshare", "util-linux"),
+];
+
+/// What makes and looks over the package.
+pub(crate) const DEB: &[Program] = &[
+    program("dpkg-shlibdeps", "dpkg-dev"),
+    program("lintian", "lintian"),
+    program("pandoc", "pandoc"),
 ];
 
 /// What the demo runs.
@@ -56,7 +67,7 @@ pub(crate) const DEMO: &[Program] = &[
 
 /// What all commands run.
 pub(crate) fn all() -> Vec<Program> {
-    let mut all = [TEST, DEMO].concat();
+    let mut all = [TEST, DEB, DEMO].concat();
     all.sort_unstable_by_key(|program| program.name);
     all.dedup_by_key(|program| program.name);
     all

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use filter_user::{
     compile::{Slots, compile},
-    config::{self, Config, Report},
+    config::{self, Config, Loaded, Report, Severity},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -13,7 +13,14 @@ use super::{Failure, print, print_json, print_report};
 
 pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let result = config::load(config_file, now);
+    let result = config::load(config_file, now).map(|loaded| {
+        // Whose files they are matters where they are put into force.
+        let doubts = config::doubts(&loaded.files, Severity::Warning);
+        Loaded {
+            warnings: loaded.warnings.and(doubts),
+            ..loaded
+        }
+    });
     // Valid is not enough: it has to fit the tables as well.
     let misfit = result
         .as_ref()

@@ -18,7 +18,7 @@ pub(super) enum ClientError {
         socket.display()
     )]
     NotRunning { instance: String, socket: PathBuf },
-    #[error("{}: {source}. The control socket is for root alone", socket.display())]
+    #[error("{}: {source}. The control socket is for root and the members of group poolguard", socket.display())]
     Refused { socket: PathBuf, source: io::Error },
     #[error("the controller did not answer: {0}")]
     Http(#[from] hyper::Error),

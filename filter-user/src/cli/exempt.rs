@@ -1,13 +1,14 @@
 //! `poolguard exempt`.
 
 use filter_user::{
+    args::Exempt,
     config::TemporaryExemption,
     controller::NewExemption,
     dataplane::Instance,
     status::{ListedExemption, Status, table},
 };
 
-use super::{Failure, args::Exempt, client, print, print_json};
+use super::{Failure, client, print, print_json};
 
 pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failure> {
     match command {

@@ -1,12 +1,10 @@
 //! What each command does with its arguments. Exit status: 0 fine, 1 failed,
 //! 2 wrong usage, 3 something differs.
 
-mod args;
 mod check;
 mod client;
 mod diff;
 mod exempt;
-mod moment;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -14,6 +12,7 @@ use std::{
 };
 
 use filter_user::{
+    args::{Cli, Command, Explain},
     compile::{Slots, compile},
     config::{self, Report},
     controller::{
@@ -28,9 +27,6 @@ use filter_user::{
 use jiff::Timestamp;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
-
-pub(crate) use args::Cli;
-use args::{Command, Explain};
 
 /// How a command ended, short of success.
 enum Failure {

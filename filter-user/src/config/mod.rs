@@ -20,6 +20,7 @@ mod share;
 mod syntax;
 mod temporary;
 mod text;
+mod trust;
 mod validate;
 mod values;
 mod words;
@@ -36,6 +37,7 @@ pub use model::{
 pub use report::{Diagnostic, Related, Report, Severity};
 pub use share::{BadShare, Share};
 pub use temporary::{NoRoom, TemporaryExemption};
+pub use trust::doubts;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -53,6 +55,17 @@ pub struct Loaded {
 /// `now` decides which exemptions have expired, which is only worth a warning.
 pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
     load_from(&Disk, path, now)
+}
+
+/// Does the same for a process that will act on it: one that others could have
+/// written is as bad as a wrong one.
+pub fn load_to_enforce(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
+    let loaded = load(path, now)?;
+    let doubts = doubts(&loaded.files, Severity::Error);
+    match doubts.is_empty() {
+        true => Ok(loaded),
+        false => Err(doubts),
+    }
 }
 
 /// What a prefix means that is written outside of a configuration.

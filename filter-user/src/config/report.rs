@@ -25,6 +25,12 @@ impl Report {
         Self { diagnostics }
     }
 
+    /// With another report after it.
+    pub fn and(mut self, other: Self) -> Self {
+        self.diagnostics.extend(other.diagnostics);
+        self
+    }
+
     /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()
@@ -168,6 +174,11 @@ impl Diagnostic {
     /// A warning about what is missing from the file.
     pub(super) fn warning_in(file: &Path, message: impl Into<String>) -> Self {
         Self::within(Severity::Warning, file, message.into())
+    }
+
+    /// Either, about a file or a directory.
+    pub(super) fn in_file(severity: Severity, file: &Path, message: String) -> Self {
+        Self::within(severity, file, message)
     }
 
     fn at(severity: Severity, place: &Place, message: String) -> Self {

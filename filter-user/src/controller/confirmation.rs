@@ -124,7 +124,7 @@ pub(super) fn start(
             }
         }
         kept => {
-            let loaded = config::load(config_file, now).map_err(ApplyError::Config)?;
+            let loaded = config::load_to_enforce(config_file, now).map_err(ApplyError::Config)?;
             Start {
                 config: loaded.config,
                 warnings: loaded.warnings,

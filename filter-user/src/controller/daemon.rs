@@ -1,15 +1,18 @@
 //! `poolguard run`: the controller under signals, sockets and clocks.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io,
     net::TcpListener,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
+use nix::unistd::Group;
 use rustix::{
     fs::{FlockOperation, Mode},
     process::{Resource, Rlimit, getrlimit, setrlimit, umask},
@@ -36,7 +39,7 @@ use crate::{
 
 /// How often the controller looks whether all is as it should be, of which it
 /// tells the service manager's watchdog. A link that somebody detached is
-/// announced by nobody.
+/// announced by nobody. A watchdog with less patience is told more often.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The longest that the clock goes unread while an exemption is about to
@@ -217,7 +220,7 @@ impl Daemon {
     /// Does one thing at a time, so that none sees another's half. Gives back
     /// whom to answer once it is detached, if somebody asked for that.
     async fn until_stopped(&mut self, signals: &mut Signals) -> Option<DetachAnswer> {
-        let mut check = tokio::time::interval(CHECK_INTERVAL);
+        let mut check = tokio::time::interval(check_interval());
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let expiry = self.next_expiry();
@@ -422,7 +425,11 @@ enum Wish {
     Reload,
 }
 
-/// The control socket: for root alone, removed when dropped.
+/// Whose members may ask the controller for everything that root may, where
+/// there is such a group.
+const GROUP: &str = "poolguard";
+
+/// The control socket: for root and [`GROUP`], removed when dropped.
 struct ControlSocket {
     path: PathBuf,
     listener: std::os::unix::net::UnixListener,
@@ -446,6 +453,9 @@ impl ControlSocket {
             _ => error(source),
         })?;
         let listener = bind_for_root(&path).map_err(error)?;
+        if let Err(error) = admit_group(&path) {
+            tracing::warn!(%error, "the control socket is for root alone, not for group {GROUP}");
+        }
         Ok(Self {
             path,
             listener,
@@ -517,6 +527,27 @@ fn bind_for_root(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     let listener = listener?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// Opens the socket to [`GROUP`]. To give it away takes `CAP_CHOWN`, or being in
+/// the group: so the unit has it.
+fn admit_group(path: &Path) -> io::Result<()> {
+    if let Some(group) = Group::from_name(GROUP)? {
+        chown(path, None, Some(group.gid.as_raw()))?;
+        fs::set_permissions(path, Permissions::from_mode(0o660))?;
+    }
+    Ok(())
+}
+
+/// How often to look: twice as often as the service manager's watchdog, if there
+/// is one, loses its patience.
+fn check_interval() -> Duration {
+    let mut microseconds = 0;
+    if sd_notify::watchdog_enabled(false, &mut microseconds) && microseconds > 0 {
+        CHECK_INTERVAL.min(Duration::from_micros(microseconds) / 2)
+    } else {
+        CHECK_INTERVAL
+    }
 }
 
 /// Tells systemd, where it asked to be told.

@@ -295,7 +295,8 @@ impl Controller {
 
     /// The configuration as it is on disk, with what was given beside it.
     fn load(&self, now: Timestamp) -> Result<Loaded, ApplyError> {
-        let mut loaded = config::load(&self.config_file, now).map_err(ApplyError::Config)?;
+        let mut loaded =
+            config::load_to_enforce(&self.config_file, now).map_err(ApplyError::Config)?;
         loaded.config.temporary = exemptions::holding(&self.state, now)?;
         Ok(loaded)
     }

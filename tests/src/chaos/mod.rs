@@ -9,6 +9,8 @@ mod faults;
 mod report;
 mod site;
 mod traffic;
+mod upgrade;
 
 pub use faults::{Plan, inject};
 pub use report::{Row, table};
+pub use upgrade::Packaged;

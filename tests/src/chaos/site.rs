@@ -178,7 +178,11 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn new() -> Self {
-        let machine = Machine::with_bpffs();
+        Self::on(Machine::with_bpffs())
+    }
+
+    /// A bridge on this machine.
+    pub(super) fn on(machine: Machine) -> Self {
         let inside = &machine.namespace;
         pass_unseen(inside);
         inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");

@@ -1,23 +1,29 @@
-//! The arguments.
+//! The arguments of `poolguard`: what its manual pages and completions are
+//! generated from as well.
+
+mod moment;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use filter_user::{
+use crate::{
     config::{PortSpec, parse_prefix},
     dataplane::Instance,
     state::StateDirectory,
 };
+use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-
-use super::moment;
 
 /// Keeps scanners and spammers off customer machines, and customers' mail on
 /// the provider's mail servers.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
-pub(crate) struct Cli {
+#[command(
+    name = "poolguard",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
     /// The configuration file.
     #[arg(
         short,
@@ -26,7 +32,7 @@ pub(crate) struct Cli {
         value_name = "FILE",
         default_value = "/etc/poolguard/poolguard.toml"
     )]
-    pub(crate) config: PathBuf,
+    pub config: PathBuf,
 
     /// Which poolguard, where several run on one machine: names its pins and
     /// its control socket.
@@ -37,21 +43,22 @@ pub(crate) struct Cli {
         default_value = "default",
         value_parser = Instance::new
     )]
-    pub(crate) instance: Instance,
+    pub instance: Instance,
 
     /// Where what has to outlive a restart is kept, in a directory for each
     /// instance. Default: $STATE_DIRECTORY, as systemd sets it, or
     /// /var/lib/poolguard.
     #[arg(long, global = true, value_name = "DIRECTORY")]
-    pub(crate) state_dir: Option<PathBuf>,
+    pub state_dir: Option<PathBuf>,
 
+    /// What to do.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 impl Cli {
     /// Where the instance keeps what has to outlive a restart.
-    pub(crate) fn state_directory(&self) -> StateDirectory {
+    pub fn state_directory(&self) -> StateDirectory {
         let from_systemd = || {
             // It separates several with colons.
             let directories = std::env::var("STATE_DIRECTORY").ok()?;
@@ -64,8 +71,9 @@ impl Cli {
     }
 }
 
+/// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Attach, enforce and serve metrics, until SIGTERM or SIGINT.
     ///
     /// The filter goes on deciding when this ends, however it ends; the next run
@@ -135,7 +143,7 @@ pub(crate) enum Command {
 
 impl Command {
     /// Whether standard output is for machines. A log is not standard output.
-    pub(crate) fn prints_json(&self) -> bool {
+    pub fn prints_json(&self) -> bool {
         match self {
             Self::Run { .. } => false,
             Self::Check { json }
@@ -152,8 +160,9 @@ impl Command {
     }
 }
 
+/// What to do about temporary exemptions.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Exempt {
+pub enum Exempt {
     /// Open forbidden ports toward a prefix in a static pool, at once and for a
     /// while. What is open there anyway stays so. It is kept over restarts.
     Add(Add),
@@ -174,77 +183,83 @@ pub(crate) enum Exempt {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Add {
+// Not documentation: clap would show it in the place of the command's own.
+#[expect(missing_docs)]
+pub struct Add {
     /// The addresses: 203.0.113.9, 203.0.113.8/29 or 2001:db8:200:8::/64.
     #[arg(value_parser = parse_prefix)]
-    pub(crate) prefix: IpNet,
+    pub prefix: IpNet,
 
     /// The forbidden ports to open: 443, or 443/tcp for one protocol.
-    pub(crate) ports: Vec<PortSpec>,
+    pub ports: Vec<PortSpec>,
 
     /// Let mail leave past the mail servers.
     #[arg(long)]
-    pub(crate) smtp_out: bool,
+    pub smtp_out: bool,
 
     /// When it ends: 2h, 3d, 2026-12-01T18:00:00Z, or 2026-12-01, through which
     /// it lasts (UTC).
     #[arg(long, value_name = "WHEN", value_parser = moment::expiry)]
-    pub(crate) expires: Timestamp,
+    pub expires: Timestamp,
 
     /// Why. It is logged and shown.
     #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
+    pub reason: String,
 
     /// Where that is written down: NOC-4711.
     #[arg(long, value_name = "TEXT")]
-    pub(crate) ticket: Option<String>,
+    pub ticket: Option<String>,
 
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Diff {
+// Not documentation: clap would show it in the place of the command's own.
+#[expect(missing_docs)]
+pub struct Diff {
     /// A configuration file, in place of the running configuration.
     #[arg(requires = "new")]
-    pub(crate) old: Option<PathBuf>,
+    pub old: Option<PathBuf>,
 
     /// The configuration file to compare it with.
-    pub(crate) new: Option<PathBuf>,
+    pub new: Option<PathBuf>,
 
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Explain {
+// Not documentation: clap would show it in the place of the command's own.
+#[expect(missing_docs)]
+pub struct Explain {
     /// The interface that the packet arrives at.
     #[arg(long = "in", value_name = "INTERFACE")]
-    pub(crate) interface: String,
+    pub interface: String,
 
     /// tcp, udp, sctp, dccp, udplite, icmp or an IP protocol number.
-    pub(crate) protocol: String,
+    pub protocol: String,
 
     /// 192.0.2.9:40000 or [2001:db8::9]:40000; no port for protocols that have
     /// none.
-    pub(crate) source: String,
+    pub source: String,
 
     /// The same.
-    pub(crate) destination: String,
+    pub destination: String,
 
     /// The TCP flags, separated by commas, or none.
     #[arg(long, default_value = "syn")]
-    pub(crate) flags: String,
+    pub flags: String,
 
     /// As if the customer had just sent a packet of this flow.
     #[arg(long)]
-    pub(crate) known_flow: bool,
+    pub known_flow: bool,
 
     /// Print JSON.
     #[arg(long)]
-    pub(crate) json: bool,
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil::Date, tz::TimeZone};
 
 /// `90s`, `5m`, `2h`, `1h 30m` or `3d`: more than nothing. A day has 24 hours.
-pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
+pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     let help = "write a duration such as 90s, 5m, 2h or 3d";
     let span: Span = text.parse().map_err(|_| help.to_owned())?;
     let duration = span
@@ -17,7 +17,7 @@ pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
 
 /// A duration from now, a moment with its offset, or a date, through which it
 /// lasts (UTC).
-pub(crate) fn expiry(text: &str) -> Result<Timestamp, String> {
+pub(super) fn expiry(text: &str) -> Result<Timestamp, String> {
     expiry_after(text, Timestamp::now())
 }
 

@@ -1,0 +1,93 @@
+//! Whether nobody but root, or who runs this, can change a configuration.
+
+use std::{
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::process::geteuid;
+
+use super::report::{Diagnostic, Report, Severity};
+
+const WRITABLE_BY_ANYONE: u32 = 0o002;
+/// In such a directory everybody may make files, and replace only their own.
+const STICKY: u32 = 0o1000;
+
+/// What lets others change `files`, which were read: their modes and owners, and
+/// those of the directories that they are in.
+pub fn doubts(files: &[PathBuf], severity: Severity) -> Report {
+    let mut looked_at: Vec<PathBuf> = Vec::new();
+    let mut found = Vec::new();
+    for place in files.iter().flat_map(|file| places(file)) {
+        if !looked_at.contains(&place) {
+            found.extend(
+                doubt(&place)
+                    .map(|(what, help)| Diagnostic::in_file(severity, &place, what).help(help)),
+            );
+            looked_at.push(place);
+        }
+    }
+    Report::new(found)
+}
+
+/// A file and its directory, and where they are in truth.
+fn places(file: &Path) -> Vec<PathBuf> {
+    let mut places = vec![file.to_owned()];
+    places.extend(fs::canonicalize(file));
+    places.dedup();
+    // `.` where only a name was given.
+    let directory = |place: &PathBuf| match place.parent()? {
+        parent if parent.as_os_str().is_empty() => Some(PathBuf::from(".")),
+        parent => Some(parent.to_owned()),
+    };
+    let directories: Vec<_> = places.iter().filter_map(directory).collect();
+    places.extend(directories);
+    places
+}
+
+/// What is wrong with a file or a directory, and what to do about it.
+fn doubt(place: &Path) -> Option<(String, String)> {
+    match fs::metadata(place) {
+        Ok(metadata) => doubt_about(&metadata, geteuid().as_raw())
+            .map(|doubt| doubt.text(&place.display().to_string())),
+        // It was read a moment ago.
+        Err(error) => Some((
+            format!("cannot tell who may write here: {error}"),
+            "try again".to_owned(),
+        )),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    Writable,
+    Owner(u32),
+}
+
+impl Doubt {
+    fn text(self, place: &str) -> (String, String) {
+        match self {
+            Self::Writable => (
+                "anyone may write here".to_owned(),
+                format!("chmod o-w {place}"),
+            ),
+            Self::Owner(owner) => (
+                format!("this belongs to user {owner}, neither root nor who runs poolguard"),
+                format!("chown root {place}"),
+            ),
+        }
+    }
+}
+
+fn doubt_about(metadata: &Metadata, user: u32) -> Option<Doubt> {
+    let (mode, owner) = (metadata.mode(), metadata.uid());
+    let is_shared = metadata.is_dir() && mode & STICKY != 0;
+    if mode & WRITABLE_BY_ANYONE != 0 && !is_shared {
+        Some(Doubt::Writable)
+    } else if owner != 0 && owner != user {
+        Some(Doubt::Owner(owner))
+    } else {
+        None
+    }
+}

@@ -1,0 +1,225 @@
+//! What the systemd unit promises: who may ask, who may have written the
+//! configuration, which capabilities are enough, and that the watchdog is fed.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::UnixDatagram,
+    },
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use poolguard_tests::machine::{CONFIG, Machine, last_line, poolguard};
+
+const UNIT: &str = include_str!("../../config/poolguard.service");
+const NOBODY: u32 = 65_534;
+/// The number of group poolguard on the box, and that of another one.
+const GROUP: u32 = 54_321;
+const OTHER_GROUP: u32 = 54_322;
+
+/// What the unit says about something.
+fn setting(name: &str) -> &'static str {
+    let line = UNIT.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().strip_prefix('=').unwrap()
+}
+
+/// A box that has a group poolguard, whoever runs a program there.
+fn box_with_group() -> Machine {
+    let machine = Machine::with_bpffs();
+    let groups = machine.directory.join("group");
+    fs::write(&groups, format!("root:x:0:\npoolguard:x:{GROUP}:\n")).unwrap();
+    let mut mount = machine.program(Path::new("mount"));
+    mount.arg("--bind").arg(groups).arg("/etc/group");
+    assert!(mount.status().unwrap().success());
+    machine
+}
+
+/// A command with these and no other capabilities and groups, as the unit runs it.
+fn confined(machine: &Machine, capabilities: &[&str], words: &str) -> Command {
+    let list = |sign: &str| {
+        let capabilities = capabilities.iter();
+        let names = capabilities.map(|name| name.trim_start_matches("CAP_").to_lowercase());
+        let names: Vec<_> = names.map(|name| format!(",{sign}{name}")).collect();
+        names.concat()
+    };
+    let mut command = machine.program(Path::new("setpriv"));
+    command
+        .args(["--no-new-privs", &format!("--groups={GROUP}")])
+        .arg(format!("--bounding-set=-all{}", list("+")))
+        .arg(poolguard())
+        .args(["--instance", &machine.instance, "--config"])
+        .arg(machine.config_file())
+        .args(words.split_whitespace());
+    command
+}
+
+/// Asks for the status as a user who is in one group.
+fn ask(machine: &Machine, group: u32) -> std::process::Output {
+    let mut command = machine.program(Path::new("setpriv"));
+    command
+        .args([format!("--reuid={NOBODY}"), format!("--regid={group}")])
+        .arg("--clear-groups")
+        .arg(poolguard())
+        .args(["--instance", &machine.instance, "status"]);
+    machine.output(command)
+}
+
+#[test]
+fn the_capabilities_of_the_unit_are_enough_and_none_is_too_many() {
+    let machine = box_with_group();
+    let capabilities: Vec<_> = setting("CapabilityBoundingSet").split(' ').collect();
+    for (left_out, capability) in capabilities.iter().enumerate() {
+        let mut fewer = capabilities.clone();
+        fewer.remove(left_out);
+        let output = machine.output(confined(&machine, &fewer, "run"));
+        assert_eq!(output.status.code(), Some(1), "without {capability}");
+        let line = last_line(&output);
+        let named = line.contains("missing privileges") && line.contains(capability);
+        assert!(named, "without {capability}: {line}");
+    }
+
+    let mut running = machine.start_command(confined(&machine, &capabilities, "run"));
+    let reload = machine.output(confined(&machine, &capabilities, "reload"));
+    assert!(reload.status.success(), "{reload:?}");
+    machine.configure("[[");
+    let reload = machine.output(confined(&machine, &capabilities, "reload"));
+    assert_eq!(reload.status.code(), Some(1), "ExecReload fails with it");
+    machine.configure(CONFIG);
+    // An interface is taken over again as well.
+    machine.namespace.ip("link delete eth0");
+    running.log_until("the interface or its link is gone");
+    machine.add_veth("eth0");
+    running.log_until("the interface is there: enforcing on it");
+    assert_eq!(ask(&machine, GROUP).status.code(), Some(0));
+    running.stop();
+    let mut running = machine.start_command(confined(&machine, &capabilities, "run"));
+    running.log_until("an earlier run was still enforcing: taken over");
+    running.stop();
+    let detach = machine.output(confined(&machine, &capabilities, "detach"));
+    assert!(detach.status.success(), "{detach:?}");
+}
+
+#[test]
+fn root_and_one_group_may_ask() {
+    let machine = box_with_group();
+    let running = machine.start();
+    assert!(machine.poolguard("status").status.success());
+    let output = ask(&machine, GROUP);
+    assert!(output.status.success(), "{output:?}");
+    let output = ask(&machine, OTHER_GROUP);
+    assert_eq!(output.status.code(), Some(1));
+    let line = last_line(&output);
+    assert!(
+        line.contains("The control socket is for root and the members of group poolguard"),
+        "{line}"
+    );
+    running.stop();
+}
+
+#[test]
+fn without_the_group_root_alone_may_ask() {
+    let machine = box_with_group();
+    fs::write(machine.directory.join("group"), "root:x:0:\n").unwrap();
+    let running = machine.start();
+    assert!(machine.poolguard("status").status.success());
+    assert_eq!(ask(&machine, GROUP).status.code(), Some(1));
+    running.stop();
+}
+
+#[test]
+fn what_others_may_write_is_not_put_into_force() {
+    let machine = Machine::new();
+    let customers = machine.directory.join("customers.d");
+    let acme = customers.join("acme.toml");
+    fs::create_dir(&customers).unwrap();
+    fs::write(&acme, "").unwrap();
+    machine.configure(&format!("include = [\"customers.d/*.toml\"]\n{CONFIG}"));
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    let main = machine.config_file();
+    let running = machine.start();
+    for (path, bad, good) in [
+        (&main, 0o646, 0o644),
+        (&acme, 0o602, 0o600),
+        (&customers, 0o777, 0o755),
+        (&machine.directory, 0o757, 0o755),
+    ] {
+        mode(path, bad);
+        let reload = machine.poolguard("reload");
+        let check = machine.poolguard("check");
+        mode(path, good);
+        assert_eq!(reload.status.code(), Some(1), "{}", path.display());
+        let printed = String::from_utf8(reload.stderr).unwrap();
+        let help = format!("chmod o-w {}\n", path.display());
+        assert!(
+            printed.contains(&help) && printed.contains("error: anyone may write here"),
+            "{printed}"
+        );
+        assert_eq!(check.status.code(), Some(0), "check only warns");
+        let printed = String::from_utf8(check.stderr).unwrap();
+        assert!(
+            printed.contains(&help) && printed.contains("warning: anyone may write here"),
+            "{printed}"
+        );
+        assert!(machine.poolguard("reload").status.success());
+    }
+    // Where everybody may make files of their own, this one is root's.
+    mode(&customers, 0o1777);
+    assert!(machine.poolguard("reload").status.success());
+    chown(&acme, Some(NOBODY), None).unwrap();
+    let reload = machine.poolguard("reload");
+    assert_eq!(reload.status.code(), Some(1));
+    let printed = String::from_utf8(reload.stderr).unwrap();
+    let help = format!("chown root {}\n", acme.display());
+    assert!(
+        printed.contains(&help) && printed.contains("belongs to user 65534"),
+        "{printed}"
+    );
+    running.stop();
+    assert!(
+        machine
+            .refusal()
+            .contains("not started: nothing is enforced"),
+        "nor does it start"
+    );
+}
+
+#[test]
+fn a_watchdog_is_fed_as_often_as_it_asks() {
+    let machine = Machine::new();
+    let socket = machine.directory.join("watchdog");
+    let notify = UnixDatagram::bind(&socket).unwrap();
+    let patience = Duration::from_secs(20);
+    notify.set_read_timeout(Some(patience)).unwrap();
+    let mut command = Command::new("sh");
+    // As systemd says whose watchdog it is.
+    command
+        .args(["-c", "WATCHDOG_PID=$$ exec \"$@\"", "sh"])
+        .arg(poolguard())
+        .args(["--instance", &machine.instance, "--config"])
+        .arg(machine.config_file())
+        .args(["run", "--detach-on-exit"])
+        .env("WATCHDOG_USEC", "1000000");
+    let running = machine.start_notifying(command, &notify, &socket);
+    let fed = || {
+        let mut message = [0; 256];
+        let length = notify.recv(&mut message).unwrap();
+        assert_eq!(&message[..length], b"WATCHDOG=1\n");
+    };
+    fed();
+    let start = Instant::now();
+    (0..4).for_each(|_| fed());
+    // Left to itself it would take five seconds each time.
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+    running.stop();
+}
