@@ -156,7 +156,7 @@ enum Command {
         #[arg(long)]
         test: bool,
     },
-    /// What the continuous integration runs: lint, demo, test
+    /// What the continuous integration runs: lint, demo, deb --test, test
     Ci,
 }
 
@@ -181,6 +181,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))
+            .and_then(|()| deb::run_command(true))
             .and_then(|()| test::run_command(&[])),
     };
     match outcome {

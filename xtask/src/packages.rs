@@ -31,7 +31,6 @@ pub(crate) const TEST: &[Program] = &[
     program("nft", "nftables"),
     program("nsenter", "util-linux"),
     program("prlimit", "util-linux"),
-    program("mount", "mount"),
     program("setpriv", "util-linux"),
     program("unshare", "util-linux"),
 ];
@@ -41,6 +40,7 @@ pub(crate) const MACHINE: &[Program] = &[
     program("ip", "iproute2"),
     program("bpftool", "bpftool"),
     program("mount", "mount"),
+    program("nft", "nftables"),
     program("setpriv", "util-linux"),
     program("sh", "dash"),
     program("umount", "mount"),

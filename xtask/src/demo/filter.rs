@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env, fs,
     os::{fd::AsFd as _, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     process::Command,
@@ -40,11 +40,23 @@ pub(crate) struct Filter<'a> {
     traces: Traces,
 }
 
+/// Copies the example configuration: poolguard refuses files of other users than
+/// root, and a checkout may belong to anyone.
+fn example(directory: &Path) -> Result<PathBuf> {
+    let (from, to) = (workspace::root().join("config"), directory.join("config"));
+    fs::create_dir_all(to.join("customers.d"))?;
+    for file in ["poolguard.toml", "customers.d/acme.toml"] {
+        let copied = fs::read(from.join(file)).and_then(|text| fs::write(to.join(file), text));
+        copied.with_context(|| format!("cannot copy config/{file}"))?;
+    }
+    Ok(to.join("poolguard.toml"))
+}
+
 impl<'a> Filter<'a> {
     /// Starts it on the example configuration, and waits until it enforces.
     pub(crate) fn start(lab: &'a Lab) -> Result<Self> {
         let instance = format!("{INSTANCE_PREFIX}{}", std::process::id());
-        let config = workspace::root().join("config/poolguard.toml");
+        let config = example(lab.directory())?;
         let socket = lab.directory().join("notify");
         let notifications = UnixDatagram::bind(&socket)?;
         let mut poolguard = lab.command(Host::Box, binary()?);

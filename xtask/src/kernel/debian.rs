@@ -19,8 +19,13 @@ use crate::{
 /// The stock kernel of Debian 12: 6.1.0-1-amd64 and on.
 const KERNEL: &str = "^linux-image-6[.]1[.]0-[0-9]+-amd64$";
 
-/// Modules that the tests need, without those that these need.
-const MODULES: [&str; 2] = ["veth", "bridge"];
+/// Modules that the tests need, without those that these say they need. The
+/// checksum is one that `libcrc32c`, below `nf_tables`, asks for by itself.
+const MODULES: [&str; 4] = ["veth", "bridge", "crc32c_generic", "nf_tables"];
+
+/// What is unpacked of the kernel's package.
+const PARTS: &str = "./boot './lib/modules/*/kernel/net' './lib/modules/*/kernel/lib' \
+     './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/drivers/net/veth.ko'";
 
 /// The emulator, and where its parts are.
 pub(super) struct Qemu {
@@ -81,9 +86,7 @@ pub(super) fn kernel() -> Result<Kernel> {
         return Ok(found);
     }
     let package = known(newest_kernel, "Debian 12's kernel package")?;
-    let parts =
-        r#"./boot "./lib/modules/*/kernel/net" "./lib/modules/*/kernel/drivers/net/veth.ko""#;
-    let remedy = unpack(&directory, &[package], parts);
+    let remedy = unpack(&directory, &[package], PARTS);
     setup::obtain(Mode::Install, "Debian 12's kernel", find, &[remedy])
 }
 
@@ -100,7 +103,7 @@ impl Kernel {
             directory: directory.to_owned(),
             release,
         };
-        kernel.image().is_file().then_some(kernel)
+        (kernel.image().is_file() && kernel.modules().is_ok()).then_some(kernel)
     }
 
     pub(super) fn image(&self) -> PathBuf {
@@ -222,6 +225,7 @@ fn unpack(directory: &Path, names: &[String], parts: &str) -> Remedy {
             CommandLine::new(["mkdir", "-p", &partial]),
             CommandLine::new(download),
             CommandLine::new(["sh", "-c", &extract]),
+            CommandLine::new(["rm", "-rf", &directory]),
             CommandLine::new(["mv", &partial, &directory]),
         ],
     }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long the machine may take.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+const LIMIT: Duration = Duration::from_secs(45 * 60);
 
 /// The command. `args` are for the test programs.
 pub(crate) fn run_command(args: &[String]) -> Result<()> {
