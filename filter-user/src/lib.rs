@@ -15,5 +15,6 @@ pub mod dataplane;
 pub mod explain;
 pub mod host;
 pub mod metrics;
+mod remedy;
 pub mod state;
 pub mod status;

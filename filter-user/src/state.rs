@@ -10,6 +10,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
+use crate::remedy::remedy;
+
 /// The directory of one instance. Whoever likes may read what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDirectory(PathBuf);
@@ -18,7 +20,7 @@ pub struct StateDirectory(PathBuf);
 #[derive(Debug, Error)]
 pub enum StateError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}: {}", path.display(), remedy(source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -51,7 +53,7 @@ pub enum StateError {
         known: u64,
     },
     /// It cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}: {}", path.display(), remedy(source))]
     Unwritable {
         /// The file.
         path: PathBuf,

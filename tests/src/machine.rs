@@ -112,9 +112,11 @@ impl Machine {
         self.directory.join("poolguard.toml")
     }
 
-    /// Writes its configuration.
+    /// Writes its configuration. Whoever reads meanwhile finds the one before.
     pub fn configure(&self, text: &str) {
-        fs::write(self.config_file(), text).unwrap();
+        let new = self.directory.join("poolguard.new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.config_file()).unwrap();
     }
 
     /// `poolguard` with these words for arguments.
@@ -197,6 +199,25 @@ impl Machine {
                 Err(_) => assert!(Instant::now() < deadline, "it does not start"),
             }
         }
+    }
+
+    /// Starts a controller that may not start, and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// The log of one that ends instead.
+    pub fn try_start(&self, command: Command) -> Result<Running<'_>, String> {
+        let mut running = Running::spawn(self, command);
+        let mut log = String::new();
+        while let Ok(line) = running.log.recv() {
+            if line.contains("serving /metrics") {
+                return Ok(running);
+            }
+            log += &line;
+            log.push('\n');
+        }
+        running.reap();
+        Err(log)
     }
 
     /// The status and the body of an HTTP answer.
@@ -371,6 +392,12 @@ impl<'a> Running<'a> {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Waits for its end, however it comes.
+    fn reap(&mut self) {
+        let child = self.child.take();
+        child.map(|mut child| child.wait().unwrap());
     }
 
     /// Waits for its end, and gives back what is left of its log.

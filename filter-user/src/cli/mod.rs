@@ -20,7 +20,7 @@ use filter_user::{
         daemon::{self, Afterwards},
         exemptions,
     },
-    dataplane::Instance,
+    dataplane::{self, Instance},
     explain,
     status::Status,
 };
@@ -137,11 +137,14 @@ fn run(cli: &Cli, afterwards: Afterwards, json: bool) -> Result<(), Failure> {
 }
 
 /// What it means for traffic that this instance did not start.
-fn consequence(instance: &Instance) -> &'static str {
-    if instance.pin_directory().exists() {
-        "what an earlier run left attached goes on filtering"
-    } else {
-        "nothing is enforced"
+fn consequence(instance: &Instance) -> String {
+    match dataplane::left_attached(instance) {
+        Ok(interfaces) if interfaces.is_empty() => "nothing is enforced".to_owned(),
+        Ok(interfaces) => {
+            let interfaces = interfaces.join(", ");
+            format!("what an earlier run left attached goes on filtering on {interfaces}")
+        }
+        Err(_) => "what an earlier run left attached, if anything, goes on filtering".to_owned(),
     }
 }
 

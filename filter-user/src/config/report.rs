@@ -51,6 +51,17 @@ impl Report {
         self.diagnostics.iter().filter(of_it).count()
     }
 
+    /// The first mistake, in a line.
+    pub fn summary(&self) -> String {
+        let mut errors = self.diagnostics.iter();
+        let first = errors.find(|diagnostic| diagnostic.severity == Severity::Error);
+        let first = first.map(ToString::to_string).unwrap_or_default();
+        match self.errors() {
+            0 | 1 => first,
+            n => format!("{first}, and {} more", n - 1),
+        }
+    }
+
     /// All of it, for programs.
     pub fn diagnostics(&self) -> &[Diagnostic] {
         &self.diagnostics

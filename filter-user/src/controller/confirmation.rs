@@ -114,7 +114,11 @@ pub(super) fn start(
             };
             // The clock may be set back before the next start.
             if let Err(error) = state.write(FILE, &rolled_back) {
-                tracing::error!(%error, "cannot keep that the configuration was rolled back");
+                tracing::error!(
+                    %error,
+                    "cannot keep that the configuration was rolled back: another restart goes by \
+                     the deadline once more, to the same end"
+                );
             }
             warn_of_rollback(config_file, rolled_back.deadline);
             Start {
@@ -182,7 +186,11 @@ impl Controller {
     /// Puts things on disk back to how they stand, after a reload has failed.
     pub(super) fn keep_as_it_stands(&self) {
         if let Err(error) = self.keep(&self.standing) {
-            tracing::error!(%error, "a restart may put another configuration into force");
+            tracing::error!(
+                traffic = self.traffic(), %error,
+                "what is on disk is not what is in force, and a restart goes by what is on disk: \
+                 mend this and reload"
+            );
         }
     }
 
@@ -235,7 +243,10 @@ impl Controller {
             .transpose()
             .unwrap_or_else(|error| {
                 // What is filtered matters more.
-                tracing::error!(%error, "the metrics stay where they are");
+                tracing::error!(
+                    %error,
+                    "the metrics stay where they are. The filter goes back all the same"
+                );
                 None
             });
         self.enforce(&compiled, &slots)?;

@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     dataplane::{self, DataplaneError, Instance},
+    remedy::remedy,
     state::StateDirectory,
 };
 
@@ -65,7 +66,7 @@ pub enum RunError {
         socket: PathBuf,
     },
     /// The control socket cannot be served.
-    #[error("control socket {}: {source}", path.display())]
+    #[error("control socket {}: {source}: {}", path.display(), remedy(source))]
     ControlSocket {
         /// The socket.
         path: PathBuf,
@@ -73,7 +74,7 @@ pub enum RunError {
         source: io::Error,
     },
     /// The process cannot have what every process can.
-    #[error("cannot set up the process: {0}")]
+    #[error("cannot set up the process: {}: {}", .0, remedy(.0))]
     Process(io::Error),
     /// The way out did not go in order.
     #[error("cannot detach: {0}. `bpftool net` shows what is still attached")]
@@ -202,7 +203,10 @@ fn raise_descriptor_limit() {
         ..limit
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit of open files");
+        tracing::warn!(
+            %error,
+            "cannot raise the limit of open files: with many interfaces a reload may be refused"
+        );
     }
 }
 
@@ -264,7 +268,7 @@ impl Daemon {
         match checked {
             Ok(_) => notify(&[NotifyState::Watchdog]),
             Err(error) => tracing::error!(
-                %error, "the counters cannot be read. What is attached goes on filtering"
+                traffic = self.controller.traffic(), %error, "the counters cannot be read"
             ),
         }
     }
@@ -315,9 +319,9 @@ impl Daemon {
             Err(error) => {
                 self.retry_roll_back = Some(Instant::now() + CHECK_INTERVAL);
                 tracing::error!(
-                    %error,
+                    traffic = self.controller.traffic(), %error,
                     "not confirmed in time, and still in force: the configuration before could not \
-                     be put into force. Trying again in {} seconds", CHECK_INTERVAL.as_secs()
+                     be put into force. Tried again in {} seconds", CHECK_INTERVAL.as_secs()
                 );
             }
         }
@@ -337,9 +341,9 @@ impl Daemon {
         if let Err(error) = tokio::task::block_in_place(|| self.controller.expire()) {
             self.retry_expiry = now.checked_add(LONGEST_WAIT).ok();
             tracing::error!(
-                %error,
+                traffic = self.controller.traffic(), %error,
                 "exemptions have expired, but still exempt: the tables could not be replaced. \
-                 Trying again in {} seconds", LONGEST_WAIT.as_secs()
+                 Tried again in {} seconds", LONGEST_WAIT.as_secs()
             );
         }
     }
@@ -478,7 +482,10 @@ impl Drop for ControlSocket {
     fn drop(&mut self) {
         for path in [&self.path, &lock_path(&self.path)] {
             if let Err(error) = fs::remove_file(path) {
-                tracing::warn!(path = %path.display(), %error, "cannot remove");
+                tracing::warn!(
+                    path = %path.display(), %error,
+                    "cannot remove the socket. The next start replaces it"
+                );
             }
         }
     }
@@ -553,6 +560,10 @@ fn check_interval() -> Duration {
 /// Tells systemd, where it asked to be told.
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(false, state) {
-        tracing::warn!(%error, "cannot notify the service manager");
+        tracing::warn!(
+            %error,
+            "cannot notify the service manager, which may start the controller anew. The filter \
+             goes on"
+        );
     }
 }

@@ -143,7 +143,13 @@ impl Controller {
         let mut after = before.clone();
         after.next_id += 1;
         after.exemptions.push(added.clone());
-        self.replace_exemptions(before, after, now)?;
+        self.replace_exemptions(before, after, now)
+            .inspect_err(|error| {
+                tracing::error!(
+                    prefix = %added.prefix, traffic = self.traffic(), %error,
+                    "temporary exemption NOT added: mend this and add it again"
+                );
+            })?;
         log(&added, uid, "temporary exemption added");
         Ok(ListedExemption {
             exemption: added,
@@ -170,7 +176,13 @@ impl Controller {
             return Err(ExemptionError::Unknown { id });
         };
         let removed = after.exemptions.remove(index);
-        self.replace_exemptions(before, after, now)?;
+        self.replace_exemptions(before, after, now)
+            .inspect_err(|error| {
+                tracing::error!(
+                    id, prefix = %removed.prefix, traffic = self.traffic(), %error,
+                    "temporary exemption NOT removed: mend this and remove it again"
+                );
+            })?;
         log(&removed, uid, "temporary exemption removed");
         Ok(removed)
     }
@@ -193,7 +205,11 @@ impl Controller {
         };
         self.config.temporary = in_force;
         if let Err(error) = self.state.write(FILE, &before) {
-            tracing::error!(%error, "the exemptions on disk are not those in force");
+            tracing::error!(
+                traffic = self.traffic(), %error,
+                "the exemptions on disk are not those in force, and a restart goes by what is on \
+                 disk: mend this, then add or remove one"
+            );
         }
         Err(error.into())
     }

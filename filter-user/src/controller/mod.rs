@@ -35,6 +35,7 @@ use crate::{
     compile::{CompileError, Compiled, Slots, compile},
     config::{self, Config, Loaded, Report, Severity},
     dataplane::{Dataplane, DataplaneError, Event, Instance},
+    remedy::remedy,
     state::{StateDirectory, StateError},
     status::{InterfaceStatus, Reloads, Status},
 };
@@ -43,7 +44,7 @@ use crate::{
 #[derive(Debug, Error)]
 pub enum ApplyError {
     /// It is wrong; the report says where.
-    #[error("the configuration is wrong")]
+    #[error("the configuration is wrong: {}", .0.summary())]
     Config(Report),
     /// It does not fit the tables.
     #[error("the configuration does not fit: {0}")]
@@ -73,7 +74,10 @@ pub enum ApplyError {
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
     /// The metrics cannot be served where it says.
-    #[error("cannot listen on {address} for [metrics]: {source}")]
+    #[error(
+        "cannot listen on {address} for [metrics]: {source}: {}",
+        remedy(source)
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -137,9 +141,12 @@ impl Controller {
         let begun = Begun::begin(&mut dataplane, &config, now);
         let begun = match begun {
             Ok(begun) => begun,
-            Err(error) if found == 0 => {
+            Err(error) if dataplane.is_new() => {
                 if let Err(error) = dataplane.detach() {
-                    tracing::error!(%error, "cannot take everything back");
+                    tracing::error!(
+                        %error,
+                        "cannot take everything back: pins are left, which the next start takes over"
+                    );
                 }
                 return Err(error);
             }
@@ -214,6 +221,11 @@ impl Controller {
         Arc::clone(&self.shared)
     }
 
+    /// Where frames are decided and where they are not, for the log.
+    fn traffic(&self) -> String {
+        self.shared.latest().traffic()
+    }
+
     /// When the tables in force are to be made anew.
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.status.next_expiry
@@ -242,8 +254,8 @@ impl Controller {
                     log_report(report);
                 }
                 tracing::error!(
-                    generation, %error,
-                    "reload refused: the old configuration stays in force. Mend it and reload"
+                    traffic = self.traffic(), %error,
+                    "reload refused, everything is as it was: mend this and reload"
                 );
                 (ReloadOutcome::refusal(generation, &error), None, None)
             }
@@ -364,7 +376,10 @@ impl Controller {
         let events = match self.dataplane.reconcile() {
             Ok(events) => events,
             Err(error) => {
-                tracing::error!(%error, "what is attached goes on filtering; tried again soon");
+                tracing::error!(
+                    traffic = self.traffic(), %error,
+                    "interfaces that come are not attached to. Tried again in some seconds"
+                );
                 return;
             }
         };
@@ -381,16 +396,16 @@ impl Controller {
                 }
                 Event::Lost => tracing::warn!(
                     %interface,
-                    "the interface or its link is gone: nothing is enforced there until it is \
-                     back, which is waited for"
+                    "the interface or its link is gone, NOT ENFORCING there: attached again as soon \
+                     as it is back (`ip link show`)"
                 ),
                 Event::Failed(error) => {
                     let text = error.to_string();
                     if failed_before.get(&interface) != Some(&text) {
                         tracing::error!(
                             %interface, %error,
-                            "NOT enforcing as configured on the interface. Tried again when \
-                             anything about it changes, every few seconds, and on reload"
+                            "the interface cannot be attached to as configured, NOT ENFORCING \
+                             there unless by an earlier configuration. Tried again every few seconds"
                         );
                     }
                     self.failing.insert(interface, text);
@@ -427,7 +442,11 @@ impl Controller {
             kernel: Arc::clone(&self.kernel),
         });
         if let Err(error) = self.kept(&self.slots).write(&mut self.dataplane) {
-            tracing::error!(%error, "cannot note the state for after a restart: counts go back then");
+            tracing::error!(
+                %error,
+                "cannot note the state for after a restart, with which counters begin anew. The \
+                 filter goes on. Noted again with the next change"
+            );
         }
     }
 

@@ -74,6 +74,26 @@ impl Snapshot {
             .collect()
     }
 
+    /// Where frames are decided and where they are not, as they are now: what a
+    /// failure means for traffic.
+    pub fn traffic(&self) -> String {
+        let generation = self.status.generation;
+        let interfaces = self.interfaces().into_iter();
+        let (on, off) = interfaces.partition::<Vec<_>, _>(|interface| interface.attached);
+        let names = |interfaces: &[InterfaceStatus]| {
+            let names = interfaces.iter().map(|interface| interface.name.as_str());
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let on = match on.is_empty() {
+            true => "nothing is decided".to_owned(),
+            false => format!("generation {generation} goes on deciding on {}", names(&on)),
+        };
+        match off.is_empty() {
+            true => on,
+            false => format!("{on}; NOT ENFORCING on {}", names(&off)),
+        }
+    }
+
     /// All counters and facts, as they are now.
     ///
     /// # Errors

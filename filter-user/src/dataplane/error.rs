@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf};
 
+use crate::remedy::{remedy, remedy_for_cause};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
+use rustix::io::Errno;
 use thiserror::Error;
 
 /// Why the filter is not, or not wholly, in the kernel.
@@ -38,7 +40,7 @@ pub enum DataplaneError {
         path: PathBuf,
     },
     /// The directory of this instance cannot be made, read or removed.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}: {}", remedy(source))]
     Pins {
         /// The file or directory.
         path: PathBuf,
@@ -56,7 +58,7 @@ pub enum DataplaneError {
         path: PathBuf,
     },
     /// The kernel cannot be asked about interfaces.
-    #[error("cannot ask which interfaces there are: {0}")]
+    #[error("cannot ask which interfaces there are: {}: {}", .0, remedy(.0))]
     Interfaces(io::Error),
     /// There is no such interface.
     #[error("interface {interface}: there is none of this name (`ip link` lists them)")]
@@ -83,7 +85,10 @@ pub enum DataplaneError {
         interface: String,
     },
     /// The program could not be attached or replaced for another reason.
-    #[error("interface {interface}: cannot attach the XDP program: {source}")]
+    #[error(
+        "interface {interface}: cannot attach the XDP program: {source}: {}",
+        remedy(source)
+    )]
     Attach {
         /// Its name.
         interface: String,
@@ -91,7 +96,7 @@ pub enum DataplaneError {
         source: io::Error,
     },
     /// The kernel refused a map.
-    #[error("table {table}: {source}")]
+    #[error("table {table}: {}: {}", chain(source.as_ref()), remedy_for_cause(source.as_ref()))]
     Map {
         /// Its name.
         table: &'static str,
@@ -99,10 +104,10 @@ pub enum DataplaneError {
         source: Box<MapError>,
     },
     /// The kernel refused the object.
-    #[error("cannot load the XDP program: {}", chain(.0))]
+    #[error("cannot load the XDP program: {}: {}", chain(.0.as_ref()), remedy_for_cause(.0.as_ref()))]
     Object(Box<EbpfError>),
-    /// The verifier refused the program.
-    #[error("the kernel's verifier refuses the XDP program: {}", chain(.0))]
+    /// The kernel refused the program, maybe its verifier.
+    #[error("the kernel does not take the XDP program: {}", refusal(.0))]
     Program(Box<ProgramError>),
 }
 
@@ -122,6 +127,37 @@ impl DataplaneError {
     }
 }
 
+/// Why the kernel does not take the program, in a line.
+fn refusal(error: &ProgramError) -> String {
+    match error {
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => load_refusal(io_error, &verifier_log.to_string()),
+        error => format!("{}: {}", chain(error), remedy_for_cause(error)),
+    }
+}
+
+/// The verifier has reasons of its own, and its error numbers mean something else
+/// elsewhere.
+fn load_refusal(error: &io::Error, verifier_log: &str) -> String {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    if !matches!(errno, Some(Errno::ACCESS | Errno::INVAL | Errno::TOOBIG)) {
+        return format!("{error}: {}", remedy(error));
+    }
+    // After its reason come figures.
+    let is_figure = |line: &&str| {
+        let figures = ["processed ", "verification time ", "stack depth "];
+        line.is_empty() || figures.iter().any(|figure| line.starts_with(figure))
+    };
+    let reason = verifier_log.lines().rev().find(|line| !is_figure(line));
+    format!(
+        "{error}: its verifier says {:?}: report that with `uname -r`, and go on with the \
+         version before this one",
+        reason.unwrap_or_default()
+    )
+}
+
 /// An error with all its causes: the outer one alone seldom says why.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -134,4 +170,23 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Linux says of a program that it does not take.
+    const LOG: &str = "0: R1=ctx(off=0,imm=0)\nR3 invalid mem access 'scalar'\n\
+                       verification time 12 usec\nprocessed 7 insns (limit 1000000)\n";
+
+    #[test]
+    fn what_the_verifier_says_is_told_apart_from_what_is_short() {
+        let text = load_refusal(&Errno::ACCESS.into(), LOG);
+        assert!(text.contains("R3 invalid mem access 'scalar'"), "{text}");
+        assert!(text.contains("report that"), "{text}");
+        let text = load_refusal(&Errno::MFILE.into(), LOG);
+        assert!(text.contains("LimitNOFILE="), "{text}");
+        assert!(!text.contains("R3"), "{text}");
+    }
 }

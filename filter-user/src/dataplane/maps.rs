@@ -1,5 +1,7 @@
 //! The maps of an earlier run: whether this program can go on with them.
 
+use std::io;
+
 use aya::maps::{MapInfo, MapType};
 use filter_common::{
     counters::{ROWS, Row},
@@ -7,6 +9,7 @@ use filter_common::{
 };
 
 use super::{DataplaneError, notes, pins::Pins};
+use crate::remedy::cause;
 
 /// What makes a map usable.
 #[derive(Debug, PartialEq)]
@@ -51,9 +54,20 @@ pub(super) fn discard_unfit(pins: &Pins) -> Result<(), DataplaneError> {
             },
         ),
     ];
-    let are_fit = maps
-        .iter()
-        .all(|(path, wanted)| shape(path).is_ok_and(|found| found == *wanted));
+    let mut are_fit = true;
+    for (path, wanted) in &maps {
+        match shape(path) {
+            Ok(found) => are_fit &= found == *wanted,
+            Err(error) => match cause(&error).map(io::Error::kind) {
+                // Nothing, or something else.
+                None | Some(io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+                    are_fit = false;
+                }
+                // It may be fit, and cannot be looked at.
+                Some(_) => return Err(DataplaneError::map("of an earlier run", error)),
+            },
+        }
+    }
     if are_fit {
         return Ok(());
     }

@@ -43,6 +43,21 @@ use pins::Pins;
 /// The links that are attached, by the index of the interface.
 pub type Links = BTreeMap<u32, Attached>;
 
+/// The interfaces on which what an earlier run has left still decides.
+///
+/// # Errors
+///
+/// When privileges are missing, or a pin makes no sense.
+pub fn left_attached(instance: &Instance) -> Result<Vec<String>, DataplaneError> {
+    let Some(pins) = Pins::existing(instance) else {
+        return Ok(Vec::new());
+    };
+    let links = pins.pinned_links()?.into_iter().map(Attached::adopt);
+    Ok(links
+        .filter_map(|link| link.index().map(name_or_number))
+        .collect())
+}
+
 /// Takes off what an earlier run has left attached, and removes its pins. Says
 /// whether there was anything.
 ///
@@ -51,7 +66,7 @@ pub type Links = BTreeMap<u32, Attached>;
 /// When privileges are missing or a pin cannot be removed.
 pub fn detach_leftovers(instance: &Instance) -> Result<bool, DataplaneError> {
     preflight(instance)?;
-    if !instance.pin_directory().exists() {
+    if Pins::existing(instance).is_none() {
         return Ok(false);
     }
     Pins::open(instance)?.remove_all().map(|()| true)
@@ -68,6 +83,7 @@ fn name_or_number(index: u32) -> String {
 pub struct Dataplane {
     pins: Pins,
     notes: Notes,
+    is_new: bool,
     running: Option<Generation>,
     links: Links,
     generations: u64,
@@ -104,6 +120,7 @@ impl Dataplane {
     /// the pins cannot be made, or they are not poolguard's.
     pub fn open(instance: &Instance) -> Result<Self, DataplaneError> {
         preflight(instance)?;
+        let is_new = Pins::existing(instance).is_none();
         let pins = Pins::open(instance)?;
         let mut links = Links::new();
         for pinned in pins.pinned_links()? {
@@ -118,10 +135,16 @@ impl Dataplane {
         Ok(Self {
             notes: Notes::open(&pins)?,
             pins,
+            is_new,
             running: None,
             links,
             generations: 0,
         })
+    }
+
+    /// Whether no earlier run has left anything.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What was written with [`write_notes`](Self::write_notes) last, by this
@@ -359,7 +382,8 @@ impl Dataplane {
             if let Err(error) = self.detach_link(index) {
                 tracing::error!(
                     interface = %name_or_number(index), %error,
-                    "cannot detach: the program stays attached. Remove its pin by hand"
+                    "cannot detach: frames are still decided there. `bpftool link` shows the link; \
+                     remove its pin by hand"
                 );
             }
         }
@@ -371,7 +395,10 @@ impl Dataplane {
         let dead: Vec<Attached> = dead.map(|(_, link)| link).collect();
         for link in &dead {
             if let Err(error) = link.detach() {
-                tracing::warn!(%error, "cannot remove the pin of a link that is gone");
+                tracing::warn!(
+                    %error,
+                    "cannot remove the pin of a link that is gone, which does no harm"
+                );
             }
         }
         dead

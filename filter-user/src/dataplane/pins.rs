@@ -93,6 +93,12 @@ pub(super) struct PinnedLink {
 }
 
 impl Pins {
+    /// The directory as it is, if there is one.
+    pub(super) fn existing(instance: &Instance) -> Option<Self> {
+        let root = instance.pin_directory();
+        root.exists().then_some(Self { root })
+    }
+
     /// Makes what is missing of the directory, and takes away what an earlier
     /// run left half-way.
     pub(super) fn open(instance: &Instance) -> Result<Self, DataplaneError> {
@@ -150,7 +156,11 @@ impl Pins {
             for (name, path) in entries(&self.links(mode))? {
                 let foreign = || DataplaneError::ForeignPin { path: path.clone() };
                 let (_, interface) = name.split_once('-').ok_or_else(foreign)?;
-                let link = BpfLink::open(&path).map_err(|_| foreign())?;
+                let link = BpfLink::open(&path).map_err(|error| match error.kind() {
+                    io::ErrorKind::InvalidData => foreign(),
+                    // It may well be ours, and what keeps the filter attached.
+                    _ => DataplaneError::pins(&path, error),
+                })?;
                 links.push(PinnedLink {
                     interface: interface.replace(':', "."),
                     mode,
@@ -216,7 +226,7 @@ impl GenerationPins {
 impl Drop for GenerationPins {
     fn drop(&mut self) {
         if let Err(error) = remove_directory(&self.root) {
-            tracing::warn!(%error, "cannot remove pins");
+            tracing::warn!(%error, "cannot remove the pins of tables, which the next start does");
         }
     }
 }

@@ -4,23 +4,22 @@
 
 use std::process::ExitCode;
 
-use poolguard_tests::chaos::{Plan, inject, table};
+use poolguard_tests::chaos::{HEAD, Plan, inject};
 
 fn main() -> ExitCode {
     let json = std::env::args().any(|argument| argument == "--json");
-    let mut rows = Vec::new();
+    let mut wrong = 0;
+    if !json {
+        println!("{HEAD}");
+    }
     inject(&Plan::WHOLE, |row| {
         if json {
             println!("{}", serde_json::json!(row));
         } else {
-            eprintln!("{}: {} wrong", row.fault, row.wrong());
+            println!("{row}");
         }
-        rows.push(row);
+        wrong += row.wrong();
     });
-    if !json {
-        println!("{}", table(&rows));
-    }
-    let wrong: u64 = rows.iter().map(|row| row.wrong()).sum();
     eprintln!("{wrong} wrong");
     ExitCode::from(u8::from(wrong > 0))
 }

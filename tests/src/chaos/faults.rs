@@ -18,7 +18,7 @@ use super::{
     traffic,
 };
 use crate::{
-    machine::{Machine, Running},
+    machine::{Machine, Running, last_line},
     wire::Side,
 };
 
@@ -232,7 +232,9 @@ fn without_descriptors(site: &mut Site, _: &Plan) -> Row {
             if output.status.success() {
                 break;
             }
-            errors.push(String::from_utf8_lossy(&output.stderr).into_owned());
+            let error = last_line(&output);
+            assert!(error.contains("LimitNOFILE="), "what to do: {error}");
+            errors.push(error);
         }
         allow_descriptors(&running, 4_096);
         reload(machine, true);

@@ -12,5 +12,5 @@ mod traffic;
 mod upgrade;
 
 pub use faults::{Plan, inject};
-pub use report::{Row, table};
+pub use report::{HEAD, Row};
 pub use upgrade::Packaged;

@@ -1,6 +1,6 @@
 //! What came of it.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -47,14 +47,14 @@ impl Row {
     }
 }
 
-/// The rows as a table in Markdown.
-pub fn table(rows: &[Row]) -> String {
-    let mut text = String::from(
-        "| fault | times | permitted | forbidden | leaked | lost | counters back | |\n\
-         |---|--:|--:|--:|--:|--:|--:|---|\n",
-    );
-    for row in rows {
-        let Row {
+/// Above the rows, in Markdown.
+pub const HEAD: &str = "\
+| fault | times | permitted | forbidden | leaked | lost | counters back | |
+|---|--:|--:|--:|--:|--:|--:|---|";
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
             fault,
             times,
             permitted,
@@ -63,12 +63,11 @@ pub fn table(rows: &[Row]) -> String {
             lost,
             counters_back,
             note,
-        } = row;
-        let _infallible = writeln!(
-            text,
+        } = self;
+        write!(
+            f,
             "| {fault} | {times} | {permitted} | {forbidden} | {leaked} | {lost} | \
              {counters_back} | {note} |"
-        );
+        )
     }
-    text
 }

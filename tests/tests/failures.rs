@@ -1,0 +1,279 @@
+//! What it says when something fails: one line that names the thing, what it
+//! means for traffic, and what to do about it.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, poolguard};
+
+/// What a line says of a filter that fails at nothing.
+const GOES_ON: &str = "generation 1 goes on deciding on eth1, eth0";
+
+/// Asks for something that is refused.
+#[track_caller]
+fn refused(machine: &Machine, words: &str) -> Output {
+    let output = machine.poolguard(words);
+    assert_eq!(output.status.code(), Some(1), "{words}: {output:?}");
+    output
+}
+
+/// That the next line of the log with `what` has the rest as well.
+#[track_caller]
+fn says(running: &mut Running<'_>, what: &str, rest: &[&str]) {
+    let line = running.log_until(what);
+    for words in rest {
+        assert!(line.contains(words), "{words:?} in {line}");
+    }
+}
+
+/// The same of a reload that is refused.
+#[track_caller]
+fn refuses_reload(machine: &Machine, running: &mut Running<'_>, rest: &[&str]) {
+    refused(machine, "reload");
+    says(
+        running,
+        "reload refused, everything is as it was",
+        &[GOES_ON],
+    );
+    refused(machine, "reload");
+    says(running, "mend this and reload", rest);
+}
+
+fn shell(machine: &Machine, script: &str) {
+    let mut sh = machine.program(Path::new("sh"));
+    let output = machine.output({
+        sh.args(["-ec", script]);
+        sh
+    });
+    assert!(output.status.success(), "{script}: {output:?}");
+}
+
+#[test]
+fn a_refused_configuration_is_named_by_file_and_line() {
+    let machine = Machine::new();
+    let mut running = machine.start();
+    let file = machine.config_file().display().to_string();
+    for (text, rest) in [
+        (
+            "[[".to_owned(),
+            [
+                format!("{file}: no interface has"),
+                "add an [[interface]]".to_owned(),
+            ],
+        ),
+        (
+            CONFIG.replace("198.51.100.0/24", "198.51.100.1/24"),
+            [format!("{file}:13:13"), "198.51.100.0/24".to_owned()],
+        ),
+        (
+            format!(
+                "{CONFIG}[ports]\nforbidden = {:?}\n",
+                (1..=64).collect::<Vec<u16>>()
+            ),
+            [
+                format!("{file}:15:257"),
+                "more than 63 different ports".to_owned(),
+            ],
+        ),
+        (
+            format!("{CONFIG}[metrics]\nlisten = \"192.0.2.99:9188\"\n"),
+            ["192.0.2.99:9188".to_owned(), "`ip address`".to_owned()],
+        ),
+    ] {
+        machine.configure(&text);
+        let rest: Vec<_> = rest.iter().map(String::as_str).collect();
+        refuses_reload(&machine, &mut running, &rest);
+    }
+    running.stop();
+}
+
+#[test]
+fn a_file_system_that_cannot_be_written_is_named() {
+    let machine = Machine::with_bpffs();
+    machine.start_with("run").kill();
+    let mut running = machine.start_with("run");
+    shell(&machine, "mount -o remount,ro /sys/fs/bpf");
+    let pins = machine.pins().display().to_string();
+    refused(&machine, "reload");
+    says(
+        &mut running,
+        "reload refused, everything is as it was",
+        &["deciding on eth1, eth0", &pins, "Read-only", "remount,rw"],
+    );
+    running.kill();
+    let line = last_line(&refused(&machine, "run"));
+    for words in [
+        "not started: what an earlier run left attached, if anything, goes on filtering",
+        &pins,
+        "Read-only",
+        "remount,rw",
+    ] {
+        assert!(line.contains(words), "{words:?} in {line}");
+    }
+    shell(&machine, "mount -o remount,rw /sys/fs/bpf");
+    machine.start().stop();
+}
+
+#[test]
+fn a_start_that_fails_keeps_the_counters_of_an_earlier_run() {
+    let machine = Machine::new();
+    machine.start_with("run").kill();
+    // Without interfaces nothing of it decides any more.
+    for interface in ["eth0", "eth1"] {
+        machine.namespace.ip(&format!("link delete {interface}"));
+    }
+    machine.configure(&format!(
+        "{CONFIG}[metrics]\nlisten = \"192.0.2.99:9188\"\n"
+    ));
+    let line = last_line(&refused(&machine, "run"));
+    assert!(line.contains("not started: nothing is enforced"), "{line}");
+    assert!(machine.pins().join("maps-1/counters").exists());
+    machine.configure(CONFIG);
+    let running = machine.start();
+    assert_eq!(machine.status()["generation"], 2, "it counts on");
+    running.stop();
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_written_is_named() {
+    let machine = Machine::with_bpffs();
+    let static_pool = format!(
+        "{CONFIG}[[pool]]\nname = \"business\"\nkind = \"static\"\nprefixes = [\"203.0.113.0/24\"]\n"
+    );
+    machine.configure(&static_pool);
+    shell(
+        &machine,
+        "mkdir -p /var/lib/poolguard && mount -t tmpfs -o ro tmpfs /var/lib/poolguard",
+    );
+    let mut running = machine.start();
+    let directory = format!("/var/lib/poolguard/{}", machine.instance);
+    refused(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 1h --reason test",
+    );
+    says(
+        &mut running,
+        "temporary exemption NOT added",
+        &["203.0.113.9/32", GOES_ON, &directory, "remount,rw"],
+    );
+    refused(&machine, "reload --confirm 1h");
+    says(
+        &mut running,
+        "reload refused",
+        &[GOES_ON, &directory, "remount,rw"],
+    );
+    running.stop();
+}
+
+#[test]
+fn an_exemption_that_cannot_be_ended_is_named() {
+    let machine = Machine::with_bpffs();
+    let soon = Timestamp::now() + SignedDuration::from_secs(4);
+    machine.configure(&format!(
+        "{CONFIG}[[pool]]\nname = \"business\"\nkind = \"static\"\n\
+         prefixes = [\"203.0.113.0/24\"]\n[[customer]]\nname = \"acme\"\n\
+         prefixes = [\"203.0.113.8/29\"]\nallow_inbound = [25]\nexpires = {soon}\n"
+    ));
+    let mut running = machine.start_with("run");
+    shell(&machine, "mount -o remount,ro /sys/fs/bpf");
+    says(
+        &mut running,
+        "exemptions have expired, but still exempt",
+        &[GOES_ON, "Tried again in", "remount,rw"],
+    );
+    running.kill();
+    shell(&machine, "mount -o remount,rw /sys/fs/bpf");
+    machine.start().stop();
+}
+
+#[test]
+fn an_interface_that_is_not_enforced_on_is_named() {
+    let machine = Machine::new();
+    let mut running = machine.start();
+    machine.namespace.ip("link delete eth0");
+    says(
+        &mut running,
+        "NOT ENFORCING there: attached again",
+        &["interface=eth0", "ip link show"],
+    );
+    // A refusal says so as well.
+    machine.configure("[[");
+    refused(&machine, "reload");
+    says(
+        &mut running,
+        "reload refused",
+        &["deciding on eth1; NOT ENFORCING on eth0"],
+    );
+    // It comes back, and is one that has no XDP of its own.
+    machine.namespace.ip("link add eth0 up type bridge");
+    says(
+        &mut running,
+        "the interface cannot be attached to as configured, NOT ENFORCING there",
+        &["interface=eth0", "Tried again", "attach = \"generic\""],
+    );
+    let (code, text) = machine.get("/readyz");
+    assert_eq!(code, 503, "{text}");
+    running.stop();
+}
+
+#[test]
+fn the_end_says_whether_the_filter_goes_on() {
+    let machine = Machine::new();
+    let log = machine.start_with("run").stop();
+    assert!(log.contains("STILL ENFORCING"), "{log}");
+    assert!(log.contains("`poolguard detach` takes it off"), "{log}");
+    let mut running = machine.start();
+    says(
+        &mut running,
+        "an earlier run was still enforcing: taken over",
+        &["no frame went unfiltered"],
+    );
+    let log = running.stop();
+    assert!(
+        log.contains("detached: nothing is enforced any more"),
+        "{log}"
+    );
+    let leftovers = fs::exists(machine.pins()).unwrap();
+    assert!(!leftovers);
+}
+
+#[test]
+fn a_start_without_descriptors_takes_nothing_for_gone() {
+    let machine = Machine::new();
+    machine.start_with("run").kill();
+    let limited = |limit: u32| {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={limit}")).arg("--");
+        command.arg(poolguard());
+        command.args(["--instance", &machine.instance, "--config"]);
+        command.arg(machine.config_file()).arg("run");
+        machine.try_start(command)
+    };
+    let enough = (10..100).find(|&limit| match limited(limit) {
+        Ok(running) => {
+            running.kill();
+            true
+        }
+        Err(log) => {
+            assert!(log.contains("LimitNOFILE="), "with {limit}: {log}");
+            let links = machine.namespace.ip("-details link show");
+            assert_eq!(links.matches("prog/xdp").count(), 2, "{limit}: {log}");
+            false
+        }
+    });
+    let enough = enough.unwrap();
+    assert!(
+        enough > 15,
+        "it is refused at one step after the other: {enough}"
+    );
+    let running = machine.start();
+    // Each that started counts on.
+    assert_eq!(machine.status()["generation"], 3);
+    running.stop();
+}
