@@ -89,6 +89,12 @@ impl StateDirectory {
         self.0.join(name)
     }
 
+    /// What is kept.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
     /// Reads what was kept, if anything was.
     ///
     /// # Errors

@@ -319,6 +319,10 @@ fn an_interface_without_native_xdp_is_an_error_and_never_a_silent_fall_back() {
     }
 }
 
+fn pin_name(pin: &std::path::Path) -> &str {
+    pin.file_name().and_then(|name| name.to_str()).unwrap()
+}
+
 /// What the data plane notices, inside the box.
 fn reconcile(wire: &mut Wire) -> Vec<String> {
     let dataplane = wire.appliance.apparatus.dataplane();
@@ -327,6 +331,7 @@ fn reconcile(wire: &mut Wire) -> Vec<String> {
         Event::Attached => format!("{interface} attached"),
         Event::Lost => format!("{interface} lost"),
         Event::Failed(error) => format!("{interface} failed: {error}"),
+        Event::Unpinned(error) => format!("{interface} unpinned: {error}"),
     });
     told.collect()
 }
@@ -372,8 +377,13 @@ fn names_are_followed_and_devices_keep_their_links() {
     let mut events = reconcile(&mut wire);
     events.sort();
     assert_eq!(events, ["eth0 attached", "eth1 attached"]);
-    assert_eq!(link_for(&mut wire, CUSTOMERS).pin, network);
-    assert_eq!(link_for(&mut wire, NETWORK).pin, customers);
+    // The pins say so to the next run: the index is the device's.
+    for (name, before) in [(CUSTOMERS, network), (NETWORK, customers)] {
+        let index = pin_name(&before).split_once('-').unwrap().0;
+        let now = link_for(&mut wire, name).pin;
+        assert_eq!(pin_name(&now), format!("{index}-{name}"));
+        assert!(now.exists() && !before.exists());
+    }
     // Mail from the former network's side is a customer's now.
     let net = Hosts::v4();
     let mail = tcp((net.dialup, 40_000), (net.internet, 25)).arrival();

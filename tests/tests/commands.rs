@@ -207,7 +207,7 @@ fn a_refused_reload_keeps_the_old_configuration() {
         .replace("\"customer\"", "\"customer\"\nattach = \"generic\"")
         .replace("eth0", "br7");
     machine.configure(&generic);
-    let output = machine.poolguard("reload");
+    let output = machine.poolguard("reload --force");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         last_line(&output),

@@ -5,8 +5,11 @@
 
 use std::{
     fs,
+    io::Write as _,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -82,8 +85,8 @@ fn a_refused_configuration_is_named_by_file_and_line() {
             ],
         ),
         (
-            format!("{CONFIG}[metrics]\nlisten = \"192.0.2.99:9188\"\n"),
-            ["192.0.2.99:9188".to_owned(), "`ip address`".to_owned()],
+            format!("{CONFIG}[metrics]\nlisten = \"0.0.0.0:9188\"\n"),
+            ["0.0.0.0:9188".to_owned(), "`ss -lntp`".to_owned()],
         ),
     ] {
         machine.configure(&text);
@@ -128,13 +131,13 @@ fn a_start_that_fails_keeps_the_counters_of_an_earlier_run() {
     for interface in ["eth0", "eth1"] {
         machine.namespace.ip(&format!("link delete {interface}"));
     }
-    machine.configure(&format!(
-        "{CONFIG}[metrics]\nlisten = \"192.0.2.99:9188\"\n"
-    ));
+    let other = machine
+        .namespace
+        .run(|| TcpListener::bind("127.0.0.1:9188").unwrap());
     let line = last_line(&refused(&machine, "run"));
     assert!(line.contains("not started: nothing is enforced"), "{line}");
     assert!(machine.pins().join("maps-1/counters").exists());
-    machine.configure(CONFIG);
+    drop(other);
     let running = machine.start();
     assert_eq!(machine.status()["generation"], 2, "it counts on");
     running.stop();
@@ -232,7 +235,7 @@ fn the_end_says_whether_the_filter_goes_on() {
     says(
         &mut running,
         "an earlier run was still enforcing: taken over",
-        &["no frame went unfiltered"],
+        &["found=2 kept=2"],
     );
     let log = running.stop();
     assert!(
@@ -276,4 +279,156 @@ fn a_start_without_descriptors_takes_nothing_for_gone() {
     // Each that started counts on.
     assert_eq!(machine.status()["generation"], 3);
     running.stop();
+}
+
+#[test]
+fn metrics_at_an_address_that_comes_later_do_not_keep_the_filter_waiting() {
+    let machine = Machine::new();
+    machine.configure(&format!(
+        "{CONFIG}[metrics]\nlisten = \"192.0.2.10:9188\"\n"
+    ));
+    let running = machine.start();
+    assert_eq!(machine.status()["interfaces"][0]["attached"], true);
+    machine.namespace.ip("address add 192.0.2.10/32 dev lo");
+    let answer = machine.namespace.run(|| {
+        let mut stream = TcpStream::connect("192.0.2.10:9188").unwrap();
+        stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").unwrap();
+        std::io::read_to_string(stream).unwrap()
+    });
+    assert!(answer.contains("200 OK"), "{answer}");
+    running.stop();
+}
+
+#[test]
+fn a_slip_in_the_name_or_the_role_of_an_interface_takes_force() {
+    let machine = Machine::new();
+    let mut running = machine.start();
+    for (from, to, refusal) in [
+        ("eth1", "ethl", "it would take the filter off eth1"),
+        (
+            "\"customer\"\n",
+            "\"network\"\n",
+            "it would change the role of eth1",
+        ),
+    ] {
+        let other = "\n[[interface]]\nname = \"other\"\nrole = \"customer\"\n";
+        machine.configure(&format!("{}{other}", CONFIG.replace(from, to)));
+        let line = last_line(&refused(&machine, "reload"));
+        assert!(line.contains(refusal), "{line}");
+        assert!(line.contains("`poolguard reload --force`"), "{line}");
+        assert_eq!(machine.get("/readyz").0, 200);
+    }
+    machine.configure(&CONFIG.replace("eth0", "etho"));
+    assert!(machine.poolguard("reload --force").status.success());
+    says(
+        &mut running,
+        "NOT ENFORCING here any more",
+        &["interface=eth0"],
+    );
+    assert_eq!(machine.get("/readyz").0, 503);
+    running.stop();
+}
+
+#[test]
+fn the_end_is_told_as_it_is() {
+    // Nothing is enforced.
+    let machine = Machine::without_interfaces();
+    let log = machine.start_with("run").stop();
+    assert!(log.contains("stopped, and nothing is enforced"), "{log}");
+    // The filter cannot be left to itself.
+    let machine = Machine::with_bpffs();
+    let mut running = machine.start_with("run");
+    // That of the host is below it.
+    shell(
+        &machine,
+        "while umount -l /sys/fs/bpf 2>/dev/null; do :; done",
+    );
+    machine.namespace.ip("link set eth0 down");
+    says(
+        &mut running,
+        "only for as long as this process runs",
+        &["interface=eth", "Do not stop it"],
+    );
+    let log = running.stop();
+    assert!(
+        log.contains("the filter ENDS here with this process"),
+        "{log}"
+    );
+    assert!(!log.contains("STILL ENFORCING"), "{log}");
+}
+
+#[test]
+fn what_was_renamed_twice_stays_filtered_over_a_restart() {
+    let machine = Machine::new();
+    let rename = |from: &str, to: &str| {
+        for words in ["down".to_owned(), format!("name {to}")] {
+            machine.namespace.ip(&format!("link set {from} {words}"));
+        }
+        machine.namespace.ip(&format!("link set {to} up"));
+    };
+    let running = machine.start_with("run");
+    rename("eth0", "wan0");
+    machine.configure(&CONFIG.replace("eth0", "wan0"));
+    assert!(machine.poolguard("reload").status.success());
+    rename("wan0", "wan1");
+    running.kill();
+    let mut running = machine.start();
+    says(&mut running, "taken over", &["found=2 kept=2"]);
+    assert!(machine.namespace.ip("link show wan1").contains("prog/xdp"));
+    running.stop();
+}
+
+#[test]
+fn pins_that_somebody_removed_are_made_anew() {
+    let machine = Machine::new();
+    let running = machine.start_with("run");
+    fs::remove_dir_all(machine.pins()).unwrap_or_else(|_| {
+        let mut rm = machine.program(Path::new("rm"));
+        assert!(rm.arg("-r").arg(machine.pins()).status().unwrap().success());
+    });
+    // Something happens to an interface, and it looks after all of them.
+    machine.namespace.ip("link set eth0 down");
+    let maps = machine.pins().join("maps-1");
+    wait_until(|| {
+        ["counters", "flows", "notes"]
+            .iter()
+            .all(|map| maps.join(map).exists())
+    });
+    assert!(machine.poolguard("reload").status.success());
+    running.kill();
+    let running = machine.start();
+    assert_eq!(machine.status()["generation"], 3, "it counts on");
+    running.stop();
+}
+
+/// Waits until something has happened that nobody announces.
+fn wait_until(happened: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !happened() {
+        assert!(Instant::now() < deadline, "it does not happen");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_no_link_is_refused_whatever_it_says_of_itself() {
+    let machine = Machine::new();
+    machine.start_with("run").kill();
+    // Its type is the number of XDP links, and its size an index.
+    let foreign = machine.pins().join("links/native/1-lo");
+    let create = format!(
+        "map create {} type percpu_array key 4 value 8 entries 1 name foreign",
+        foreign.display()
+    );
+    poolguard_tests::wire::command("bpftool", &create);
+    let line = last_line(&refused(&machine, "run"));
+    assert!(line.contains("1-lo: not a link of poolguard's"), "{line}");
+    fs::remove_file(&foreign).unwrap();
+    fs::create_dir(&foreign).unwrap();
+    let line = last_line(&refused(&machine, "run"));
+    assert!(line.contains("1-lo: not a link of poolguard's"), "{line}");
+    fs::remove_dir(&foreign).unwrap();
+    // Maps of another layout that cannot be removed are no reason to refuse.
+    fs::create_dir(machine.pins().join("maps-0")).unwrap();
+    machine.start().stop();
 }

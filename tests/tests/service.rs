@@ -6,7 +6,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::{
-        fs::{PermissionsExt as _, chown},
+        fs::{PermissionsExt as _, chown, lchown, symlink},
         net::UnixDatagram,
     },
     path::Path,
@@ -188,6 +188,44 @@ fn what_others_may_write_is_not_put_into_force() {
             .contains("not started: nothing is enforced"),
         "nor does it start"
     );
+}
+
+#[test]
+fn a_link_of_somebody_elses_and_state_that_anyone_may_write_are_refused() {
+    let machine = Machine::new();
+    let (shared, real) = (
+        machine.directory.join("shared"),
+        machine.directory.join("real.toml"),
+    );
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
+    fs::write(&real, "").unwrap();
+    let link = shared.join("acme.toml");
+    symlink(&real, &link).unwrap();
+    machine.configure(&format!("include = [\"shared/*.toml\"]\n{CONFIG}"));
+    machine.start().stop();
+    lchown(&link, Some(NOBODY), None).unwrap();
+    let output = machine.poolguard("run");
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("made this link"), "{printed}");
+    assert!(printed.contains("chown --no-dereference root"), "{printed}");
+
+    machine.configure(CONFIG);
+    let state = machine.directory.join("state").join(&machine.instance);
+    fs::create_dir_all(&state).unwrap();
+    let kept = state.join("exemptions.json");
+    fs::write(&kept, "{\"version\":1,\"next_id\":1,\"exemptions\":[]}").unwrap();
+    let run = format!(
+        "run --detach-on-exit --state-dir {}",
+        machine.directory.join("state").display()
+    );
+    machine.start_with(&run).stop();
+    fs::set_permissions(&state, Permissions::from_mode(0o777)).unwrap();
+    let output = machine.poolguard(&run);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains("anyone may write here"), "{printed}");
 }
 
 #[test]

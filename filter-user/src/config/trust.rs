@@ -48,6 +48,16 @@ fn places(file: &Path) -> Vec<PathBuf> {
 
 /// What is wrong with a file or a directory, and what to do about it.
 fn doubt(place: &Path) -> Option<(String, String)> {
+    // Where it points is whose link it is to say.
+    let link = fs::symlink_metadata(place)
+        .ok()
+        .filter(Metadata::is_symlink);
+    if let Some(owner) = link.map(|link| link.uid())
+        && owner != 0
+        && owner != geteuid().as_raw()
+    {
+        return Some(Doubt::Link(owner).text(&place.display().to_string()));
+    }
     match fs::metadata(place) {
         Ok(metadata) => doubt_about(&metadata, geteuid().as_raw())
             .map(|doubt| doubt.text(&place.display().to_string())),
@@ -63,6 +73,7 @@ fn doubt(place: &Path) -> Option<(String, String)> {
 enum Doubt {
     Writable,
     Owner(u32),
+    Link(u32),
 }
 
 impl Doubt {
@@ -71,6 +82,10 @@ impl Doubt {
             Self::Writable => (
                 "anyone may write here".to_owned(),
                 format!("chmod o-w {place}"),
+            ),
+            Self::Link(owner) => (
+                format!("user {owner}, neither root nor who runs poolguard, made this link"),
+                format!("chown --no-dereference root {place}"),
             ),
             Self::Owner(owner) => (
                 format!("this belongs to user {owner}, neither root nor who runs poolguard"),

@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::{
     net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -46,6 +46,9 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest that the clock goes unread while an exemption is about to
 /// expire, so that a clock that is set is noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long those who are being answered may take to listen when it stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Why `run` ended without having been asked to.
 #[derive(Debug, Error)]
@@ -154,32 +157,35 @@ async fn serve(
     };
     let control = http::control(daemon.controller.shared(), requests);
     let control = control.into_make_service_with_connect_info::<Peer>();
-    let control = tokio::spawn(axum::serve(socket.listener()?, control).into_future());
+    let (end_control, control_ends) = oneshot::channel::<()>();
+    let control = axum::serve(socket.listener()?, control)
+        .with_graceful_shutdown(async { drop(control_ends.await) });
+    let control = tokio::spawn(control.into_future());
     notify(&[NotifyState::Ready]);
 
     let detached = daemon.until_stopped(&mut signals).await;
 
     notify(&[NotifyState::Stopping]);
     daemon.metrics.task.abort();
+    let mut outcome = Ok(());
     if daemon.afterwards == Afterwards::Detach {
         let controller = daemon.controller;
         let result = tokio::task::block_in_place(|| controller.detach());
         if let Some(asked) = detached {
             let text = result.as_ref().err().map(ToString::to_string);
             let _gone = asked.send(text);
-            // The answer is on its way.
-            tokio::task::yield_now().await;
         }
-        result.map_err(RunError::Stop)?;
-        tracing::info!("detached: nothing is enforced any more");
+        outcome = result.map_err(RunError::Stop);
+        if outcome.is_ok() {
+            tracing::info!("detached: nothing is enforced any more");
+        }
     } else {
-        tracing::info!(
-            "stopped, and STILL ENFORCING: the filter goes on by itself until the next start. \
-             `poolguard detach` takes it off"
-        );
+        tokio::task::block_in_place(|| daemon.controller.leave());
     }
-    control.abort();
-    Ok(())
+    // Whoever is being answered still is.
+    drop(end_control);
+    let _ended = tokio::time::timeout(LAST_ANSWERS, control).await;
+    outcome
 }
 
 /// Says where it enforces, and where it does not.
@@ -249,7 +255,7 @@ impl Daemon {
                 },
                 carriers = self.watch.changed() => {
                     self.log_carriers(&carriers);
-                    tokio::task::block_in_place(|| self.controller.reconcile());
+                    let _reported = tokio::task::block_in_place(|| self.controller.reconcile());
                 }
                 _ = check.tick() => self.check(),
                 () = until(expiry) => self.expire_if_due(),
@@ -261,12 +267,13 @@ impl Daemon {
     /// Looks after the links, and whether the counters can be read. The service
     /// manager hears of it when that worked.
     fn check(&mut self) {
-        let checked = tokio::task::block_in_place(|| {
-            self.controller.reconcile();
-            self.controller.shared().latest().read()
+        let (looked_after, read) = tokio::task::block_in_place(|| {
+            let looked_after = self.controller.reconcile();
+            (looked_after, self.controller.shared().latest().read())
         });
-        match checked {
-            Ok(_) => notify(&[NotifyState::Watchdog]),
+        match read {
+            Ok(_) if looked_after => notify(&[NotifyState::Watchdog]),
+            Ok(_) => {}
             Err(error) => tracing::error!(
                 traffic = self.controller.traffic(), %error, "the counters cannot be read"
             ),

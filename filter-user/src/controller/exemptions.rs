@@ -57,8 +57,13 @@ pub(super) fn at_start(
     state: &StateDirectory,
     now: Timestamp,
 ) -> Result<Vec<TemporaryExemption>, StateError> {
-    let exemptions = read(state)?.into_iter();
-    let (over, holding) = exemptions.partition::<Vec<_>, _>(|e| e.is_expired(now));
+    let mut kept: KeptExemptions = state.read(FILE)?.unwrap_or_default();
+    let all = std::mem::take(&mut kept.exemptions).into_iter();
+    let (over, holding) = all.partition::<Vec<_>, _>(|e| e.is_expired(now));
+    kept.exemptions.clone_from(&holding);
+    if !over.is_empty() {
+        forget(state, &kept);
+    }
     log_over(&over);
     Ok(holding)
 }
@@ -229,7 +234,27 @@ impl Controller {
         let all = std::mem::take(&mut self.config.temporary);
         let (over, left) = all.into_iter().partition(|e| e.is_expired(now));
         self.config.temporary = left;
+        if let (false, Ok(Some(kept))) = (over.is_empty(), self.state.read(FILE)) {
+            let left = self.config.temporary.clone();
+            let kept = KeptExemptions {
+                exemptions: left,
+                ..kept
+            };
+            forget(&self.state, &kept);
+        }
         log_over(&over);
+    }
+}
+
+/// Keeps what is left of the exemptions on disk, so that those which are over do
+/// not come back with a clock that is set back.
+fn forget(state: &StateDirectory, left: &KeptExemptions) {
+    if let Err(error) = state.write(FILE, left) {
+        tracing::error!(
+            %error,
+            "exemptions that are over stay on disk: they do not exempt, unless the clock is set back \
+             before a restart. Mend this, then add or remove one"
+        );
     }
 }
 

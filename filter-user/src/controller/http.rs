@@ -50,8 +50,12 @@ pub(super) fn public(shared: Arc<Shared>) -> Router {
 /// the kernel's queue.
 const CONNECTIONS: usize = 64;
 
-/// How long a client may take to ask.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may take to ask, which a scraper does at once: those that do
+/// not must not keep it waiting for long.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a client may take to listen.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// Serves whoever connects, without letting them use up what the controller
 /// itself needs, however slow they are.
@@ -75,7 +79,7 @@ pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io
                 .header_read_timeout(PATIENCE)
                 .serve_connection(TokioIo::new(stream), service);
             // What a client does wrong is the client's concern.
-            let _ended = tokio::time::timeout(3 * PATIENCE, connection).await;
+            let _ended = tokio::time::timeout(LONGEST_ANSWER, connection).await;
             drop(place);
         });
     }

@@ -14,12 +14,14 @@ mod snapshot;
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -33,7 +35,7 @@ pub use snapshot::{KernelState, Shared, Snapshot};
 use crate::{
     change::{Change, TooMuch, check_limit},
     compile::{CompileError, Compiled, Slots, compile},
-    config::{self, Config, Loaded, Report, Severity},
+    config::{self, Config, Interface, Loaded, Report, Severity},
     dataplane::{Dataplane, DataplaneError, Event, Instance},
     remedy::remedy,
     state::{StateDirectory, StateError},
@@ -69,6 +71,18 @@ pub enum ApplyError {
     TrialTooLong {
         /// How long it was to last.
         time: SignedDuration,
+    },
+    /// It would leave interfaces without the filter, or under other rules: a slip
+    /// in a name or a role does.
+    #[error(
+        "{what}. If that is meant: `poolguard reload --force`",
+        what = leaves(.without, .otherwise)
+    )]
+    Leaves {
+        /// Those that have the program, and would not.
+        without: Vec<String>,
+        /// Those whose role would change.
+        otherwise: Vec<String>,
     },
     /// It changes more at once than it may.
     #[error(transparent)]
@@ -129,6 +143,11 @@ impl Controller {
         state: StateDirectory,
     ) -> Result<(Self, TcpListener), ApplyError> {
         let now = Timestamp::now();
+        // What is kept there opens ports, and may be a whole configuration.
+        let doubts = config::doubts(&state.files(), Severity::Error);
+        if !doubts.is_empty() {
+            return Err(ApplyError::Config(doubts));
+        }
         let confirmation::Start {
             config,
             warnings,
@@ -153,9 +172,11 @@ impl Controller {
             Err(error) => return Err(error),
         };
         if found > 0 {
+            let kept = dataplane.links().len();
             tracing::info!(
-                interfaces = found,
-                "an earlier run was still enforcing: taken over, no frame went unfiltered"
+                found,
+                kept,
+                "an earlier run was still enforcing: taken over, without a gap where it was kept"
             );
         }
         let Begun {
@@ -283,6 +304,7 @@ impl Controller {
             // Not the new one's limit: a mistake could be in there as well.
             let change = Change::between(&self.config, &loaded.config, now);
             check_limit(&change, self.config.max_change)?;
+            self.check_interfaces(&loaded.config, &compiled)?;
         }
         let listener = if loaded.config.metrics == self.config.metrics {
             None
@@ -303,6 +325,21 @@ impl Controller {
         self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
+    }
+
+    /// That no interface loses the filter, or changes sides.
+    fn check_interfaces(&self, next: &Config, compiled: &Compiled) -> Result<(), ApplyError> {
+        let without = self.dataplane.would_leave(&compiled.interfaces)?;
+        let is_otherwise = |now: &&Interface| {
+            let mut next = next.interfaces.iter();
+            next.any(|next| next.name == now.name && next.role != now.role)
+        };
+        let otherwise = self.config.interfaces.iter().filter(is_otherwise);
+        let otherwise: Vec<_> = otherwise.map(|now| now.name.clone()).collect();
+        if without.is_empty() && otherwise.is_empty() {
+            return Ok(());
+        }
+        Err(ApplyError::Leaves { without, otherwise })
     }
 
     /// The configuration as it is on disk, with what was given beside it.
@@ -372,7 +409,8 @@ impl Controller {
 
     /// Attaches to interfaces that have come (back), and takes notice of those
     /// that have gone.
-    pub fn reconcile(&mut self) {
+    /// Whether that went well.
+    pub fn reconcile(&mut self) -> bool {
         let events = match self.dataplane.reconcile() {
             Ok(events) => events,
             Err(error) => {
@@ -380,12 +418,12 @@ impl Controller {
                     traffic = self.traffic(), %error,
                     "interfaces that come are not attached to. Tried again in some seconds"
                 );
-                return;
+                return false;
             }
         };
         if events.is_empty() {
             self.failing.clear();
-            return;
+            return true;
         }
         let failed_before = std::mem::take(&mut self.failing);
         for (interface, event) in events {
@@ -410,9 +448,48 @@ impl Controller {
                     }
                     self.failing.insert(interface, text);
                 }
+                Event::Unpinned(error) => {
+                    let text = error.to_string();
+                    if failed_before.get(&interface) != Some(&text) {
+                        tracing::error!(
+                            %interface, %error,
+                            "the pin of the link is gone and cannot be made anew: enforcing here, but \
+                             only for as long as this process runs. Do not stop it; tried again every \
+                             few seconds"
+                        );
+                    }
+                    self.failing.insert(interface, text);
+                }
             }
         }
         self.publish(None);
+        true
+    }
+
+    /// Looks once more after what is left to itself, and says how that stands.
+    pub fn leave(&mut self) {
+        self.reconcile();
+        let traffic = self.traffic();
+        let unpinned = self.dataplane.unpinned();
+        if matches!(self.standing, Standing::OnTrial(_)) {
+            tracing::warn!(
+                "stopped while a configuration is on trial: it goes back with the next start, not before"
+            );
+        }
+        if !unpinned.is_empty() {
+            tracing::error!(
+                interfaces = ?unpinned,
+                "stopped, and the filter ENDS here with this process, for want of pins: start again"
+            );
+        } else if self.dataplane.links().is_empty() {
+            tracing::warn!("stopped, and nothing is enforced: no interface has the filter");
+        } else {
+            tracing::info!(
+                traffic,
+                "stopped, and STILL ENFORCING: the filter goes on by itself until the next start. \
+                 `poolguard detach` takes it off"
+            );
+        }
     }
 
     /// Lets scrapes and `status` see how things are, after `compiled` was put
@@ -481,11 +558,11 @@ impl Begun {
         let generation = dataplane.load(&compiled)?;
         // Before the first frame is counted under a new name.
         kept.write(dataplane)?;
-        dataplane.enforce(generation)?;
         let kernel = Arc::new(KernelState {
             counters: dataplane.counters()?,
             flows: dataplane.flows()?,
         });
+        dataplane.enforce(generation)?;
         Ok(Self {
             kept,
             compiled,
@@ -513,9 +590,59 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ApplyError> {
     let error = |source| ApplyError::Listen { address, source };
-    let listener = TcpListener::bind(address).map_err(error)?;
+    let listener = match TcpListener::bind(address) {
+        // Before the network is up nobody has an address: that is when the filter
+        // starts.
+        Err(refusal) if refusal.kind() == io::ErrorKind::AddrNotAvailable => {
+            tracing::warn!(
+                %address,
+                "no interface has the address of [metrics] yet: /metrics answers as soon as one \
+                 has. The filter does not wait for it (`ip address`)"
+            );
+            bind_ahead(address).map_err(error)?
+        }
+        bound => bound.map_err(error)?,
+    };
     listener.set_nonblocking(true).map_err(error)?;
     Ok(listener)
+}
+
+/// Listens on an address that nobody has yet (`IP_FREEBIND`).
+fn bind_ahead(address: SocketAddr) -> io::Result<TcpListener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    match address {
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(&socket, true)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(&socket, true)?,
+    }
+    bind(&socket, &address)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// As many connections wait as with `TcpListener::bind`.
+const BACKLOG: i32 = 128;
+
+/// What a reload would do to interfaces that it should leave alone.
+fn leaves(without: &[String], otherwise: &[String]) -> String {
+    let mut text = Vec::new();
+    if !without.is_empty() {
+        text.push(format!(
+            "it would take the filter off {}",
+            without.join(", ")
+        ));
+    }
+    if !otherwise.is_empty() {
+        text.push(format!(
+            "it would change the role of {}",
+            otherwise.join(", ")
+        ));
+    }
+    text.join(", and ")
 }
 
 fn log_report(report: &Report) {

@@ -7,7 +7,7 @@
 //! else can be attached.
 
 use std::{
-    io,
+    fs, io,
     os::fd::{BorrowedFd, OwnedFd},
     path::Path,
 };
@@ -19,6 +19,8 @@ use crate::config::Attach;
 const LINK_TYPE_XDP: u32 = 6;
 /// `BPF_XDP` of `enum bpf_attach_type`.
 const ATTACH_TYPE_XDP: u32 = 37;
+/// What the descriptor of a link is called, by where the kernel made it.
+const KINDS: [&str; 2] = ["anon_inode:bpf-link", "anon_inode:bpf_link"];
 /// `XDP_FLAGS_SKB_MODE` in `linux/if_link.h`.
 const FLAG_GENERIC: u32 = 1 << 1;
 /// `XDP_FLAGS_DRV_MODE`: in the driver or not at all.
@@ -95,6 +97,11 @@ impl BpfLink {
     /// `InvalidData` when something else is pinned here.
     pub(super) fn open(pin: &Path) -> io::Result<Self> {
         let link = Self(bpf::open(pin)?);
+        // Maps and programs answer the same question with facts of their own.
+        let kind = fs::read_link(format!("/proc/self/fd/{}", number(&link.0)))?;
+        if !KINDS.iter().any(|&known| kind == Path::new(known)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a link"));
+        }
         link.interface_index().map(|_| link)
     }
 

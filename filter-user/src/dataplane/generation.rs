@@ -118,6 +118,22 @@ impl Generation {
         self.tables.clone()
     }
 
+    /// Pins the maps that outlive generations again where somebody removed a pin.
+    pub(super) fn pin_shared(&self, pins: &Pins) -> Result<(), DataplaneError> {
+        let Some(Copy { object, .. }) = self.copies.first() else {
+            return Ok(());
+        };
+        for (name, place) in [("COUNTERS", pins.counters()), ("FLOWS", pins.flows())] {
+            if place.exists() {
+                continue;
+            }
+            let map = object.map(name).ok_or(DataplaneError::NoProgram)?;
+            let pinned = map.pin(&place);
+            pinned.map_err(|source| DataplaneError::pins(&place, io::Error::other(source)))?;
+        }
+        Ok(())
+    }
+
     /// The program for an interface.
     pub(super) fn program(&mut self, interface: &str) -> Result<BorrowedFd<'_>, DataplaneError> {
         let program = self.xdp(interface)?;

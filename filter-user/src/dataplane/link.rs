@@ -68,6 +68,7 @@ impl Attached {
     /// Puts a generation's program in the place of the one that is attached.
     pub(super) fn replace(
         &mut self,
+        pins: &Pins,
         generation: &mut Generation,
         interface: &str,
     ) -> Result<(), DataplaneError> {
@@ -75,8 +76,22 @@ impl Attached {
         self.link
             .replace(program)
             .map_err(|error| attach_error(interface, self.mode, error))?;
+        if self.serves == interface {
+            return Ok(());
+        }
         interface.clone_into(&mut self.serves);
-        Ok(())
+        // The next run goes by the name of the pin.
+        let Some(index) = self.index() else {
+            return Ok(());
+        };
+        let old = std::mem::replace(&mut self.pin, pins.link(index, interface, self.mode));
+        self.pin()?;
+        match fs::remove_file(&old) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(DataplaneError::pins(old, source))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Pins the link where it is not pinned any more: somebody removed the pin.

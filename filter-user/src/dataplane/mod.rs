@@ -108,6 +108,8 @@ pub enum Event {
     Lost,
     /// It is there, and cannot have the program.
     Failed(DataplaneError),
+    /// It has the program, for as long as this process runs: the pin is missing.
+    Unpinned(DataplaneError),
 }
 
 impl Dataplane {
@@ -211,7 +213,8 @@ impl Dataplane {
         }
         self.detach_all_but(&claims);
         self.running = Some(next);
-        self.pins.remove_other_maps()
+        self.pins.remove_other_maps();
+        Ok(())
     }
 
     /// Gives the running program to interfaces that have come (back), and takes
@@ -229,21 +232,33 @@ impl Dataplane {
             return Ok(Vec::new());
         };
         let mut events = Vec::new();
+        let repinned = self.pins.create().and_then(|()| {
+            self.notes.pin()?;
+            running.pin_shared(&self.pins)
+        });
+        if let Err(error) = repinned {
+            tracing::error!(
+                %error,
+                "the pins of the counters are gone and cannot be made anew: counters begin anew with \
+                 the next start. The filter goes on"
+            );
+        }
         for link in self.remove_dead() {
             events.push((link.serves, Event::Lost));
         }
         for &(index, interface) in &claims {
             let link = self.links.get(&index);
             let is_served = link.is_some_and(|link| link.serves == interface.name);
-            let settled = match link {
-                Some(link) if is_served && link.mode == interface.attach => link.pin(),
-                _ => self.settle(index, &mut running, interface, &mut Vec::new()),
+            let event = match link {
+                Some(link) if is_served && link.mode == interface.attach => {
+                    link.pin().err().map(Event::Unpinned)
+                }
+                _ => match self.settle(index, &mut running, interface, &mut Vec::new()) {
+                    Ok(()) => Some(Event::Attached),
+                    Err(error) => Some(Event::Failed(error)),
+                },
             };
-            match settled {
-                Ok(()) if is_served => {}
-                Ok(()) => events.push((interface.name.clone(), Event::Attached)),
-                Err(error) => events.push((interface.name.clone(), Event::Failed(error))),
-            }
+            events.extend(event.map(|event| (interface.name.clone(), event)));
         }
         self.detach_all_but(&claims);
         self.running = Some(running);
@@ -304,8 +319,8 @@ impl Dataplane {
             && let Some(link) = self.links.get_mut(&index)
         {
             let served = link.serves.clone();
-            link.replace(generation, &interface.name)?;
             done.push((index, Step::Replaced(served)));
+            link.replace(&self.pins, generation, &interface.name)?;
             return link.pin();
         }
         if let Some(link) = self.links.get(&index) {
@@ -335,7 +350,7 @@ impl Dataplane {
                     self.attach(index, running, &served, mode)
                 }
                 (Step::Replaced(served), Some(running)) => match self.links.get_mut(&index) {
-                    Some(link) => link.replace(running, &served),
+                    Some(link) => link.replace(&self.pins, running, &served),
                     None => Ok(()),
                 },
                 // What an earlier run had left there cannot be had back: better
@@ -376,17 +391,50 @@ impl Dataplane {
 
     /// Takes the program off what is not configured any more.
     fn detach_all_but(&mut self, claims: &[(u32, &CompiledInterface)]) {
-        let claimed: BTreeSet<u32> = claims.iter().map(|&(index, _)| index).collect();
-        let gone: Vec<u32> = self.links.keys().copied().collect();
-        for index in gone.into_iter().filter(|index| !claimed.contains(index)) {
-            if let Err(error) = self.detach_link(index) {
-                tracing::error!(
-                    interface = %name_or_number(index), %error,
+        for index in self.unclaimed(claims) {
+            let interface = name_or_number(index);
+            match self.detach_link(index) {
+                Ok(()) => tracing::warn!(
+                    %interface,
+                    "NOT ENFORCING here any more: the configuration has no interface of this name, \
+                     or another device has it"
+                ),
+                Err(error) => tracing::error!(
+                    %interface, %error,
                     "cannot detach: frames are still decided there. `bpftool link` shows the link; \
                      remove its pin by hand"
-                );
+                ),
             }
         }
+    }
+
+    /// The links that no interface claims.
+    fn unclaimed(&self, claims: &[(u32, &CompiledInterface)]) -> Vec<u32> {
+        let claimed: BTreeSet<u32> = claims.iter().map(|&(index, _)| index).collect();
+        let links = self.links.keys().copied();
+        links.filter(|index| !claimed.contains(index)).collect()
+    }
+
+    /// The devices that have the program, and would not under a configuration with
+    /// these interfaces.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot be asked which interfaces there are.
+    pub fn would_leave(
+        &self,
+        interfaces: &[CompiledInterface],
+    ) -> Result<Vec<String>, DataplaneError> {
+        let left = self.unclaimed(&self.claims(interfaces)?).into_iter();
+        let attached = left.filter(|index| self.links[index].index().is_some());
+        Ok(attached.map(name_or_number).collect())
+    }
+
+    /// The devices whose program goes when this process does: the pin is missing.
+    pub fn unpinned(&self) -> Vec<String> {
+        let links = self.links.iter();
+        let unpinned = links.filter(|(_, link)| !link.pin.exists());
+        unpinned.map(|(index, _)| name_or_number(*index)).collect()
     }
 
     /// Forgets links whose interface is gone, or that somebody detached.
@@ -441,6 +489,8 @@ impl Dataplane {
     ///
     /// When a pin cannot be removed.
     pub fn detach(self) -> Result<(), DataplaneError> {
+        // Those whose pin somebody removed as well.
+        self.links.values().try_for_each(Attached::detach)?;
         self.pins.remove_all()
     }
 }

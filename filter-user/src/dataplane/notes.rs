@@ -26,6 +26,15 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Pins the map again where somebody removed the pin.
+    pub(super) fn pin(&self) -> Result<(), DataplaneError> {
+        if self.place.exists() {
+            return Ok(());
+        }
+        let pinned = self.map.pin(&self.place);
+        pinned.map_err(|source| DataplaneError::pins(&self.place, source))
+    }
+
     /// Opens the map, and makes it where there is none.
     pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
         let place = pins.notes();

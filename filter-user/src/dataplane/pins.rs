@@ -105,19 +105,20 @@ impl Pins {
         let pins = Self {
             root: instance.pin_directory(),
         };
-        for directory in [
-            pins.maps(),
-            pins.links(Attach::Native),
-            pins.links(Attach::Generic),
-        ] {
-            create_directory(&directory)?;
-        }
+        pins.create()?;
         for (name, path) in entries(&pins.root)? {
             if name.starts_with("generation-") {
                 remove_directory(&path)?;
             }
         }
         Ok(pins)
+    }
+
+    /// Makes what is missing of the directory.
+    pub(super) fn create(&self) -> Result<(), DataplaneError> {
+        let (native, generic) = (self.links(Attach::Native), self.links(Attach::Generic));
+        let mut directories = [self.maps(), native, generic].into_iter();
+        directories.try_for_each(|directory| create_directory(&directory))
     }
 
     pub(super) fn counters(&self) -> PathBuf {
@@ -156,6 +157,9 @@ impl Pins {
             for (name, path) in entries(&self.links(mode))? {
                 let foreign = || DataplaneError::ForeignPin { path: path.clone() };
                 let (_, interface) = name.split_once('-').ok_or_else(foreign)?;
+                if path.is_dir() {
+                    return Err(foreign());
+                }
                 let link = BpfLink::open(&path).map_err(|error| match error.kind() {
                     io::ErrorKind::InvalidData => foreign(),
                     // It may well be ours, and what keeps the filter attached.
@@ -180,17 +184,24 @@ impl Pins {
     }
 
     /// Removes the maps of other layouts, once nothing counts in them.
-    pub(super) fn remove_other_maps(&self) -> Result<(), DataplaneError> {
-        for (name, path) in entries(&self.root)? {
-            if name.starts_with("maps-") && name != MAPS {
-                tracing::warn!(
+    pub(super) fn remove_other_maps(&self) {
+        // By now the filter is in force: what fails here is no reason to say otherwise.
+        for (name, path) in entries(&self.root).unwrap_or_default() {
+            if !name.starts_with("maps-") || name == MAPS {
+                continue;
+            }
+            match remove_directory(&path) {
+                Ok(()) => tracing::warn!(
                     path = %path.display(),
                     "counters of another version of poolguard are removed: counting began anew"
-                );
-                remove_directory(&path)?;
+                ),
+                Err(error) => tracing::warn!(
+                    path = %path.display(), %error,
+                    "counters of another version of poolguard cannot be removed. They do no harm: \
+                     remove them by hand"
+                ),
             }
         }
-        Ok(())
     }
 
     /// A directory for the tables of one generation, through which the copies
@@ -203,6 +214,8 @@ impl Pins {
 
     /// Detaches every link and removes every pin.
     pub(super) fn remove_all(&self) -> Result<(), DataplaneError> {
+        // Somebody may have removed some of it already.
+        self.create()?;
         for pinned in self.pinned_links()? {
             let detached = pinned.link.detach();
             detached.map_err(|source| DataplaneError::pins(pinned.pin, source))?;

@@ -14,13 +14,10 @@ use std::{
 
 use super::{
     report::Row,
-    site::{CONFIGURATIONS, Ends, Site},
+    site::{CONFIGURATIONS, EXEMPTED, Ends, FORBIDDEN, Site},
     traffic,
 };
-use crate::{
-    machine::{Machine, Running, last_line},
-    wire::Side,
-};
+use crate::machine::{Machine, Running, last_line};
 
 /// How often each fault is brought about.
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +93,10 @@ const FAULTS: [Fault; 12] = [
     ("killed, reloaded and scraped at once", together),
 ];
 
-/// Those during which no program is attached for a while. What passes meanwhile
-/// is not wrong; how long that is, is measured.
-const GAPS: [Fault; 2] = [
+/// Those during which a verdict changes, or no program is attached for a while.
+/// What passes meanwhile is not wrong; how long that is, is measured.
+const GAPS: [Fault; 3] = [
+    ("temporary exemption added, and over", exempted),
     ("interface deleted and made anew", replugged),
     ("link detached behind its back", unlinked),
 ];
@@ -397,12 +395,12 @@ fn scrape_slowly(machine: &Machine, connections: u64) -> Vec<TcpStream> {
     machine.namespace.run(|| {
         let address = ([127, 0, 0, 1], 9188).into();
         let connect = |_| {
-            // Beyond the kernel's queue nobody gets in.
-            let patience = Duration::from_millis(100);
+            // Beyond the kernel's queue one gets in when another has been sent away.
+            let patience = Duration::from_secs(20);
             let mut stream = TcpStream::connect_timeout(&address, patience).ok()?;
             stream.write_all(b"GET /metr").ok().map(|()| stream)
         };
-        (0..connections).map_while(connect).collect()
+        (0..connections).filter_map(connect).collect()
     })
 }
 
@@ -432,6 +430,31 @@ fn together(site: &mut Site, plan: &Plan) -> Row {
         running.kill();
     });
     Row::new(plan.rounds, tally)
+}
+
+/// A customer's port is open when `exempt add` returns, and closed when the
+/// exemption is over.
+fn exempted(site: &mut Site, plan: &Plan) -> Row {
+    let Site { machine, ends } = site;
+    let mut late = Vec::new();
+    let mut tally = traffic::during(ends, || ()).1;
+    for _ in 0..plan.refusals {
+        let running = machine.start_with("run");
+        let end = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(4);
+        let add = format!("exempt add 203.0.113.9 8080 --expires {end} --reason chaos");
+        let output = machine.poolguard(&add);
+        assert!(output.status.success(), "{output:?}");
+        assert!(jiff::Timestamp::now() < end, "it was added in time");
+        tally.lost += u64::from(!ends.passes(EXEMPTED));
+        while ends.passes(EXEMPTED) {}
+        let after = jiff::Timestamp::now().duration_since(end);
+        late.push(after.try_into().expect("not before it is over"));
+        running.kill();
+    }
+    Row {
+        note: format!("closed {} after its end", spread(late)),
+        ..Row::new(plan.refusals, tally)
+    }
 }
 
 fn replugged(site: &mut Site, plan: &Plan) -> Row {
@@ -490,22 +513,10 @@ fn unlinked(site: &mut Site, plan: &Plan) -> Row {
 fn until_enforced(ends: &mut Ends) -> (Duration, u64) {
     let start = Instant::now();
     let mut leaked = 0;
-    loop {
-        let (forbidden, permitted) = ends.pair();
-        let mut passed = false;
-        loop {
-            let frame = ends.at(Side::Customers).receive();
-            let number = ends.number(&frame.expect("what is permitted passes"));
-            passed |= number == forbidden;
-            if number == permitted {
-                break;
-            }
-        }
-        if !passed {
-            return (start.elapsed(), leaked);
-        }
+    while ends.passes(FORBIDDEN) {
         leaked += 1;
     }
+    (start.elapsed(), leaked)
 }
 
 fn must(command: &mut Command) {

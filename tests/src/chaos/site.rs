@@ -98,6 +98,12 @@ const PROBES: [(Side, &str, &str, u16, bool); 11] = [
     (Side::Customers, "198.51.100.9", "192.88.99.9", 80, true),
 ];
 
+/// Of the probes, those from the network: to a dynamic customer, to a static one,
+/// who can be exempted, and one that passes.
+pub(super) const FORBIDDEN: usize = 0;
+pub(super) const EXEMPTED: usize = 2;
+const PERMITTED: usize = 5;
+
 /// The far ends of the two cables.
 #[derive(Debug)]
 pub(super) struct Ends {
@@ -146,9 +152,18 @@ impl Ends {
         self.sent
     }
 
-    /// Sends a frame that is not to pass toward the customers, and one that is.
-    pub(super) fn pair(&mut self) -> (u32, u32) {
-        (self.send(0), self.send(5))
+    /// Whether a frame of this kind, from the network, passes at the moment.
+    pub(super) fn passes(&mut self, kind: usize) -> bool {
+        let number = self.send(kind);
+        let after_it = self.send(PERMITTED);
+        let mut passed = false;
+        loop {
+            let frame = self.at(Side::Customers).receive();
+            match self.number(&frame.expect("what is permitted passes")) {
+                arrived if arrived == after_it => return passed,
+                arrived => passed |= arrived == number,
+            }
+        }
     }
 
     /// The number of a frame that has arrived: none is there but those sent.
