@@ -68,6 +68,7 @@ pub(crate) const DEMO: &[Program] = &[
 /// What the benchmark runs, beside poolguard and as poolguard's rivals.
 pub(crate) const BENCH: &[Program] = &[
     IP,
+    program("ethtool", "ethtool"),
     program("ipset", "ipset"),
     program("iptables", "iptables"),
     program("mount", "mount"),

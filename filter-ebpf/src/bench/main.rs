@@ -79,14 +79,29 @@ pub(crate) fn vary_without_frags(ctx: XdpContext) -> u32 {
     xdp_action::XDP_ABORTED
 }
 
-/// Writes another address and sends the frame.
+/// Writes another address and sends the frame; drops it where it is to be sent nowhere.
 #[xdp]
 pub(crate) fn send(ctx: XdpContext) -> u32 {
-    match write(&ctx) {
+    match write(&ctx).and_then(|spec| renew(&ctx, spec)) {
+        Some(spec) if spec.interface == 0 => xdp_action::XDP_DROP,
         // SAFETY: the helper takes two numbers, and remembers one of them.
         Some(spec) => unsafe { bpf_redirect(spec.interface, 0) as u32 },
         None => xdp_action::XDP_ABORTED,
     }
+}
+
+/// Live frames come back as whoever forwarded them left them: writes the Ethernet
+/// address of the router again, and what is to be left of an IPv4 packet's life.
+#[inline(always)]
+fn renew(ctx: &XdpContext, spec: &'static Spec) -> Option<&'static Spec> {
+    const ROUTER: [u8; 6] = [2, 0, 0, 0, 0, 2];
+    /// Before the checksum; the protocol, TCP, stands beside it.
+    const TIME_TO_LIVE: [u8; 2] = [64, 6];
+    put(ctx, 0, ROUTER)?;
+    if spec.checksum_at != 0 {
+        put(ctx, spec.checksum_at - 2, TIME_TO_LIVE)?;
+    }
+    Some(spec)
 }
 
 #[inline(always)]

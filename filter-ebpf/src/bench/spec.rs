@@ -49,7 +49,7 @@ pub struct Spec {
     /// The sum of that header without its checksum and the addresses that are
     /// written (RFC 1071).
     pub header_sum: u32,
-    /// The index of the interface that live frames are sent out of.
+    /// The index of the interface that live frames are sent out of; 0 to drop them.
     pub interface: u32,
     /// Always zero.
     pub reserved: u32,

@@ -8,7 +8,9 @@ use aya::{
         Array, ProgramArray,
         lpm_trie::{Key, LpmTrie},
     },
-    programs::{ProgramFd, TestRun as _, TestRunAttrs, TestRunOptions, Xdp, loaded_programs},
+    programs::{
+        ProgramFd, TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode, loaded_programs,
+    },
 };
 use filter_common::Family;
 
@@ -16,6 +18,7 @@ use super::{
     customers::{EXEMPTED, FAMILIES, Layout, pool, prefixes},
     spec::{PORTS, Spec},
 };
+use crate::wire::Namespace;
 
 /// [`Spec`] as a map value.
 #[derive(Clone, Copy)]
@@ -43,6 +46,8 @@ pub enum Buffers {
 /// The programs that run subjects on frames that vary.
 pub struct Apparatus {
     object: Ebpf,
+    /// Where they are attached, and nothing ever arrives.
+    _idle: Namespace,
 }
 
 impl Apparatus {
@@ -58,7 +63,14 @@ impl Apparatus {
         ] {
             program(&mut object, name).load().unwrap();
         }
-        Self { object }
+        let idle = Namespace::new();
+        for name in ["vary", "vary_without_frags", "send"] {
+            keep_called_directly(&idle, &mut object, name);
+        }
+        Self {
+            object,
+            _idle: idle,
+        }
     }
 
     /// The number of the program that only drops.
@@ -68,6 +80,12 @@ impl Apparatus {
             Buffers::One => "floor_without_frags",
         };
         program(&mut self.object, name).info().unwrap().id()
+    }
+
+    /// Attaches the program that only drops to an interface, for as long as this lives.
+    pub fn attach_floor(&mut self, interface: &str) {
+        let floor = program(&mut self.object, "floor");
+        floor.attach(interface, XdpMode::Driver).unwrap();
     }
 
     /// Says what varies from now on.
@@ -115,8 +133,21 @@ impl Apparatus {
     }
 }
 
-/// As many live frames as a network card hands over at once.
-const BATCH: u32 = 64;
+/// Attaches a program to an interface of its own. The kernel keeps a list of the
+/// programs that it calls directly. A test run puts its program there and takes it
+/// off again, and the kernel then waits for all processors, each time, unless the
+/// program is there anyhow.
+fn keep_called_directly(idle: &Namespace, object: &mut Ebpf, name: &str) {
+    let interface = name.split('_').map(|word| &word[..1]).collect::<String>();
+    idle.ip(&format!(
+        "link add {interface} type veth peer name {interface}-peer"
+    ));
+    let program = program(object, name);
+    idle.run(|| program.attach(&interface, XdpMode::Driver).unwrap());
+}
+
+/// Live frames that are sent at once: fewer than a receiver takes at once (64).
+const BATCH: u32 = 32;
 
 fn program<'a>(object: &'a mut Ebpf, name: &str) -> &'a mut Xdp {
     let program = object.program_mut(name);

@@ -80,9 +80,8 @@ pub struct Medians {
     pub over_floor: f64,
 }
 
-/// The rows of one way as a table in Markdown: what each subject adds to the
-/// floor, by the number of customers.
-pub fn table(rows: &[Row]) -> String {
+/// Rows as a table in Markdown: one value of each, by the number of customers.
+pub fn table(rows: &[Row], value: impl Fn(&Row) -> f64) -> String {
     let mut sizes: Vec<u32> = rows.iter().map(|row| row.prefixes).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -94,7 +93,7 @@ pub fn table(rows: &[Row]) -> String {
     text.push_str("\n|---|---|---|---|");
     text.push_str(&"--:|".repeat(sizes.len()));
     let mut lines: Vec<(&Row, Vec<Option<f64>>)> = Vec::new();
-    for row in rows.iter().filter(|row| row.subject != "floor") {
+    for row in rows {
         let same = |(other, _): &&mut (&Row, _)| {
             (other.case, other.family, other.layout, other.subject)
                 == (row.case, row.family, row.layout, row.subject)
@@ -109,7 +108,7 @@ pub fn table(rows: &[Row]) -> String {
         for (cell, size) in line.iter_mut().zip(&sizes) {
             // Who looks at no customer costs the same with any number of them.
             if row.prefixes == *size || row.prefixes == 0 {
-                *cell = Some(row.over_floor_ns);
+                *cell = Some(value(row));
             }
         }
     }

@@ -32,6 +32,14 @@ pub enum Subject {
     LpmTrie,
     /// xdp-filter of xdp-tools, with the same ports, for everybody.
     XdpFilter,
+    /// nftables at the ingress of the interface.
+    NftIngress,
+    /// nftables where packets are forwarded.
+    NftForward,
+    /// iptables there, with ipset.
+    Iptables,
+    /// Nobody: everything is forwarded.
+    NoFilter,
 }
 
 impl Subject {
@@ -42,6 +50,10 @@ impl Subject {
             Self::Poolguard => "poolguard",
             Self::LpmTrie => "lpm_trie",
             Self::XdpFilter => "xdp_filter",
+            Self::NftIngress => "nft_ingress",
+            Self::NftForward => "nft_forward",
+            Self::Iptables => "iptables_ipset",
+            Self::NoFilter => "no_filter",
         }
     }
 
@@ -53,16 +65,25 @@ impl Subject {
         }
     }
 
-    /// Whether it can decide this as poolguard does. xdp-filter knows no customers
-    /// and reads no PPPoE; the trie has neither rule 5 nor return traffic.
+    /// Whether its program can decide this as poolguard does. xdp-filter knows no
+    /// customers and reads no PPPoE; the trie has neither rule 5 nor return traffic.
     pub const fn can_decide(self, kind: Kind) -> bool {
         match self {
-            Self::Floor | Self::FloorWithoutFrags | Self::Poolguard => true,
             Self::LpmTrie => !matches!(kind, Kind::SmtpOut | Kind::Return),
             Self::XdpFilter => !matches!(
                 kind,
                 Kind::Exempted | Kind::SmtpOut | Kind::QinqPppoe | Kind::Return
             ),
+            _ => true,
+        }
+    }
+
+    /// Whether it is sent frames of this kind.
+    pub const fn takes_live(self, kind: Kind) -> bool {
+        match self {
+            Self::Floor => matches!(kind, Kind::Dropped),
+            Self::NoFilter => !matches!(kind, Kind::Dropped),
+            _ => self.can_decide(kind),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use poolguard_tests::bench::{decisions, plan::Plan, programs, results::table};
+use poolguard_tests::bench::{decisions, live, plan::Plan, programs, results::table, targets};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -20,12 +20,25 @@ fn main() -> ExitCode {
     };
     plan.only = place("--only").and_then(|place| options.get(place + 1).cloned());
     let object = programs::read(Path::new(&object));
-    let rows = decisions::measure(&object, &plan);
-    match place("--json") {
-        Some(_) => rows
-            .iter()
-            .for_each(|row| println!("{}", serde_json::json!(row))),
-        None => println!("{}", table(&rows)),
+    let decisions = decisions::measure(&object, &plan);
+    let live = live::measure(&object, &plan);
+    let rows = [&decisions[..], &live].concat();
+    if place("--json").is_some() {
+        for row in &rows {
+            println!("{}", serde_json::json!(row));
+        }
+    } else {
+        let decisions: Vec<_> = decisions
+            .into_iter()
+            .filter(|row| row.subject != "floor")
+            .collect();
+        println!("The program alone: nanoseconds over the floor\n");
+        println!("{}\n", table(&decisions, |row| row.over_floor_ns));
+        println!("Live frames: millions a second on one processor\n");
+        println!("{}", table(&live, |row| row.mpps));
+    }
+    for outcome in targets::outcomes(&rows) {
+        eprintln!("{outcome}");
     }
     ExitCode::SUCCESS
 }
