@@ -38,10 +38,12 @@ pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
             verdict = decide(&head, maps::role(), &Generation);
         }
     }
-    counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
     if verdict.passes() {
+        // Its length is not counted, and asking for it is a call.
+        counters::count(&verdict, maps::interface(), 0, &mut Counters);
         xdp_action::XDP_PASS
     } else {
+        counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
         xdp_action::XDP_DROP
     }
 }

@@ -23,6 +23,8 @@
 )]
 
 pub mod agreement;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod captures;
 #[cfg(feature = "kernel")]
 pub mod chaos;

@@ -27,6 +27,17 @@ pub(crate) fn program(tools: &Tools) -> Result<()> {
     run(&mut tools.toolchain.cargo(&tools.linker, "build"))
 }
 
+/// Builds the programs of the benchmark.
+pub(crate) fn bench_programs(tools: &Tools) -> Result<()> {
+    step("building the programs of the benchmark");
+    run(tools.toolchain.cargo(&tools.linker, "build").args([
+        "--features",
+        "bench",
+        "--bin",
+        "poolguard-bench-xdp",
+    ]))
+}
+
 /// Builds the host crates; the controller embeds the program that is there.
 pub(crate) fn host(release: bool) -> Result<()> {
     step("building the host crates");

@@ -136,11 +136,15 @@ pub(crate) fn host_cargo() -> Command {
 
 /// Runs a command to its end; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
+    // Standard output is for what the chore itself has to say.
+    run_showing(command.stdout(std::io::stderr()))
+}
+
+/// The same with a command that says what the chore has to say.
+pub(crate) fn run_showing(command: &mut Command) -> Result<()> {
     let name = name_of(command);
     let status = command
         .stdin(Stdio::null())
-        // Standard output is for what the chore itself has to say.
-        .stdout(std::io::stderr())
         .status()
         .with_context(|| format!("cannot run {name}"))?;
     if !status.success() {

@@ -19,6 +19,7 @@ pub(crate) fn run_command() -> Result<()> {
     step("clippy on the host crates");
     host_clippy(&[])?;
     host_clippy(&["--features", "poolguard-tests/kernel"])?;
+    host_clippy(&["--features", "poolguard-tests/bench"])?;
     let tools = setup::for_programs(Mode::Install, &[])?;
     program_clippy(&tools)
 }
@@ -46,7 +47,7 @@ fn program_clippy(tools: &Tools) -> Result<()> {
     run(tools
         .toolchain
         .clippy(&tools.linker)
-        .args(["--", "-D", "warnings"]))
+        .args(["--features", "bench", "--", "-D", "warnings"]))
 }
 
 /// Makes sure that the toolchain of the host crates can format and lint.

@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything around the code that cargo alone does not do.
 
+mod bench;
 mod build;
 mod captures;
 mod chaos;
@@ -117,6 +118,22 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Poolguard beside what people would otherwise use: nanoseconds a packet
+    ///
+    /// A program that drops at once, poolguard, a kernel LPM trie and xdp-filter
+    /// decide the same frames with up to a million exemptions, in interleaved rounds.
+    /// Takes root.
+    Bench {
+        /// Fewer rounds and fewer sizes, in under a minute
+        #[arg(long)]
+        quick: bool,
+        /// One object a line
+        #[arg(long)]
+        json: bool,
+        /// This case alone, such as `dropped`
+        #[arg(long)]
+        only: Option<String>,
+    },
     /// Frames that others captured: do all implementations of the rules agree?
     ///
     /// Fetches the captures that tcpdump, dnscap, Wireshark and nDPI test
@@ -174,6 +191,7 @@ fn main() -> ExitCode {
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
         Command::Chaos { json } => chaos::run_command(json),
+        Command::Bench { quick, json, only } => bench::run_command(quick, json, only),
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
         Command::Mutants { args } => mutants::run_command(&args),

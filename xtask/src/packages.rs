@@ -65,9 +65,21 @@ pub(crate) const DEMO: &[Program] = &[
     program("swaks", "swaks"),
 ];
 
+/// What the benchmark runs, beside poolguard and as poolguard's rivals.
+pub(crate) const BENCH: &[Program] = &[
+    IP,
+    program("ethtool", "ethtool"),
+    program("ipset", "ipset"),
+    program("iptables", "iptables"),
+    program("mount", "mount"),
+    program("nft", "nftables"),
+    program("unshare", "util-linux"),
+    program("xdp-filter", "xdp-tools"),
+];
+
 /// What all commands run.
 pub(crate) fn all() -> Vec<Program> {
-    let mut all = [TEST, DEB, DEMO].concat();
+    let mut all = [TEST, BENCH, DEB, DEMO].concat();
     all.sort_unstable_by_key(|program| program.name);
     all.dedup_by_key(|program| program.name);
     all

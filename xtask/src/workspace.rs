@@ -32,6 +32,11 @@ pub(crate) fn object() -> PathBuf {
         .join("release/poolguard-xdp")
 }
 
+/// The programs of the benchmark, likewise.
+pub(crate) fn bench_object() -> PathBuf {
+    object().with_file_name("poolguard-bench-xdp")
+}
+
 /// Where what is installed for poolguard alone goes.
 pub(crate) fn cache() -> Result<PathBuf> {
     let base = match env::var_os("XDG_CACHE_HOME") {

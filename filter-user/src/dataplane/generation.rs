@@ -143,6 +143,18 @@ impl Generation {
             .map_err(|source| DataplaneError::Program(Box::new(source)))
     }
 
+    /// The number that the kernel gave the program for an interface, as `bpftool
+    /// prog` shows it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface in this generation.
+    pub fn program_id(&mut self, interface: &str) -> Result<u32, DataplaneError> {
+        let info = self.xdp(interface)?.info();
+        info.map(|info| info.id())
+            .map_err(|source| DataplaneError::Program(Box::new(source)))
+    }
+
     fn xdp(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
         let mut copies = self.copies.iter_mut();
         copies

@@ -1,0 +1,93 @@
+//! What a configuration costs before the kernel sees it: building the prefix table,
+//! looking addresses up in it, and the whole way from text to tables.
+//!
+//! `cargo bench -p poolguard-tests --features bench`
+
+#![expect(clippy::unwrap_used, reason = "a panic says what is wrong")]
+
+use std::{hint::black_box, path::Path};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use filter_common::{
+    Address, Family,
+    prefix_table::{Block, lookup_v4, lookup_v6},
+};
+use filter_user::{
+    compile::{PrefixTable, Slots, compile},
+    config::{Memory, load_from},
+};
+use jiff::Timestamp;
+use poolguard_tests::bench::customers::{FAMILIES, Layout, address, configuration, prefixes};
+
+const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
+
+fn build(layout: Layout, family: Family, count: u32) -> Vec<Block> {
+    let mut table = PrefixTable::new(family);
+    for (number, prefix) in (1..).zip(prefixes(layout, family, count)) {
+        let answer = number % 16 + 1;
+        table
+            .insert(prefix.addr(), prefix.prefix_len(), answer)
+            .unwrap();
+    }
+    table.into_blocks()
+}
+
+fn prefix_table(criterion: &mut Criterion) {
+    for family in FAMILIES {
+        for layout in Layout::ALL {
+            let name = |what| format!("{what} {family:?} {}", layout.name());
+            let mut group = criterion.benchmark_group(name("build"));
+            group.sample_size(10);
+            for count in SIZES {
+                group.throughput(Throughput::Elements(u64::from(count)));
+                group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+                    bencher.iter(|| build(layout, family, count));
+                });
+            }
+            group.finish();
+            let mut group = criterion.benchmark_group(name("lookup"));
+            for count in SIZES {
+                let blocks = build(layout, family, count);
+                group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+                    let customers = layout.customers(family);
+                    let mut random = 1_u64;
+                    bencher.iter(|| {
+                        random = random
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1);
+                        let index = ((random >> 32) * u64::from(count)) >> 32;
+                        let address = Address::from(address(family, customers.nth(index)));
+                        let block = |number: u32| blocks.get(number as usize);
+                        black_box(match family {
+                            Family::V4 => lookup_v4(address, block),
+                            Family::V6 => lookup_v6(address, block),
+                        })
+                    });
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+fn text_to_tables(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("text to tables scattered");
+    group.sample_size(10);
+    for count in SIZES {
+        let path = Path::new("poolguard.toml");
+        let text = configuration(Layout::Scattered, count);
+        let files = Memory::default().with(path, text.as_str());
+        let now = Timestamp::now();
+        group.bench_function(BenchmarkId::new("read", count), |bencher| {
+            bencher.iter(|| load_from(&files, path, now).unwrap());
+        });
+        let config = load_from(&files, path, now).unwrap().config;
+        group.bench_function(BenchmarkId::new("compile", count), |bencher| {
+            bencher.iter(|| compile(&config, &mut Slots::default(), now).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(tables, prefix_table, text_to_tables);
+criterion_main!(tables);

@@ -1,0 +1,23 @@
+//! What a packet costs: poolguard beside a program that drops at once and beside
+//! what people would otherwise use.
+//!
+//! [`customers`] says who lives where, [`cases`] which frames are decided,
+//! [`subjects`] by whom. [`decisions`] times programs alone, through
+//! `BPF_PROG_TEST_RUN`; [`live`] sends frames to routers. [`rounds`] is how anything is measured here: all
+//! subjects in turn, many times over, and the median of each. [`results`] are printed,
+//! and held against the [`targets`].
+
+pub mod cases;
+pub mod customers;
+pub mod decisions;
+pub mod live;
+pub mod netfilter;
+pub mod plan;
+pub mod programs;
+pub mod results;
+pub mod rounds;
+pub mod subjects;
+pub mod targets;
+
+#[path = "../../../filter-ebpf/src/bench/spec.rs"]
+pub mod spec;

@@ -1,0 +1,160 @@
+//! Who decides.
+
+use std::process::Command;
+
+use filter_common::Role;
+use filter_user::{compile::Slots, dataplane::Generation};
+use jiff::Timestamp;
+
+use super::{
+    cases::{Case, Kind},
+    customers::{Layout, configuration},
+    programs::Trie,
+    spec::PORTS,
+};
+use crate::{
+    configs::{CUSTOMERS, Configuration, NETWORK},
+    host,
+    kernel::{Apparatus, must},
+    wire::Namespace,
+};
+
+/// Somebody who decides frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A program that drops at once.
+    Floor,
+    /// The same as a program that takes no frames in several buffers.
+    FloorWithoutFrags,
+    /// poolguard.
+    Poolguard,
+    /// The policy on a kernel LPM trie.
+    LpmTrie,
+    /// xdp-filter of xdp-tools, with the same ports, for everybody.
+    XdpFilter,
+    /// nftables at the ingress of the interface.
+    NftIngress,
+    /// nftables where packets are forwarded.
+    NftForward,
+    /// iptables there, with ipset.
+    Iptables,
+    /// Nobody: everything is forwarded.
+    NoFilter,
+}
+
+impl Subject {
+    /// Its name in the results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Floor | Self::FloorWithoutFrags => "floor",
+            Self::Poolguard => "poolguard",
+            Self::LpmTrie => "lpm_trie",
+            Self::XdpFilter => "xdp_filter",
+            Self::NftIngress => "nft_ingress",
+            Self::NftForward => "nft_forward",
+            Self::Iptables => "iptables_ipset",
+            Self::NoFilter => "no_filter",
+        }
+    }
+
+    /// What its times are compared with.
+    pub const fn floor(self) -> Self {
+        match self {
+            Self::XdpFilter | Self::FloorWithoutFrags => Self::FloorWithoutFrags,
+            _ => Self::Floor,
+        }
+    }
+
+    /// Whether its program can decide this as poolguard does. xdp-filter knows no
+    /// customers and reads no PPPoE; the trie has neither rule 5 nor return traffic.
+    pub const fn can_decide(self, kind: Kind) -> bool {
+        match self {
+            Self::LpmTrie => !matches!(kind, Kind::SmtpOut | Kind::Return),
+            Self::XdpFilter => !matches!(
+                kind,
+                Kind::Exempted | Kind::SmtpOut | Kind::QinqPppoe | Kind::Return
+            ),
+            _ => true,
+        }
+    }
+
+    /// Whether it is sent frames of this kind.
+    pub const fn takes_live(self, kind: Kind) -> bool {
+        match self {
+            Self::Floor => matches!(kind, Kind::Dropped),
+            Self::NoFilter => !matches!(kind, Kind::Dropped),
+            _ => self.can_decide(kind),
+        }
+    }
+}
+
+/// poolguard and the trie with the same customers.
+pub struct Tables {
+    /// How they are spread.
+    pub layout: Layout,
+    /// How many there are in each family.
+    pub prefixes: u32,
+    poolguard: Generation,
+    trie: Trie,
+}
+
+impl Tables {
+    /// Loads both. poolguard reads its configuration, compiles it and loads the
+    /// program as it always does.
+    pub fn load(apparatus: &mut Apparatus, object: &[u8], layout: Layout, prefixes: u32) -> Self {
+        let configuration = Configuration {
+            text: configuration(layout, prefixes),
+        };
+        let compiled = host::load(&configuration, Timestamp::now(), &mut Slots::default()).compiled;
+        Self {
+            layout,
+            prefixes,
+            poolguard: must(apparatus.dataplane().load(&compiled)),
+            trie: Trie::load(object, layout, prefixes),
+        }
+    }
+
+    /// The number of poolguard's program for a case.
+    pub fn poolguard(&mut self, case: &Case) -> u32 {
+        let interface = match case.role {
+            Role::Customer => CUSTOMERS,
+            Role::Network => NETWORK,
+        };
+        must(self.poolguard.program_id(interface))
+    }
+
+    /// The number of the trie's program.
+    pub fn trie(&mut self) -> u32 {
+        self.trie.id()
+    }
+}
+
+/// Attaches xdp-filter to an interface, as its manual says, and gives the number
+/// of its program.
+///
+/// Without libxdp's dispatcher, which lets several programs share an interface:
+/// the kernel lets nobody call that, and it costs time. The maps are pinned in a
+/// BPF filesystem that goes with the shell, the program and its maps stay.
+pub fn xdp_filter(namespace: &Namespace, interface: &str) -> u32 {
+    let ports: String = PORTS[..10]
+        .iter()
+        .map(|port| format!(" && xdp-filter port {port} --mode dst --proto tcp"))
+        .collect();
+    let script = format!(
+        "mount -t bpf bpf /sys/fs/bpf && xdp-filter load --features tcp {interface}{ports}"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
+    command.env("LIBXDP_SKIP_DISPATCHER", "1");
+    let output = namespace.run(|| command.output().unwrap());
+    assert!(output.status.success(), "xdp-filter: {output:?}");
+    attached(namespace, interface)
+}
+
+/// The number of the XDP program that is attached to an interface.
+pub fn attached(namespace: &Namespace, interface: &str) -> u32 {
+    let json = namespace.ip(&format!("-json link show {interface}"));
+    let links: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let id = links[0]["xdp"]["prog"]["id"].as_u64();
+    id.unwrap_or_else(|| panic!("no program at {interface}: {json}")) as u32
+}

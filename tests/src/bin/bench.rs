@@ -1,0 +1,44 @@
+//! `bench OBJECT [--quick] [--json] [--only CASE]`: what a packet costs.
+//!
+//! Run it as `cargo xtask bench`.
+
+use std::{path::Path, process::ExitCode};
+
+use poolguard_tests::bench::{decisions, live, plan::Plan, programs, results::table, targets};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let Some(object) = arguments.next() else {
+        eprintln!("usage: bench OBJECT [--quick] [--json] [--only CASE]");
+        return ExitCode::from(2);
+    };
+    let options: Vec<String> = arguments.collect();
+    let place = |option: &str| options.iter().position(|other| other == option);
+    let mut plan = match place("--quick") {
+        Some(_) => Plan::quick(),
+        None => Plan::whole(),
+    };
+    plan.only = place("--only").and_then(|place| options.get(place + 1).cloned());
+    let object = programs::read(Path::new(&object));
+    let decisions = decisions::measure(&object, &plan);
+    let live = live::measure(&object, &plan);
+    let rows = [&decisions[..], &live].concat();
+    if place("--json").is_some() {
+        for row in &rows {
+            println!("{}", serde_json::json!(row));
+        }
+    } else {
+        let decisions: Vec<_> = decisions
+            .into_iter()
+            .filter(|row| row.subject != "floor")
+            .collect();
+        println!("The program alone: nanoseconds over the floor\n");
+        println!("{}\n", table(&decisions, |row| row.over_floor_ns));
+        println!("Live frames: millions a second on one processor\n");
+        println!("{}", table(&live, |row| row.mpps));
+    }
+    for outcome in targets::outcomes(&rows) {
+        eprintln!("{outcome}");
+    }
+    ExitCode::SUCCESS
+}
