@@ -45,8 +45,6 @@ struct Tally<'a> {
     new: View<'a>,
     /// For each old pool the new one of the same name.
     same_pool: Vec<Option<usize>>,
-    /// For each old customer the new one of the same name.
-    same_customer: Vec<Option<usize>>,
     /// What the mail servers do, in IPv4 and in IPv6.
     servers: [Effect; 2],
     customers: Counter,
@@ -65,12 +63,10 @@ impl<'a> Tally<'a> {
     fn new(old: View<'a>, new: View<'a>) -> Self {
         let (old_config, new_config) = (old.config, new.config);
         let pool_names = |config: &'a Config| config.pools.iter().map(|pool| pool.name.as_str());
-        let customers = |config: &'a Config| config.customers.iter().map(|c| c.name.as_str());
         let lost = pool_prefixes(old_config, new_config).map(|prefix| (Sign::Lost, prefix));
         let gained = pool_prefixes(new_config, old_config).map(|prefix| (Sign::Gained, prefix));
         Self {
             same_pool: matching(pool_names(old_config), pool_names(new_config)),
-            same_customer: matching(customers(old_config), customers(new_config)),
             servers: [Family::V4, Family::V6]
                 .map(|family| Effect::of_mail_servers(old_config, new_config, family)),
             customers: Counter::default(),
@@ -129,7 +125,8 @@ impl<'a> Tally<'a> {
     fn add_grants(&mut self, range: Range, old: Option<Grant>, new: Option<Grant>) {
         let (mut lost, mut gained) = (old, new);
         if let (Some(lost), Some(gained)) = (&mut lost, &mut gained)
-            && self.same_customer[lost.customer] == Some(gained.customer)
+            && self.old.config.holder(lost.customer).name
+                == self.new.config.holder(gained.customer).name
             && (lost.prefix_len, lost.expires) == (gained.prefix_len, gained.expires)
         {
             // The same exemption: what it opens may have changed.
@@ -304,8 +301,8 @@ impl<'a> Tally<'a> {
             .grants
             .iter()
             .map(|(&(sign, prefix, grant), counter)| {
-                let customer = &view(sign).config.customers[grant.customer];
-                (&customer.name, prefix, sign, grant, counter.total())
+                let customer = view(sign).config.holder(grant.customer).name;
+                (customer, prefix, sign, grant, counter.total())
             })
             .collect();
         grants.sort_unstable_by_key(|&(customer, prefix, sign, grant, _)| {
@@ -315,7 +312,7 @@ impl<'a> Tally<'a> {
             .into_iter()
             .map(|(customer, prefix, sign, grant, affects)| {
                 let what = What::Exemption {
-                    customer: customer.clone(),
+                    customer: customer.to_owned(),
                     prefix,
                     ports: numbers.specs(&grant.ports),
                     smtp_out: grant.smtp_out,

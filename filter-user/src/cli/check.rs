@@ -54,12 +54,16 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
 fn summary(file: &Path, config: &Config) -> String {
     let prefixes: usize = config.pools.iter().map(|pool| pool.prefixes.len()).sum();
     format!(
-        "{}: valid. Interfaces: {}; pools: {}, of {} prefixes; customers: {}; mail servers: {}\n",
+        "{}: valid. Interfaces: {}; pools: {}, of {} prefixes; customers: {}{}; mail servers: {}\n",
         file.display(),
         config.interfaces.len(),
         config.pools.len(),
         prefixes,
         config.customers.len(),
+        match config.listed.len() {
+            0 => String::new(),
+            rows => format!(", and {rows} rows of customer lists"),
+        },
         config.mail.servers.len(),
     )
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 pub(crate) struct Layer {
     /// One of [`Config::pools`].
     pub(crate) pool: Option<Holder>,
-    /// One of [`Config::customers`].
+    /// A customer, by the number that [`Config::holder`] knows.
     pub(crate) customer: Option<Holder>,
     pub(crate) is_mail_server: bool,
     /// One of [`Config::temporary`]. [`Temporaries`] has the others that hold
@@ -93,7 +93,7 @@ impl Temporaries {
 pub(crate) fn layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
     // The prefixes that contain the one at hand, from the outermost in.
     let mut nesting: Vec<(IpNet, Layer)> = Vec::new();
-    own_layers(config).into_iter().map(move |(prefix, own)| {
+    own_layers(config).map(move |(prefix, own)| {
         while nesting
             .pop_if(|(outer, _)| !outer.contains(&prefix))
             .is_some()
@@ -105,8 +105,32 @@ pub(crate) fn layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
     })
 }
 
-/// What each prefix says by itself.
-fn own_layers(config: &Config) -> BTreeMap<IpNet, Layer> {
+/// What each prefix says by itself, in order: the rows of customer lists, which
+/// are many and are in order, between all others.
+fn own_layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
+    let rows = config.listed.prefixes().enumerate();
+    let mut rows = rows.map(|(row, prefix)| (prefix, config.number_of_row(row)));
+    let mut next_row = rows.next();
+    let mut others = layers_of_tables(config).into_iter().peekable();
+    std::iter::from_fn(move || {
+        let Some((listed, number)) = next_row else {
+            return others.next();
+        };
+        let (prefix, mut layer) = match others.next_if(|(other, _)| *other <= listed) {
+            Some(other) => other,
+            None => (listed, Layer::default()),
+        };
+        if prefix == listed {
+            // Nobody else holds it: a valid configuration gives it once.
+            layer.customer = Some(Holder::new(number, &prefix));
+            next_row = rows.next();
+        }
+        Some((prefix, layer))
+    })
+}
+
+/// What each prefix says that is written somewhere else than in a customer list.
+fn layers_of_tables(config: &Config) -> BTreeMap<IpNet, Layer> {
     // IpNet orders by address, then by length: the outer prefix comes first.
     let mut layers: BTreeMap<IpNet, Layer> = BTreeMap::new();
     for (index, pool) in config.pools.iter().enumerate() {

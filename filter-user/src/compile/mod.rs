@@ -77,7 +77,7 @@ pub struct FamilyCount {
 }
 
 impl FamilyCount {
-    fn of<'a>(prefixes: impl Iterator<Item = &'a ipnet::IpNet>) -> Self {
+    fn of(prefixes: impl Iterator<Item = ipnet::IpNet>) -> Self {
         let mut count = Self::default();
         for prefix in prefixes {
             match prefix {
@@ -143,12 +143,11 @@ pub fn compile(
         })
         .collect::<Result<_, CompileError>>()?;
     let addresses = policies::addresses(config, &ports, slots, now)?;
-    let holders = || {
-        let unexpired = config.customers.iter().filter(|c| !c.is_expired(now));
-        unexpired.filter(|c| !c.allow_inbound.is_empty() || c.allow_smtp_out)
-    };
+    let held = config.held_prefixes();
+    let exempted = held.filter(|(_, holder)| holder.terms.open_something(now));
     let temporary = || config.temporary.iter().filter(|t| !t.is_expired(now));
-    let expiries = holders().filter_map(|customer| customer.expires);
+    let terms = config.terms().filter(|terms| terms.open_something(now));
+    let expiries = terms.filter_map(|terms| terms.expires);
     let expiries = expiries.chain(temporary().map(|exemption| exemption.expires));
     Ok(Compiled {
         settings,
@@ -158,9 +157,11 @@ pub fn compile(
         prefixes_v6: addresses.v6,
         interfaces,
         loaded: Loaded {
-            pool_prefixes: FamilyCount::of(config.pools.iter().flat_map(|p| &p.prefixes)),
-            exemptions: FamilyCount::of(holders().flat_map(|c| &c.prefixes)),
-            temporary: FamilyCount::of(temporary().map(|exemption| &exemption.prefix)),
+            pool_prefixes: FamilyCount::of(
+                config.pools.iter().flat_map(|p| p.prefixes.iter().copied()),
+            ),
+            exemptions: FamilyCount::of(exempted.map(|(prefix, _)| prefix)),
+            temporary: FamilyCount::of(temporary().map(|exemption| exemption.prefix)),
         },
         next_expiry: expiries.min(),
     })

@@ -105,9 +105,9 @@ fn policy(
     // fall back on the exemptions of a customer around it.
     let customer = layer
         .customer
-        .map(|holder| &config.customers[holder.index()]);
-    if let Some(customer) = customer.filter(|customer| !customer.is_expired(now)) {
-        exempt(&customer.allow_inbound, customer.allow_smtp_out);
+        .map(|holder| config.holder(holder.index()).terms);
+    if let Some(terms) = customer.filter(|terms| !terms.is_expired(now)) {
+        exempt(&terms.allow_inbound, terms.allow_smtp_out);
     }
     for index in temporaries.in_layer(layer) {
         let temporary = &config.temporary[index];

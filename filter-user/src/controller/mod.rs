@@ -325,18 +325,24 @@ impl Controller {
         self.enforce(&compiled, &slots)?;
         // Not since the tables were put into force: loading them takes a while.
         let due = self.status.next_expiry;
-        let ended = self
-            .config
-            .customers
-            .iter()
-            .filter(|customer| customer.is_expired(now) && customer.expires >= due);
-        let names: Vec<_> = ended.map(|customer| customer.name.as_str()).collect();
-        if !names.is_empty() {
-            tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
-        }
+        self.log_expired(due, now);
         self.end_exemptions(now);
         self.publish(Some(&compiled));
         Ok(())
+    }
+
+    /// Says whose exemptions ended since `due`; those of many end on one day.
+    fn log_expired(&self, due: Option<Timestamp>, now: Timestamp) {
+        const NAMED: usize = 20;
+        let ended = self.config.held_prefixes().map(|(_, holder)| holder);
+        let ended = ended.filter(|h| h.terms.is_expired(now) && h.terms.expires >= due);
+        let mut names: Vec<_> = ended.map(|holder| holder.name).collect();
+        names.dedup();
+        let more = names.len().saturating_sub(NAMED);
+        names.truncate(NAMED);
+        if !names.is_empty() {
+            tracing::info!(customers = ?names, more, "exemptions have expired and no longer exempt");
+        }
     }
 
     fn enforce(&mut self, compiled: &Compiled, slots: &Slots) -> Result<(), DataplaneError> {
