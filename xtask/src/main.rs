@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything around the code that cargo alone does not do.
 
 mod build;
+mod bulk;
 mod captures;
 mod chaos;
 mod command;
@@ -117,6 +118,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// A million rows of customer lists: how long does everything take?
+    ///
+    /// `check`, a start, `reload` under traffic, `exempt add` and the memory of the
+    /// controller, of a release build (as root). Exit status 1 if a target is
+    /// missed, a verdict was wrong or a counter lost.
+    Bulk {
+        /// So many
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// Another list
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Frames that others captured: do all implementations of the rules agree?
     ///
     /// Fetches the captures that tcpdump, dnscap, Wireshark and nDPI test
@@ -174,6 +188,7 @@ fn main() -> ExitCode {
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
         Command::Chaos { json } => chaos::run_command(json),
+        Command::Bulk { rows, seed } => bulk::run_command(rows, seed),
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
         Command::Mutants { args } => mutants::run_command(&args),

@@ -191,7 +191,7 @@ impl<'a> View<'a> {
     pub(super) fn grant(&self, layer: Layer) -> Option<Grant> {
         let pool = layer.pool?.index();
         let holder = layer.customer?;
-        let terms = self.config.holder(holder.index()).terms;
+        let terms = self.config.terms_held(holder.index());
         if !self.config.pools[pool].kind.takes_exemptions() || terms.is_expired(self.now) {
             return None;
         }

@@ -57,6 +57,17 @@ impl CustomerList {
         self.rows.iter().map(|row| (row.prefix, self.in_words(row)))
     }
 
+    /// The same without the names.
+    pub(super) fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
+        let terms = |row: &Row| &self.terms[row.terms as usize];
+        self.rows.iter().map(move |row| (row.prefix, terms(row)))
+    }
+
+    /// The exemptions of the row with a number.
+    pub(super) fn terms_held(&self, number: usize) -> &Terms {
+        &self.terms[self.rows[number].terms as usize]
+    }
+
     /// Who holds the prefix of the row with a number.
     pub(super) fn holder(&self, number: usize) -> Holder<'_> {
         self.in_words(&self.rows[number])
@@ -87,13 +98,24 @@ impl CustomerList {
         self.rows[number].terms as usize
     }
 
-    /// The numbers of the rows whose prefixes lie in `prefix`, or are it.
-    pub(crate) fn within(&self, prefix: &IpNet) -> std::ops::Range<usize> {
+    /// The rows whose prefixes lie in `prefix`, or are it, with their numbers.
+    pub(crate) fn within(&self, prefix: &IpNet) -> impl Iterator<Item = (usize, IpNet)> {
         let start = self.rows.partition_point(|row| row.prefix < *prefix);
         let last = prefix.broadcast();
         // An IPv4 address is less than any IPv6 address, as with prefixes.
-        let inside = self.rows[start..].partition_point(|row| row.prefix.network() <= last);
-        start..start + inside
+        let rows = self.rows[start..].iter();
+        let rows = rows.take_while(move |row| row.prefix.network() <= last);
+        (start..).zip(rows.map(|row| row.prefix))
+    }
+
+    /// The rows whose prefixes contain `prefix`, the shortest first, with their
+    /// numbers.
+    pub(crate) fn around(&self, prefix: &IpNet) -> impl Iterator<Item = (usize, IpNet)> {
+        (1..prefix.prefix_len()).filter_map(|length| {
+            let around = IpNet::new(prefix.addr(), length).ok()?.trunc();
+            let found = self.rows.binary_search_by_key(&around, |row| row.prefix);
+            found.ok().map(|number| (number, around))
+        })
     }
 
     pub(super) fn rows(&self) -> &[Row] {

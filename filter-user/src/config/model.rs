@@ -97,11 +97,34 @@ impl Config {
 
     /// Every prefix of a customer, with who holds it.
     pub(crate) fn held_prefixes(&self) -> impl Iterator<Item = (IpNet, Holder<'_>)> {
-        let of_tables = self.customers.iter().flat_map(|customer| {
+        let rows = 0..self.listed.len();
+        let listed = self.listed.prefixes().zip(rows);
+        self.prefixes_of_tables()
+            .map(|(prefix, customer)| (prefix, customer.into()))
+            .chain(listed.map(|(prefix, row)| (prefix, self.listed.holder(row))))
+    }
+
+    /// The same with the exemptions alone: the names of a million rows are all
+    /// over the memory.
+    pub(crate) fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
+        self.prefixes_of_tables()
+            .map(|(prefix, customer)| (prefix, &customer.terms))
+            .chain(self.listed.exemptions())
+    }
+
+    fn prefixes_of_tables(&self) -> impl Iterator<Item = (IpNet, &Customer)> {
+        self.customers.iter().flat_map(|customer| {
             let prefixes = customer.prefixes.iter();
-            prefixes.map(move |prefix| (*prefix, Holder::from(customer)))
-        });
-        of_tables.chain(self.listed.iter())
+            prefixes.map(move |prefix| (*prefix, customer))
+        })
+    }
+
+    /// The exemptions of the customer with a number.
+    pub(crate) fn terms_held(&self, number: usize) -> &Terms {
+        match self.customers.get(number) {
+            Some(customer) => &customer.terms,
+            None => self.listed.terms_held(number - self.customers.len()),
+        }
     }
 
     /// What customers open. Rows that open the same share it.

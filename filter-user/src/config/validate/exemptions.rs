@@ -205,8 +205,8 @@ impl<'a> Surroundings<'a> {
         for prefix in items(&customer.prefixes) {
             let customers = self.customers.inside(&prefix.value).iter();
             let customers = customers.map(|&(prefix, _)| prefix);
-            let listed = &self.listed.rows()[self.listed.within(&prefix.value)];
-            let listed = listed.iter().map(|row| row.prefix);
+            let listed = self.listed.within(&prefix.value);
+            let listed = listed.map(|(_, listed)| listed);
             let listed = listed.filter(|listed| *listed != prefix.value);
             let pools = self.pools.inside(&prefix.value).iter();
             let pools = pools
