@@ -59,7 +59,7 @@ struct Reach<'a> {
     /// What the mail servers do, in IPv4 and in IPv6.
     servers: [Effect; 2],
     /// Millions of stretches are of a few kinds.
-    known: HashMap<(Family, Kind, Kind), Effect>,
+    known: foldhash::HashMap<(Family, Kind, Kind), Effect>,
     customers: Counter,
     opened: Counter,
     closed: Counter,
@@ -70,7 +70,7 @@ impl<'a> Reach<'a> {
         Self {
             servers: [Family::V4, Family::V6]
                 .map(|family| Effect::of_mail_servers(old.config, new.config, family)),
-            known: HashMap::new(),
+            known: foldhash::HashMap::default(),
             customers: Counter::default(),
             opened: Counter::default(),
             closed: Counter::default(),

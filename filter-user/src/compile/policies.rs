@@ -1,12 +1,13 @@
 //! What holds for each address, as the tables say it.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::net::IpAddr;
 
 use filter_common::{
     Family, Policy, Protocol,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT, NO_POLICY},
     prefix_table::Block,
 };
+use foldhash::{HashMap, HashMapExt as _};
 use indexmap::IndexSet;
 use ipnet::IpNet;
 use jiff::Timestamp;

@@ -5,9 +5,10 @@
 //! right, or that something is to be said about, is read again with the place of
 //! each field.
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
 use csv_core::{ReadRecordResult, Reader};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::{
     customer_list::{CustomerList, MAX_ROWS},

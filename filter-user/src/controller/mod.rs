@@ -15,8 +15,10 @@ mod snapshot;
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, TcpListener},
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use ipnet::IpNet;
@@ -271,10 +273,17 @@ impl Controller {
         exemptions::warn_of_ignored(&loaded.config);
         // A configuration that is refused leaves no names behind.
         let mut slots = self.slots.clone();
-        let compiled = compile(&loaded.config, &mut slots, now)?;
-        if !options.force {
+        let (compiled, extent) = thread::scope(|scope| {
+            let extent = || Extent::between(&self.config, &loaded.config, now);
+            // Beside the tables: with a million exemptions both take a while.
+            let extent = (!options.force).then(|| scope.spawn(extent));
+            let compiled = compile(&loaded.config, &mut slots, now);
+            (compiled, extent.map(thread::ScopedJoinHandle::join))
+        });
+        let compiled = compiled?;
+        if let Some(extent) = extent {
+            let extent = extent.unwrap_or_else(|panic| resume_unwind(panic));
             // Not the new one's limit: a mistake could be in there as well.
-            let extent = Extent::between(&self.config, &loaded.config, now);
             check_limit(extent, self.config.max_change)?;
         }
         let listener = if loaded.config.metrics == self.config.metrics {

@@ -174,7 +174,7 @@ fn measure(list: &List, results: &mut Results) {
         state.display()
     ));
     results.time("start", vec![start.elapsed()], Duration::from_secs(5));
-    reload_under_traffic(list, &machine, write, results);
+    reload_under_traffic(list, &machine, &running, write, results);
     exempt(&machine, results);
     let mebibytes = peak_memory(&running) >> 10;
     let measured = format!("{mebibytes} MiB");
@@ -206,6 +206,7 @@ fn measure(list: &List, results: &mut Results) {
 fn reload_under_traffic(
     list: &List,
     machine: &Machine,
+    running: &Running<'_>,
     write: impl Fn(u64),
     results: &mut Results,
 ) {
@@ -238,6 +239,7 @@ fn reload_under_traffic(
     };
     let before = counted();
     let is_done = AtomicBool::new(false);
+    let cpu_before = cpu_time(running);
     let (times, sent) = thread::scope(|scope| {
         let sender = scope.spawn(|| send(port, &frames, &is_done));
         let times: Vec<_> = (1..=REPETITIONS as u64)
@@ -253,6 +255,12 @@ fn reload_under_traffic(
         (times, sender.join().unwrap())
     });
     results.time("`reload`", times, Duration::from_secs(3));
+    let each = (cpu_time(running) - cpu_before) / REPETITIONS as u32;
+    results.time(
+        "time on a CPU that a reload takes",
+        vec![each],
+        Duration::from_secs(3),
+    );
     thread::sleep(Duration::from_millis(200));
     let after = counted();
     let wrong: Vec<u64> = (0..2)
@@ -308,6 +316,25 @@ fn exempt(machine: &Machine, results: &mut Results) {
     }
     results.time("`exempt add`", added, target);
     results.time("`exempt remove`", removed, target);
+}
+
+/// How long the controller has been on a CPU: what it takes where other programs
+/// do not get in the way.
+fn cpu_time(running: &Running<'_>) -> Duration {
+    const TICKS_A_SECOND: u64 = 100;
+    let stat = fs::read_to_string(format!("/proc/{}/stat", running.pid())).unwrap();
+    // After the name of the program, which may hold anything.
+    let fields: Vec<_> = stat
+        .rsplit(')')
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|field| field.parse::<u64>().unwrap())
+        .sum();
+    Duration::from_millis(ticks * 1000 / TICKS_A_SECOND)
 }
 
 /// In KiB.

@@ -3,8 +3,7 @@
 //! messages: it is asked once for each kind of row, and then about those rows
 //! alone that there is something to say about.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt as _};
 use jiff::Timestamp;
 
 use super::{
