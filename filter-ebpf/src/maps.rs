@@ -49,12 +49,15 @@ static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 
 /// Policy number to policy. Of the generation, sized when it is loaded.
 #[map]
 static POLICIES: Array<Policy> = Array::with_max_entries(1, 0);
+/// The controller stores single entries of prefix tables, in one piece, while
+/// they are in use: `BPF_MAP_UPDATE_ELEM` copies whole blocks.
+const MAPPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
 /// The IPv4 prefix table. Of the generation, sized when it is loaded.
 #[map]
-static PREFIXES_V4: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, 0);
+static PREFIXES_V4: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, MAPPABLE);
 /// The IPv6 prefix table. Of the generation, sized when it is loaded.
 #[map]
-static PREFIXES_V6: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, 0);
+static PREFIXES_V6: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, MAPPABLE);
 
 /// Outlives generations.
 #[map]

@@ -22,7 +22,7 @@ pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
     compile::Compiled,
-    config::{Config, Customer, Pool, PoolKind, TemporaryExemption},
+    config::{Config, Holder, Pool, PoolKind, TemporaryExemption},
     host::HostTables,
 };
 
@@ -267,14 +267,15 @@ impl Narrator<'_> {
         if let Some((customer, prefix)) = self.customer(address) {
             let _infallible = write!(
                 finding,
-                ", of customer {} ({prefix}, {}{}){}",
+                ", of customer {} ({prefix}, {}:{}{}){}",
                 customer.name,
-                customer.source,
+                customer.file.display(),
+                customer.line,
                 customer
                     .ticket
                     .iter()
                     .fold(String::new(), |_, t| format!(", {t}")),
-                if customer.is_expired(self.now) {
+                if customer.terms.is_expired(self.now) {
                     ", whose exemptions have expired"
                 } else {
                     ""
@@ -318,7 +319,8 @@ impl Narrator<'_> {
 
     fn pool(&self, address: IpAddr) -> Option<(&Pool, IpNet)> {
         let pools = self.config.pools.iter();
-        most_specific(pools.map(|pool| (pool, pool.prefixes.as_slice())), address)
+        let prefixes = pools.flat_map(|pool| pool.prefixes.iter().map(move |p| (pool, *p)));
+        most_specific(prefixes, address)
     }
 
     /// The temporary exemptions that hold for an address.
@@ -332,9 +334,9 @@ impl Narrator<'_> {
         })
     }
 
-    fn customer(&self, address: IpAddr) -> Option<(&Customer, IpNet)> {
-        let customers = self.config.customers.iter();
-        most_specific(customers.map(|c| (c, c.prefixes.as_slice())), address)
+    fn customer(&self, address: IpAddr) -> Option<(Holder<'_>, IpNet)> {
+        let held = self.config.held_prefixes();
+        most_specific(held.map(|(prefix, holder)| (holder, prefix)), address)
     }
 
     fn summary(&self, verdict: &Verdict) -> String {
@@ -388,12 +390,11 @@ impl Narrator<'_> {
     }
 }
 
-fn most_specific<'a, T>(
-    holders: impl Iterator<Item = (&'a T, &'a [IpNet])>,
+fn most_specific<T>(
+    prefixes: impl Iterator<Item = (T, IpNet)>,
     address: IpAddr,
-) -> Option<(&'a T, IpNet)> {
-    holders
-        .flat_map(|(holder, prefixes)| prefixes.iter().map(move |prefix| (holder, *prefix)))
+) -> Option<(T, IpNet)> {
+    prefixes
         .filter(|(_, prefix)| prefix.contains(&address))
         .max_by_key(|(_, prefix)| prefix.prefix_len())
 }

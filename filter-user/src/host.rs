@@ -65,7 +65,7 @@ impl Tables for HostTables<'_> {
     }
 
     fn policy(&self, number: u32) -> Option<&Policy> {
-        self.compiled.policies.get(number as usize)
+        self.compiled.policies.get_index(number as usize)
     }
 
     fn now_seconds(&self) -> u64 {

@@ -425,18 +425,16 @@ impl Drop for Running<'_> {
 
 /// The binary that was built with this one.
 pub fn poolguard() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("poolguard");
-    assert!(
-        binary.exists(),
-        "{} is missing: cargo xtask build",
-        binary.display()
-    );
-    binary
+    let this = std::env::current_exe().unwrap();
+    // Tests are in a directory beside it, other programs with it.
+    let directories = this.ancestors().skip(1).take(2);
+    let mut binaries = directories.map(|directory| directory.join("poolguard"));
+    binaries.find(|binary| binary.is_file()).unwrap_or_else(|| {
+        panic!(
+            "poolguard is not beside {}: cargo xtask build",
+            this.display()
+        )
+    })
 }
 
 /// The last line that a command wrote to standard error.

@@ -8,7 +8,11 @@ use std::{fs, path::PathBuf, process::Output};
 
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::{Signal, kill};
-use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, metric};
+use poolguard_tests::{
+    frames::tcp,
+    machine::{CONFIG, Machine, Running, last_line, metric},
+    wire::Port,
+};
 use serde_json::{Value, json};
 
 /// More customers than may always change at once.
@@ -502,5 +506,81 @@ fn a_reload_that_fails_leaves_no_trial() {
     refused(&machine, "reload --confirm 1h");
     assert_eq!(machine.status()["unconfirmed_until"], Value::Null);
     assert!(!state_file(&machine, "unconfirmed.json").exists());
+    running.stop();
+}
+
+/// What `/metrics` says of one with labels, summed.
+fn counted(machine: &Machine, name: &str) -> u64 {
+    let text = machine.get("/metrics").1;
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    values.sum()
+}
+
+/// The tables in use change, and no others take their place.
+#[test]
+fn a_temporary_exemption_is_in_force_when_its_command_ends() {
+    let machine = machine(&format!(
+        "customer_lists = [\"customers.csv\"]\n{}",
+        business()
+    ));
+    let list = "prefix,allow_inbound,customer\n203.0.113.16/30,443,acme\n";
+    fs::write(machine.directory.join("customers.csv"), list).unwrap();
+    let running = start(&machine);
+    let mut port = Port::open(&machine.outside, "eth0");
+    let mut send = |to: [u8; 4], number: u16| -> (u64, u64) {
+        let names = [
+            "poolguard_exempted_packets_total{",
+            "poolguard_dropped_packets_total{",
+        ];
+        let before = names.map(|name| counted(&machine, name));
+        let frame = tcp(([192, 0, 2, 9].into(), 40_000), (to.into(), number));
+        port.send(&frame.arrival().bytes);
+        let start = std::time::Instant::now();
+        loop {
+            let after = names.map(|name| counted(&machine, name));
+            if after != before || start.elapsed().as_secs() > 10 {
+                return (after[0] - before[0], after[1] - before[1]);
+            }
+        }
+    };
+    const EXEMPTED: (u64, u64) = (1, 0);
+    const DROPPED: (u64, u64) = (0, 1);
+    let (lent, beside, listed) = ([203, 0, 113, 9], [203, 0, 113, 10], [203, 0, 113, 17]);
+    assert_eq!(send(lent, 80), DROPPED);
+    assert_eq!(send(listed, 443), EXEMPTED);
+
+    // `ip` shows the program's number, which another one would not have.
+    let program = |machine: &Machine| {
+        let shown = machine.namespace.ip("-json link show dev eth0");
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        shown[0]["xdp"]["prog"]["id"].as_u64().unwrap()
+    };
+    let before = program(&machine);
+    done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 1h --reason address",
+    );
+    assert_eq!(send(lent, 80), EXEMPTED);
+    assert_eq!(send(lent, 443), DROPPED);
+    assert_eq!(send(beside, 80), DROPPED);
+
+    // Around what a list exempts: both hold.
+    done(
+        &machine,
+        "exempt add 203.0.113.0/27 80 --expires 1h --reason wide",
+    );
+    assert_eq!(send(beside, 80), EXEMPTED);
+    assert_eq!(send(listed, 80), EXEMPTED);
+    assert_eq!(send(listed, 443), EXEMPTED);
+    assert_eq!(send([203, 0, 113, 33], 80), DROPPED);
+
+    done(&machine, "exempt remove 1");
+    assert_eq!(send(lent, 80), EXEMPTED);
+    done(&machine, "exempt remove 2");
+    assert_eq!(send(lent, 80), DROPPED);
+    assert_eq!(send(listed, 80), DROPPED);
+    assert_eq!(send(listed, 443), EXEMPTED);
+    assert_eq!(program(&machine), before);
     running.stop();
 }

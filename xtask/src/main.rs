@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod bulk;
 mod captures;
 mod chaos;
 mod command;
@@ -134,6 +135,19 @@ enum Command {
         #[arg(long)]
         only: Option<String>,
     },
+    /// A million rows of customer lists: how long does everything take?
+    ///
+    /// `check`, a start, `reload` under traffic, `exempt add` and the memory of the
+    /// controller, of a release build (as root). Exit status 1 if a target is
+    /// missed, a verdict was wrong or a counter lost.
+    Bulk {
+        /// So many
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// Another list
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Frames that others captured: do all implementations of the rules agree?
     ///
     /// Fetches the captures that tcpdump, dnscap, Wireshark and nDPI test
@@ -192,6 +206,7 @@ fn main() -> ExitCode {
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
         Command::Chaos { json } => chaos::run_command(json),
         Command::Bench { quick, json, only } => bench::run_command(quick, json, only),
+        Command::Bulk { rows, seed } => bulk::run_command(rows, seed),
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
         Command::Mutants { args } => mutants::run_command(&args),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::Change;
+use super::Extent;
 use crate::config::Share;
 
 /// So many IPv4 addresses, or IPv6 /64s, may be opened or closed at once
@@ -67,15 +67,15 @@ impl fmt::Display for Excess {
 /// # Errors
 ///
 /// When it does not.
-pub fn check_limit(change: &Change, limit: Share) -> Result<(), TooMuch> {
+pub fn check_limit(extent: Extent, limit: Share) -> Result<(), TooMuch> {
     let respects = [
-        (Direction::Open, change.opened),
-        (Direction::Close, change.closed),
+        (Direction::Open, extent.opened),
+        (Direction::Close, extent.closed),
     ];
     let excesses: Vec<_> = respects
         .into_iter()
         .flat_map(|(direction, affected)| {
-            let customers = change.customers;
+            let customers = extent.customers;
             [
                 ("IPv4 addresses", affected.ipv4, customers.ipv4),
                 ("IPv6 /64s", affected.ipv6_64s, customers.ipv6_64s),

@@ -1,5 +1,7 @@
 //! Two configurations side by side, stretch of addresses by stretch.
 
+use std::{collections::VecDeque, iter::Peekable};
+
 use filter_common::Family;
 use ipnet::IpNet;
 
@@ -11,40 +13,39 @@ use crate::{
 
 /// Where a layer begins to hold. It does up to the next segment.
 struct Segment {
+    family: Family,
     first: u128,
     layer: Layer,
 }
 
 /// Hands `each` every stretch of addresses that is the same throughout in both,
 /// in ascending order, IPv4 before IPv6. Stretches that neither mentions are
-/// left out.
+/// left out. Of millions of stretches none is kept.
 pub(super) fn side_by_side(old: &Config, new: &Config, mut each: impl FnMut(Range, Layer, Layer)) {
-    let [old, new] = [old, new].map(segments);
-    for (family, (old, new)) in [Family::V4, Family::V6]
-        .into_iter()
-        .zip(old.iter().zip(&new))
-    {
-        merge(family, old, new, &mut each);
+    let [mut old, mut new] = [old, new].map(|config| segments(config).peekable());
+    for family in [Family::V4, Family::V6] {
+        merge(family, &mut old, &mut new, &mut each);
     }
 }
 
 fn merge(
     family: Family,
-    old: &[Segment],
-    new: &[Segment],
+    old: &mut Peekable<impl Iterator<Item = Segment>>,
+    new: &mut Peekable<impl Iterator<Item = Segment>>,
     each: &mut impl FnMut(Range, Layer, Layer),
 ) {
-    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     let (mut old_layer, mut new_layer) = (Layer::default(), Layer::default());
-    let next = |old: Option<&&Segment>, new: Option<&&Segment>| {
+    let next = |old: Option<&Segment>, new: Option<&Segment>| {
         let starts = [old, new].into_iter().flatten();
+        let starts = starts.filter(|segment| segment.family == family);
         starts.map(|segment| segment.first).min()
     };
     while let Some(first) = next(old.peek(), new.peek()) {
-        if let Some(segment) = old.next_if(|segment| segment.first == first) {
+        let begins = |segment: &Segment| segment.family == family && segment.first == first;
+        if let Some(segment) = old.next_if(begins) {
             old_layer = segment.layer;
         }
-        if let Some(segment) = new.next_if(|segment| segment.first == first) {
+        if let Some(segment) = new.next_if(begins) {
             new_layer = segment.layer;
         }
         let last = next(old.peek(), new.peek()).map_or(last_of(family), |next| next - 1);
@@ -66,15 +67,23 @@ fn last_of(family: Family) -> u128 {
     }
 }
 
-/// The segments of IPv4 and of IPv6. What no segment begins before is in no
-/// prefix.
-fn segments(config: &Config) -> [Vec<Segment>; 2] {
-    let mut flat = [Flat::default(), Flat::default()];
-    for (prefix, layer) in layers(config) {
-        let (family, first, last) = bounds(&prefix);
-        flat[family as usize].enter(first, last, layer);
-    }
-    flat.map(Flat::finish)
+/// The segments of a configuration, in ascending order. What no segment begins
+/// before is in no prefix.
+fn segments(config: &Config) -> impl Iterator<Item = Segment> {
+    let mut layers = layers(config);
+    let mut flat = Flat::default();
+    std::iter::from_fn(move || {
+        while !flat.has_ready() {
+            match layers.next() {
+                Some((prefix, layer)) => flat.enter(&prefix, layer),
+                None => {
+                    flat.finish();
+                    break;
+                }
+            }
+        }
+        flat.begun.pop_front()
+    })
 }
 
 /// The first and the last address of a prefix.
@@ -96,43 +105,51 @@ pub(super) fn bounds(prefix: &IpNet) -> (Family, u128, u128) {
 /// Nested prefixes becoming segments.
 #[derive(Default)]
 struct Flat {
-    segments: Vec<Segment>,
+    /// The last one may yet be replaced.
+    begun: VecDeque<Segment>,
     /// The last addresses of the prefixes around, from the outermost in.
-    nesting: Vec<(u128, Layer)>,
+    nesting: Vec<(Family, u128, Layer)>,
 }
 
 impl Flat {
-    fn enter(&mut self, first: u128, last: u128, layer: Layer) {
-        self.leave_before(Some(first));
-        self.nesting.push((last, layer));
-        self.begin(first, layer);
+    fn has_ready(&self) -> bool {
+        self.begun.len() > 1
     }
 
-    /// Ends the prefixes that end before `first`, or all of them.
-    fn leave_before(&mut self, first: Option<u128>) {
-        let ended = |&mut (last, _): &mut (u128, Layer)| first.is_none_or(|first| last < first);
-        while let Some((last, _)) = self.nesting.pop_if(ended) {
+    fn enter(&mut self, prefix: &IpNet, layer: Layer) {
+        let (family, first, last) = bounds(prefix);
+        self.leave(|&mut (around, last, _)| around != family || last < first);
+        self.nesting.push((family, last, layer));
+        self.begin(family, first, layer);
+    }
+
+    fn finish(&mut self) {
+        self.leave(|_| true);
+    }
+
+    /// Ends the prefixes that have ended.
+    fn leave(&mut self, has_ended: impl Fn(&mut (Family, u128, Layer)) -> bool) {
+        while let Some((family, last, _)) = self.nesting.pop_if(&has_ended) {
             // After the last address of all nothing begins.
             if let Some(next) = last.checked_add(1) {
                 let around = self.nesting.last();
-                self.begin(
-                    next,
-                    around.map_or_else(Layer::default, |(_, layer)| *layer),
-                );
+                let layer = around.map_or_else(Layer::default, |(_, _, layer)| *layer);
+                self.begin(family, next, layer);
             }
         }
     }
 
-    fn begin(&mut self, first: u128, layer: Layer) {
+    fn begin(&mut self, family: Family, first: u128, layer: Layer) {
         // Where one prefix ends another one can end or begin as well.
-        match self.segments.last_mut() {
-            Some(segment) if segment.first == first => segment.layer = layer,
-            _ => self.segments.push(Segment { first, layer }),
+        match self.begun.back_mut() {
+            Some(segment) if (segment.family, segment.first) == (family, first) => {
+                segment.layer = layer;
+            }
+            _ => self.begun.push_back(Segment {
+                family,
+                first,
+                layer,
+            }),
         }
-    }
-
-    fn finish(mut self) -> Vec<Segment> {
-        self.leave_before(None);
-        self.segments
     }
 }

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 
 use super::{
-    Addresses, Change, Entry, Sign, What,
+    Addresses, Change, Entry, Extent, Sign, What,
     addresses::{Counter, Range},
     enforcement,
     segments::{bounds, side_by_side},
@@ -18,7 +18,7 @@ use super::{
     view::{Effect, Grant, PortNumbers, PortSet, View},
 };
 use crate::{
-    compile::layers::{Holder, Layer},
+    compile::layers::{Holder, Kind, Layer},
     config::{Config, Interface, Pool},
 };
 
@@ -26,6 +26,11 @@ pub(super) fn tally(old: &Config, new: &Config, now: Timestamp) -> Change {
     let numbers = PortNumbers::of([old, new]);
     let mut tally = Tally::new(View::new(old, &numbers, now), View::new(new, &numbers, now));
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
+    let Extent {
+        customers,
+        opened,
+        closed,
+    } = tally.reach.extent();
     Change {
         entries: tally.entries(&numbers),
         kept: new
@@ -34,24 +39,82 @@ pub(super) fn tally(old: &Config, new: &Config, now: Timestamp) -> Change {
             .filter(|exemption| !exemption.is_expired(now))
             .cloned()
             .collect(),
-        customers: tally.customers.total(),
-        opened: tally.opened.total(),
-        closed: tally.closed.total(),
+        customers,
+        opened,
+        closed,
+    }
+}
+
+pub(super) fn extent(old: &Config, new: &Config, now: Timestamp) -> Extent {
+    let numbers = PortNumbers::of([old, new]);
+    let mut reach = Reach::new(View::new(old, &numbers, now), View::new(new, &numbers, now));
+    side_by_side(old, new, |range, old, new| reach.add(range, old, new));
+    reach.extent()
+}
+
+/// How many addresses are concerned, whatever by.
+struct Reach<'a> {
+    old: View<'a>,
+    new: View<'a>,
+    /// What the mail servers do, in IPv4 and in IPv6.
+    servers: [Effect; 2],
+    /// Millions of stretches are of a few kinds.
+    known: foldhash::HashMap<(Family, Kind, Kind), Effect>,
+    customers: Counter,
+    opened: Counter,
+    closed: Counter,
+}
+
+impl<'a> Reach<'a> {
+    fn new(old: View<'a>, new: View<'a>) -> Self {
+        Self {
+            servers: [Family::V4, Family::V6]
+                .map(|family| Effect::of_mail_servers(old.config, new.config, family)),
+            known: foldhash::HashMap::default(),
+            customers: Counter::default(),
+            opened: Counter::default(),
+            closed: Counter::default(),
+            old,
+            new,
+        }
+    }
+
+    fn add(&mut self, range: Range, old: Layer, new: Layer) {
+        if old.pool.is_some() {
+            self.customers.add(range);
+        }
+        if old.pool.is_some() || new.pool.is_some() {
+            let effect = self.effect(range.family, old, new);
+            if effect.opens {
+                self.opened.add(range);
+            }
+            if effect.closes {
+                self.closed.add(range);
+            }
+        }
+    }
+
+    fn effect(&mut self, family: Family, old: Layer, new: Layer) -> Effect {
+        let kinds = (family, old.kind(self.old.config), new.kind(self.new.config));
+        *self.known.entry(kinds).or_insert_with(|| {
+            let servers = self.servers[family as usize];
+            Effect::between((&self.old, old), (&self.new, new), servers)
+        })
+    }
+
+    fn extent(&self) -> Extent {
+        Extent {
+            customers: self.customers.total(),
+            opened: self.opened.total(),
+            closed: self.closed.total(),
+        }
     }
 }
 
 struct Tally<'a> {
-    old: View<'a>,
-    new: View<'a>,
+    reach: Reach<'a>,
     /// For each old pool the new one of the same name.
     same_pool: Vec<Option<usize>>,
-    /// For each old customer the new one of the same name.
-    same_customer: Vec<Option<usize>>,
-    /// What the mail servers do, in IPv4 and in IPv6.
-    servers: [Effect; 2],
-    customers: Counter,
-    opened: Counter,
-    closed: Counter,
     /// The prefixes that a pool gains or loses.
     pool_prefixes: HashMap<(Sign, IpNet), Counter>,
     /// For each new pool the addresses that stay in it.
@@ -65,17 +128,10 @@ impl<'a> Tally<'a> {
     fn new(old: View<'a>, new: View<'a>) -> Self {
         let (old_config, new_config) = (old.config, new.config);
         let pool_names = |config: &'a Config| config.pools.iter().map(|pool| pool.name.as_str());
-        let customers = |config: &'a Config| config.customers.iter().map(|c| c.name.as_str());
         let lost = pool_prefixes(old_config, new_config).map(|prefix| (Sign::Lost, prefix));
         let gained = pool_prefixes(new_config, old_config).map(|prefix| (Sign::Gained, prefix));
         Self {
             same_pool: matching(pool_names(old_config), pool_names(new_config)),
-            same_customer: matching(customers(old_config), customers(new_config)),
-            servers: [Family::V4, Family::V6]
-                .map(|family| Effect::of_mail_servers(old_config, new_config, family)),
-            customers: Counter::default(),
-            opened: Counter::default(),
-            closed: Counter::default(),
             pool_prefixes: lost
                 .chain(gained)
                 .map(|key| (key, Counter::default()))
@@ -83,26 +139,13 @@ impl<'a> Tally<'a> {
             staying: vec![Counter::default(); new_config.pools.len()],
             grants: HashMap::new(),
             loans: BTreeMap::new(),
-            old,
-            new,
+            reach: Reach::new(old, new),
         }
     }
 
     /// Takes note of a stretch of addresses.
     fn add(&mut self, range: Range, old: Layer, new: Layer) {
-        if old.pool.is_some() {
-            self.customers.add(range);
-        }
-        if old.pool.is_some() || new.pool.is_some() {
-            let servers = self.servers[range.family as usize];
-            let effect = Effect::between((&self.old, old), (&self.new, new), servers);
-            if effect.opens {
-                self.opened.add(range);
-            }
-            if effect.closes {
-                self.closed.add(range);
-            }
-        }
+        self.reach.add(range, old, new);
         self.add_pool_prefix(Sign::Lost, range, old.pool);
         self.add_pool_prefix(Sign::Gained, range, new.pool);
         if let (Some(old), Some(new)) = (old.pool, new.pool)
@@ -110,7 +153,7 @@ impl<'a> Tally<'a> {
         {
             self.staying[new.index()].add(range);
         }
-        self.add_grants(range, self.old.grant(old), self.new.grant(new));
+        self.add_grants(range, self.reach.old.grant(old), self.reach.new.grant(new));
         if old.temporary.is_some() || new.temporary.is_some() {
             self.add_loans(range, old, new);
         }
@@ -129,7 +172,8 @@ impl<'a> Tally<'a> {
     fn add_grants(&mut self, range: Range, old: Option<Grant>, new: Option<Grant>) {
         let (mut lost, mut gained) = (old, new);
         if let (Some(lost), Some(gained)) = (&mut lost, &mut gained)
-            && self.same_customer[lost.customer] == Some(gained.customer)
+            && self.reach.old.config.holder(lost.customer).name
+                == self.reach.new.config.holder(gained.customer).name
             && (lost.prefix_len, lost.expires) == (gained.prefix_len, gained.expires)
         {
             // The same exemption: what it opens may have changed.
@@ -158,7 +202,7 @@ impl<'a> Tally<'a> {
                 })
                 .collect()
         };
-        let (old, new) = (loans(&self.old, old), loans(&self.new, new));
+        let (old, new) = (loans(&self.reach.old, old), loans(&self.reach.new, new));
         for (sign, own, others) in [(Sign::Lost, &old, &new), (Sign::Gained, &new, &old)] {
             for &(id, place, mut ports, mut smtp_out) in own {
                 if let Some(other) = others.iter().find(|other| other.0 == id) {
@@ -188,21 +232,21 @@ impl<'a> Tally<'a> {
     }
 
     fn compare_settings(&self, entries: &mut Vec<Entry>) {
-        let both = settings(self.old.config)
+        let both = settings(self.reach.old.config)
             .into_iter()
-            .zip(settings(self.new.config));
+            .zip(settings(self.reach.new.config));
         for ((key, old, concerns_customers), (_, new, _)) in both {
             let setting = |value| What::Setting {
                 key: key.to_owned(),
                 value,
             };
-            let affects = concerns_customers.then(|| self.customers.total());
+            let affects = concerns_customers.then(|| self.reach.customers.total());
             replace(setting(old), setting(new), affects, entries);
         }
     }
 
     fn compare_interfaces(&self, entries: &mut Vec<Entry>) {
-        let [mut old, new] = [self.old.config, self.new.config].map(|config| {
+        let [mut old, new] = [self.reach.old.config, self.reach.new.config].map(|config| {
             let interfaces = config.interfaces.iter().map(interface);
             interfaces.collect::<BTreeMap<_, _>>()
         });
@@ -216,7 +260,8 @@ impl<'a> Tally<'a> {
     }
 
     fn compare_mail_servers(&self, entries: &mut Vec<Entry>) {
-        let [old, new] = [self.old.config, self.new.config].map(|config| &config.mail.servers);
+        let [old, new] =
+            [self.reach.old.config, self.reach.new.config].map(|config| &config.mail.servers);
         for (sign, has, lacks) in [(Sign::Lost, old, new), (Sign::Gained, new, old)] {
             for &prefix in has.iter().filter(|prefix| !lacks.contains(prefix)) {
                 let (family, first, last) = bounds(&prefix);
@@ -234,7 +279,10 @@ impl<'a> Tally<'a> {
 
     fn pool_prefix_entries(&self) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(self.pool_prefixes.len());
-        for (sign, view) in [(Sign::Lost, &self.old), (Sign::Gained, &self.new)] {
+        for (sign, view) in [
+            (Sign::Lost, &self.reach.old),
+            (Sign::Gained, &self.reach.new),
+        ] {
             for pool in &view.config.pools {
                 for &prefix in &pool.prefixes {
                     if let Some(counter) = self.pool_prefixes.get(&(sign, prefix)) {
@@ -256,11 +304,17 @@ impl<'a> Tally<'a> {
         for (old, new) in self.same_pool.iter().enumerate() {
             let Some(new) = *new else { continue };
             let affects = Some(self.staying[new].total());
-            let pools = [&self.old.config.pools[old], &self.new.config.pools[new]];
+            let pools = [
+                &self.reach.old.config.pools[old],
+                &self.reach.new.config.pools[new],
+            ];
             for key in [kind, pool_enforcement] {
                 replace(key(pools[0]), key(pools[1]), affects, entries);
             }
-            let (was, is) = (&self.old.forbidden[old], &self.new.forbidden[new]);
+            let (was, is) = (
+                &self.reach.old.forbidden[old],
+                &self.reach.new.forbidden[new],
+            );
             for (sign, ports) in [
                 (Sign::Lost, was.without(is)),
                 (Sign::Gained, is.without(was)),
@@ -280,8 +334,8 @@ impl<'a> Tally<'a> {
         let loans = self.loans.iter();
         loans.map(|(&(sign, place, ports, smtp_out), counter)| {
             let view = match sign {
-                Sign::Lost => &self.old,
-                Sign::Gained => &self.new,
+                Sign::Lost => &self.reach.old,
+                Sign::Gained => &self.reach.new,
             };
             let exemption = &view.config.temporary[place];
             let what = What::TemporaryExemption {
@@ -297,15 +351,15 @@ impl<'a> Tally<'a> {
 
     fn exemption_entries(&self, numbers: &PortNumbers) -> Vec<Entry> {
         let view = |sign| match sign {
-            Sign::Lost => &self.old,
-            Sign::Gained => &self.new,
+            Sign::Lost => &self.reach.old,
+            Sign::Gained => &self.reach.new,
         };
         let mut grants: Vec<_> = self
             .grants
             .iter()
             .map(|(&(sign, prefix, grant), counter)| {
-                let customer = &view(sign).config.customers[grant.customer];
-                (&customer.name, prefix, sign, grant, counter.total())
+                let customer = view(sign).config.holder(grant.customer).name;
+                (customer, prefix, sign, grant, counter.total())
             })
             .collect();
         grants.sort_unstable_by_key(|&(customer, prefix, sign, grant, _)| {
@@ -315,7 +369,7 @@ impl<'a> Tally<'a> {
             .into_iter()
             .map(|(customer, prefix, sign, grant, affects)| {
                 let what = What::Exemption {
-                    customer: customer.clone(),
+                    customer: customer.to_owned(),
                     prefix,
                     ports: numbers.specs(&grant.ports),
                     smtp_out: grant.smtp_out,

@@ -124,7 +124,7 @@ struct Drops {
 /// The exemptions of the most specific customer, where they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Grant {
-    /// One of [`Config::customers`].
+    /// A customer, by the number that [`Config::holder`] knows.
     pub(super) customer: usize,
     pub(super) prefix_len: u8,
     pub(super) ports: PortSet,
@@ -137,7 +137,7 @@ pub(super) struct View<'a> {
     pub(super) config: &'a Config,
     /// What each pool forbids.
     pub(super) forbidden: Vec<PortSet>,
-    /// What each customer's exemptions open; nothing once they have expired.
+    /// What each of [`Config::terms`] opens; nothing once it has expired.
     allowed: Vec<PortSet>,
     temporaries: Temporaries,
     /// What each temporary exemption opens; nothing once it is over.
@@ -151,7 +151,6 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     pub(super) fn new(config: &'a Config, numbers: &PortNumbers, now: Timestamp) -> Self {
         let pools = config.pools.iter();
-        let customers = config.customers.iter();
         let low = numbers.mask(numbers.0.iter().copied().filter(|&port| port < 1024));
         let judged = |kind| {
             PortSet(Protocol::ALL.map(|protocol| {
@@ -166,10 +165,11 @@ impl<'a> View<'a> {
             forbidden: pools
                 .map(|pool| numbers.set(config.forbidden_toward(pool)))
                 .collect(),
-            allowed: customers
-                .map(|customer| match customer.is_expired(now) {
+            allowed: config
+                .terms()
+                .map(|terms| match terms.is_expired(now) {
                     true => PortSet::default(),
-                    false => numbers.set(&customer.allow_inbound),
+                    false => numbers.set(&terms.allow_inbound),
                 })
                 .collect(),
             temporaries: Temporaries::of(config),
@@ -191,16 +191,16 @@ impl<'a> View<'a> {
     pub(super) fn grant(&self, layer: Layer) -> Option<Grant> {
         let pool = layer.pool?.index();
         let holder = layer.customer?;
-        let customer = &self.config.customers[holder.index()];
-        if !self.config.pools[pool].kind.takes_exemptions() || customer.is_expired(self.now) {
+        let terms = self.config.terms_held(holder.index());
+        if !self.config.pools[pool].kind.takes_exemptions() || terms.is_expired(self.now) {
             return None;
         }
         let grant = Grant {
             customer: holder.index(),
             prefix_len: holder.prefix_len,
-            ports: self.allowed[holder.index()].and(&self.forbidden[pool]),
-            smtp_out: customer.allow_smtp_out,
-            expires: customer.expires,
+            ports: self.allowed[self.config.terms_of(holder.index())].and(&self.forbidden[pool]),
+            smtp_out: terms.allow_smtp_out,
+            expires: terms.expires,
         };
         (!grant.ports.is_empty() || grant.smtp_out).then_some(grant)
     }

@@ -9,11 +9,14 @@ use filter_user::{
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Failure, print, print_json, print_report};
+use super::{Failure, print, print_json, print_report, progress};
 
 pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let result = config::load(config_file, now).map(|loaded| {
+    let result = progress::during("reading the configuration", || {
+        config::load(config_file, now)
+    });
+    let result = result.map(|loaded| {
         // Whose files they are matters where they are put into force.
         let doubts = config::doubts(&loaded.files, Severity::Warning);
         Loaded {
@@ -22,10 +25,11 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
         }
     });
     // Valid is not enough: it has to fit the tables as well.
-    let misfit = result
-        .as_ref()
-        .ok()
-        .and_then(|loaded| compile(&loaded.config, &mut Slots::default(), now).err());
+    let misfit = result.as_ref().ok().and_then(|loaded| {
+        progress::during("building the tables", || {
+            compile(&loaded.config, &mut Slots::default(), now).err()
+        })
+    });
     let report: &Report = match &result {
         Ok(loaded) => &loaded.warnings,
         Err(report) => report,
@@ -54,12 +58,16 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
 fn summary(file: &Path, config: &Config) -> String {
     let prefixes: usize = config.pools.iter().map(|pool| pool.prefixes.len()).sum();
     format!(
-        "{}: valid. Interfaces: {}; pools: {}, of {} prefixes; customers: {}; mail servers: {}\n",
+        "{}: valid. Interfaces: {}; pools: {}, of {} prefixes; customers: {}{}; mail servers: {}\n",
         file.display(),
         config.interfaces.len(),
         config.pools.len(),
         prefixes,
         config.customers.len(),
+        match config.listed.len() {
+            0 => String::new(),
+            rows => format!(", and {rows} rows of customer lists"),
+        },
         config.mail.servers.len(),
     )
 }

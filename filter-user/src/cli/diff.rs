@@ -5,11 +5,11 @@ use std::path::Path;
 use filter_user::{change::Change, config, controller::DiffOutcome, dataplane::Instance};
 use jiff::Timestamp;
 
-use super::{Failure, client, print, print_error, print_json, print_report};
+use super::{Failure, client, print, print_error, print_json, print_report, progress};
 
 /// What a reload of the running controller would change.
 pub(super) fn running(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let outcome: DiffOutcome = client::get(instance, "/diff")?;
+    let outcome: DiffOutcome = progress::during("comparing", || client::get(instance, "/diff"))?;
     match outcome.change {
         Some(change) => show(&change, json),
         None if json => {
@@ -27,12 +27,14 @@ pub(super) fn running(instance: &Instance, json: bool) -> Result<(), Failure> {
 pub(super) fn files(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
     let load = |path: &Path| {
-        config::load(path, now).map_err(|report| {
+        let what = format!("reading {}", path.display());
+        progress::during(&what, || config::load(path, now)).map_err(|report| {
             print_report(&report);
             Failure::Failed(format!("{}: the configuration is wrong", path.display()))
         })
     };
-    let change = Change::between(&load(old)?.config, &load(new)?.config, now);
+    let (old, new) = (load(old)?.config, load(new)?.config);
+    let change = progress::during("comparing", || Change::between(&old, &new, now));
     show(&change, json)
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod diff;
 mod exempt;
+mod progress;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -179,7 +180,10 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     )
     .map_err(usage)?;
     let now = Timestamp::now();
-    let mut loaded = config::load(&cli.config, now).map_err(|report| {
+    let loaded = progress::during("reading the configuration", || {
+        config::load(&cli.config, now)
+    });
+    let mut loaded = loaded.map_err(|report| {
         print_report(&report);
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
@@ -189,7 +193,9 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
             "poolguard: explained without temporary exemptions: {error}\n"
         )),
     }
-    let compiled = compile(&loaded.config, &mut Slots::default(), now)?;
+    let compiled = progress::during("building the tables", || {
+        compile(&loaded.config, &mut Slots::default(), now)
+    })?;
     let explanation = explain::explain(
         &loaded.config,
         &compiled,
@@ -216,7 +222,8 @@ fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
 }
 
 fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(), Failure> {
-    let outcome: ReloadOutcome = client::post(instance, "/reload", &options)?;
+    let outcome: ReloadOutcome =
+        progress::during("reloading", || client::post(instance, "/reload", &options))?;
     if json {
         print_json(&outcome)?;
     } else {

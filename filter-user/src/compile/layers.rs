@@ -14,12 +14,23 @@ use crate::config::Config;
 pub(crate) struct Layer {
     /// One of [`Config::pools`].
     pub(crate) pool: Option<Holder>,
-    /// One of [`Config::customers`].
+    /// A customer, by the number that [`Config::holder`] knows.
     pub(crate) customer: Option<Holder>,
     pub(crate) is_mail_server: bool,
     /// One of [`Config::temporary`]. [`Temporaries`] has the others that hold
     /// there as well.
     pub(crate) temporary: Option<u32>,
+}
+
+/// All that decides what is done with the addresses of a layer. Millions of
+/// layers are of a few kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    pool: Option<u32>,
+    /// One of [`Config::terms`].
+    terms: Option<u32>,
+    is_mail_server: bool,
+    temporary: Option<u32>,
 }
 
 /// Who says something, and with how long a prefix. There are many of them: it
@@ -46,6 +57,16 @@ impl Holder {
 }
 
 impl Layer {
+    pub(crate) fn kind(self, config: &Config) -> Kind {
+        let terms = |holder: Holder| config.terms_of(holder.index()) as u32;
+        Kind {
+            pool: self.pool.map(|holder| holder.index),
+            terms: self.customer.map(terms),
+            is_mail_server: self.is_mail_server,
+            temporary: self.temporary,
+        }
+    }
+
     fn over(self, below: Self) -> Self {
         Self {
             pool: self.pool.or(below.pool),
@@ -91,9 +112,33 @@ impl Temporaries {
 /// Every prefix that says something, an outer one before those inside it, with
 /// all that holds there.
 pub(crate) fn layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
+    nest(own_layers(config))
+}
+
+/// The same for `whole` and what lies in it, whatever else there is.
+pub(super) fn layers_within(
+    config: &Config,
+    whole: &IpNet,
+) -> impl Iterator<Item = (IpNet, Layer)> {
+    let mut own = layers_of_tables(config);
+    own.retain(|prefix, _| prefix.contains(whole) || whole.contains(prefix));
+    own.entry(*whole).or_default();
+    let rows = config
+        .listed
+        .around(whole)
+        .chain(config.listed.within(whole));
+    for (row, prefix) in rows {
+        let customer = Holder::new(config.number_of_row(row), &prefix);
+        own.entry(prefix).or_default().customer = Some(customer);
+    }
+    nest(own.into_iter()).filter(move |(prefix, _)| whole.contains(prefix))
+}
+
+/// Adds to each prefix what holds around it.
+fn nest(own: impl Iterator<Item = (IpNet, Layer)>) -> impl Iterator<Item = (IpNet, Layer)> {
     // The prefixes that contain the one at hand, from the outermost in.
     let mut nesting: Vec<(IpNet, Layer)> = Vec::new();
-    own_layers(config).into_iter().map(move |(prefix, own)| {
+    own.map(move |(prefix, own)| {
         while nesting
             .pop_if(|(outer, _)| !outer.contains(&prefix))
             .is_some()
@@ -105,8 +150,32 @@ pub(crate) fn layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
     })
 }
 
-/// What each prefix says by itself.
-fn own_layers(config: &Config) -> BTreeMap<IpNet, Layer> {
+/// What each prefix says by itself, in order: the rows of customer lists, which
+/// are many and are in order, between all others.
+fn own_layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
+    let rows = config.listed.prefixes().enumerate();
+    let mut rows = rows.map(|(row, prefix)| (prefix, config.number_of_row(row)));
+    let mut next_row = rows.next();
+    let mut others = layers_of_tables(config).into_iter().peekable();
+    std::iter::from_fn(move || {
+        let Some((listed, number)) = next_row else {
+            return others.next();
+        };
+        let (prefix, mut layer) = match others.next_if(|(other, _)| *other <= listed) {
+            Some(other) => other,
+            None => (listed, Layer::default()),
+        };
+        if prefix == listed {
+            // Nobody else holds it: a valid configuration gives it once.
+            layer.customer = Some(Holder::new(number, &prefix));
+            next_row = rows.next();
+        }
+        Some((prefix, layer))
+    })
+}
+
+/// What each prefix says that is written somewhere else than in a customer list.
+fn layers_of_tables(config: &Config) -> BTreeMap<IpNet, Layer> {
     // IpNet orders by address, then by length: the outer prefix comes first.
     let mut layers: BTreeMap<IpNet, Layer> = BTreeMap::new();
     for (index, pool) in config.pools.iter().enumerate() {

@@ -3,8 +3,10 @@
 //! [`slots`] remembers which counters belong to which name, [`ports`] numbers
 //! the watched ports, [`layers`] lays prefixes over one another, [`policies`]
 //! says what holds for an address,
-//! [`prefix_table`] finds an address's policy.
+//! [`prefix_table`] finds an address's policy. [`amendment`] changes tables that
+//! are in use, where a few prefixes are concerned.
 
+mod amendment;
 pub(crate) mod layers;
 mod policies;
 mod ports;
@@ -12,9 +14,11 @@ mod prefix_table;
 mod slots;
 
 use filter_common::{Policy, Settings, prefix_table::Block};
+use indexmap::IndexSet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use amendment::{Amendment, LiveBlocks, amend_table};
 pub use ports::PortTable;
 pub use prefix_table::{MAX_BLOCKS, PrefixTable, TableTooLarge};
 pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
@@ -30,7 +34,7 @@ pub struct Compiled {
     /// The watched ports.
     pub ports: PortTable,
     /// By number; number 0 is [`NO_POLICY`](filter_common::policy::NO_POLICY).
-    pub policies: Vec<Policy>,
+    pub policies: IndexSet<Policy>,
     /// The IPv4 prefix table.
     pub prefixes_v4: Vec<Block>,
     /// The IPv6 prefix table.
@@ -39,8 +43,6 @@ pub struct Compiled {
     pub interfaces: Vec<CompiledInterface>,
     /// What went in, for `status` and the metrics.
     pub loaded: Loaded,
-    /// When the next exemption expires, and these tables with it.
-    pub next_expiry: Option<Timestamp>,
 }
 
 /// An interface and its counter slot.
@@ -65,6 +67,26 @@ pub struct Loaded {
     pub exemptions: FamilyCount,
     /// Prefixes with a temporary exemption.
     pub temporary: FamilyCount,
+    /// When the next exemption expires, and the tables with it.
+    pub next_expiry: Option<Timestamp>,
+}
+
+impl Loaded {
+    fn of(config: &Config, now: Timestamp) -> Self {
+        let pool_prefixes = config.pools.iter().flat_map(|pool| &pool.prefixes);
+        let exempted = config.exemptions();
+        let exempted = exempted.filter(|(_, terms)| terms.open_something(now));
+        let terms = config.terms().filter(|terms| terms.open_something(now));
+        let temporary = || config.temporary.iter().filter(|t| !t.is_expired(now));
+        let expiries = terms.filter_map(|terms| terms.expires);
+        let expiries = expiries.chain(temporary().map(|exemption| exemption.expires));
+        Self {
+            pool_prefixes: FamilyCount::of(pool_prefixes.copied()),
+            exemptions: FamilyCount::of(exempted.map(|(prefix, _)| prefix)),
+            temporary: FamilyCount::of(temporary().map(|exemption| exemption.prefix)),
+            next_expiry: expiries.min(),
+        }
+    }
 }
 
 /// A count for each family.
@@ -77,7 +99,7 @@ pub struct FamilyCount {
 }
 
 impl FamilyCount {
-    fn of<'a>(prefixes: impl Iterator<Item = &'a ipnet::IpNet>) -> Self {
+    fn of(prefixes: impl Iterator<Item = ipnet::IpNet>) -> Self {
         let mut count = Self::default();
         for prefix in prefixes {
             match prefix {
@@ -143,13 +165,6 @@ pub fn compile(
         })
         .collect::<Result<_, CompileError>>()?;
     let addresses = policies::addresses(config, &ports, slots, now)?;
-    let holders = || {
-        let unexpired = config.customers.iter().filter(|c| !c.is_expired(now));
-        unexpired.filter(|c| !c.allow_inbound.is_empty() || c.allow_smtp_out)
-    };
-    let temporary = || config.temporary.iter().filter(|t| !t.is_expired(now));
-    let expiries = holders().filter_map(|customer| customer.expires);
-    let expiries = expiries.chain(temporary().map(|exemption| exemption.expires));
     Ok(Compiled {
         settings,
         ports,
@@ -157,11 +172,34 @@ pub fn compile(
         prefixes_v4: addresses.v4,
         prefixes_v6: addresses.v6,
         interfaces,
-        loaded: Loaded {
-            pool_prefixes: FamilyCount::of(config.pools.iter().flat_map(|p| &p.prefixes)),
-            exemptions: FamilyCount::of(holders().flat_map(|c| &c.prefixes)),
-            temporary: FamilyCount::of(temporary().map(|exemption| &exemption.prefix)),
-        },
-        next_expiry: expiries.min(),
+        loaded: Loaded::of(config, now),
+    })
+}
+
+/// What tables in use need that a change of the configuration is in force for
+/// the addresses in `prefixes`, and none has changed for others. `policies` are
+/// those that the tables have.
+///
+/// # Errors
+///
+/// When something does not fit.
+pub fn amend(
+    config: &Config,
+    prefixes: &[ipnet::IpNet],
+    policies: &IndexSet<Policy>,
+    slots: &mut Slots,
+    now: Timestamp,
+) -> Result<Amendment, CompileError> {
+    let ports = PortTable::new(config, slots)?;
+    let mut policies = policies.clone();
+    let tables = prefixes.iter().map(|prefix| {
+        let table = policies::addresses_within(config, prefix, &ports, slots, &mut policies, now)?;
+        Ok((*prefix, table))
+    });
+    let tables = tables.collect::<Result<_, CompileError>>()?;
+    Ok(Amendment {
+        policies,
+        tables,
+        loaded: Loaded::of(config, now),
     })
 }

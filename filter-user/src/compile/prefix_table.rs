@@ -18,18 +18,79 @@ const STRIDE: u8 = 8;
 /// Prefixes that are scattered more widely than the memory for them allows.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "the {} prefixes need more than {} MiB of table, at {}: use shorter or less scattered prefixes",
+    "the {} prefixes need at least {} MiB of table, and {} MiB are the most, exceeded at {}: use \
+     shorter or less scattered prefixes",
     match .family { Family::V4 => "IPv4", Family::V6 => "IPv6" },
+    .needed_bytes.div_ceil(1 << 20),
     .limit_bytes >> 20,
     .prefix
 )]
 pub struct TableTooLarge {
     /// The family of the table.
     pub family: Family,
+    /// What they are known to need, in bytes.
+    pub needed_bytes: usize,
     /// The limit that was hit, in bytes.
     pub limit_bytes: usize,
     /// The prefix at which it was hit.
     pub prefix: ipnet::IpNet,
+}
+
+/// The size of a prefix table that is yet to be built.
+#[derive(Debug)]
+pub(super) struct TableSize {
+    family: Family,
+    /// For each level below the root the last block: the bits that lead to it.
+    last: [Option<u128>; 14],
+    blocks: usize,
+    too_many_at: Option<ipnet::IpNet>,
+}
+
+impl TableSize {
+    pub(super) fn new(family: Family) -> Self {
+        Self {
+            family,
+            last: [None; 14],
+            blocks: ROOT_BLOCKS as usize,
+            too_many_at: None,
+        }
+    }
+
+    /// Counts the blocks for a prefix. Prefixes come in order, so that those
+    /// which share a block follow one another.
+    pub(super) fn add(&mut self, prefix: &ipnet::IpNet) {
+        let bits = match prefix {
+            ipnet::IpNet::V4(prefix) => u128::from(prefix.addr().to_bits()) << 96,
+            ipnet::IpNet::V6(prefix) => prefix.addr().to_bits(),
+        };
+        let depths = (ROOT_BITS..prefix.prefix_len()).step_by(usize::from(STRIDE));
+        for (last, depth) in self.last.iter_mut().zip(depths) {
+            let path = bits >> (128 - depth);
+            if *last != Some(path) {
+                *last = Some(path);
+                self.blocks += 1;
+                if self.blocks > MAX_BLOCKS {
+                    self.too_many_at.get_or_insert(*prefix);
+                }
+            }
+        }
+    }
+
+    /// An empty table with just so much room.
+    pub(super) fn table(self) -> Result<PrefixTable, TableTooLarge> {
+        if let Some(prefix) = self.too_many_at {
+            return Err(TableTooLarge {
+                family: self.family,
+                needed_bytes: self.blocks * size_of::<Block>(),
+                limit_bytes: MAX_BLOCKS * size_of::<Block>(),
+                prefix,
+            });
+        }
+        let mut table = PrefixTable::with_max_blocks(self.family, self.blocks);
+        let more = self.blocks - table.blocks.len();
+        table.blocks.reserve_exact(more);
+        Ok(table)
+    }
 }
 
 /// A prefix table under construction.
@@ -86,6 +147,7 @@ impl PrefixTable {
             let Some(child) = self.child(entry) else {
                 return Err(TableTooLarge {
                     family: self.family,
+                    needed_bytes: (self.max_blocks + 1) * size_of::<Block>(),
                     limit_bytes: self.max_blocks * size_of::<Block>(),
                     prefix: ipnet::IpNet::new_assert(address, length),
                 });
@@ -247,8 +309,37 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the IPv4 prefixes need more than 0 MiB of table, at 10.1.0.2/32: \
-             use shorter or less scattered prefixes"
+            "the IPv4 prefixes need at least 1 MiB of table, and 0 MiB are the most, exceeded at \
+             10.1.0.2/32: use shorter or less scattered prefixes"
+        );
+    }
+
+    #[test]
+    fn the_size_is_known_before() {
+        for (family, prefixes) in [(Family::V4, V4), (Family::V6, V6)] {
+            let (blocks, numbered) = build(family, prefixes);
+            let mut size = TableSize::new(family);
+            for (prefix, _) in &numbered {
+                size.add(prefix);
+            }
+            assert_eq!(size.blocks, blocks.len(), "{family:?}");
+            assert_eq!(size.table().unwrap().blocks.capacity(), blocks.len());
+        }
+    }
+
+    /// A million customers whose prefixes share nothing but their pool's.
+    #[test]
+    fn what_does_not_fit_is_told_with_the_figure() {
+        let mut size = TableSize::new(Family::V6);
+        for number in 0..1_000_000_u128 {
+            let address = (0x2001_0db8_u128 << 96) | (number << 76);
+            let prefix = ipnet::Ipv6Net::new_assert(address.into(), 128);
+            size.add(&prefix.into());
+        }
+        assert_eq!(
+            size.table().unwrap_err().to_string(),
+            "the IPv6 prefixes need at least 8851 MiB of table, and 1024 MiB are the most, \
+             exceeded at 2001:db8:1c3d:9000::/128: use shorter or less scattered prefixes"
         );
     }
 

@@ -40,7 +40,15 @@ pub(super) fn read(
         seen: HashSet::from([plain(main)]),
     };
     reading.main(main);
+    reading.draft.lists.finish();
     (reading.draft, reading.read)
+}
+
+/// What a file is written in.
+#[derive(Clone, Copy)]
+enum Form {
+    Toml,
+    CustomerList,
 }
 
 struct Reading<'a> {
@@ -63,23 +71,26 @@ impl Reading<'_> {
                 return;
             }
         };
-        let mut patterns = None;
+        let (mut patterns, mut lists) = (None, None);
         self.parse(path, content, |table, draft| {
             draft.monitor = read_monitor(table);
             let limit = table.optional("max_change", max_change);
             draft.max_change = limit.map(|limit| limit.value);
             patterns = table.list("include", include);
+            lists = table.list("customer_lists", include);
             read_box(table, draft);
             read_items(table, draft);
         });
         let directory = path.parent().unwrap_or(Path::new(""));
-        for pattern in patterns.iter().flat_map(|list: &List<_>| &list.items) {
-            self.include(directory, pattern);
+        for (named, form) in [(patterns, Form::Toml), (lists, Form::CustomerList)] {
+            for pattern in named.iter().flat_map(|list: &List<_>| &list.items) {
+                self.include(directory, pattern, form);
+            }
         }
     }
 
-    /// Reads what one entry of `include` names.
-    fn include(&mut self, directory: &Path, pattern: &Placed<String>) {
+    /// Reads what one entry of `include` or `customer_lists` names.
+    fn include(&mut self, directory: &Path, pattern: &Placed<String>, form: Form) {
         const WILDCARDS: [char; 3] = ['*', '?', '['];
         if !pattern.value.contains(WILDCARDS) {
             let path = directory.join(&pattern.value);
@@ -90,7 +101,7 @@ impl Reading<'_> {
                     .push(Diagnostic::error(&pattern.place, message).help(help));
                 return;
             }
-            return self.included(&path, &pattern.place);
+            return self.included(&path, &pattern.place, form);
         }
         let Some(full) = in_directory(directory, &pattern.value) else {
             let message = format!("{} is not a path in UTF-8", directory.display());
@@ -103,22 +114,27 @@ impl Reading<'_> {
             match path {
                 // What two patterns match is read once, and so is this file.
                 Ok(path) if !self.seen.insert(plain(&path)) => {}
-                Ok(path) => self.included(&path, &pattern.place),
+                Ok(path) => self.included(&path, &pattern.place, form),
                 Err(error) => self.cannot_include(&pattern.place, error.to_string()),
             }
         }
     }
 
-    fn included(&mut self, path: &Path, from: &Place) {
-        match self.files.read(path) {
-            Ok(content) => self.parse(path, content, |table, draft| {
+    fn included(&mut self, path: &Path, from: &Place, form: Form) {
+        match (self.files.read(path), form) {
+            (Ok(content), Form::Toml) => self.parse(path, content, |table, draft| {
                 refuse_box(table);
                 read_items(table, draft);
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            (Ok(content), Form::CustomerList) => {
+                if let Some(text) = self.text(path, content) {
+                    self.draft.lists.read(text, self.mistakes);
+                }
+            }
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
                 self.cannot_include(from, format!("{} does not exist", path.display()));
             }
-            Err(error) => {
+            (Err(error), _) => {
                 self.cannot_include(from, format!("cannot read {}: {error}", path.display()));
             }
         }
@@ -136,17 +152,26 @@ impl Reading<'_> {
         content: Vec<u8>,
         read: impl FnOnce(&mut Table<'_, '_>, &mut Draft),
     ) {
-        let order = self.read.len();
-        self.read.push(path.to_owned());
-        let content = match String::from_utf8(content) {
-            Ok(content) => content,
-            Err(error) => return self.not_utf8(path, &error.utf8_error(), error.as_bytes(), order),
+        let Some(text) = self.text(path, content) else {
+            return;
         };
-        let text = Arc::new(Text::new(path, content, order));
         let entries = syntax::parse(&text, self.mistakes);
         Table::read_file(&text, &entries, self.mistakes, |table| {
             read(table, &mut self.draft);
         });
+    }
+
+    /// The text of a file, if it is one.
+    fn text(&mut self, path: &Path, content: Vec<u8>) -> Option<Arc<Text>> {
+        let order = self.read.len();
+        self.read.push(path.to_owned());
+        match String::from_utf8(content) {
+            Ok(content) => Some(Arc::new(Text::new(path, content, order))),
+            Err(error) => {
+                self.not_utf8(path, &error.utf8_error(), error.as_bytes(), order);
+                None
+            }
+        }
     }
 
     fn not_utf8(&mut self, path: &Path, error: &std::str::Utf8Error, bytes: &[u8], order: usize) {
@@ -286,6 +311,7 @@ fn read_customer(table: &mut Table<'_, '_>) -> CustomerDraft {
             file: table.text().path().to_owned(),
             line: table.line(),
         },
+        is_listed: false,
     }
 }
 
@@ -302,10 +328,11 @@ fn read_prefixes(table: &mut Table<'_, '_>) -> Option<List<ipnet::IpNet>> {
 
 /// What holds for the whole box is written in one place.
 fn refuse_box(table: &mut Table<'_, '_>) {
-    const BOX: [(&str, &str); 6] = [
+    const BOX: [(&str, &str); 7] = [
         ("enforcement", "`enforcement` in an included file"),
         ("max_change", "`max_change` in an included file"),
         ("include", "`include` in an included file"),
+        ("customer_lists", "`customer_lists` in an included file"),
         ("ports", "`[ports]` in an included file"),
         ("mail", "`[mail]` in an included file"),
         ("metrics", "`[metrics]` in an included file"),

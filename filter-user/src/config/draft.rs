@@ -1,7 +1,10 @@
 //! A configuration as it is written: well-formed piece by piece, where a
 //! piece is there, and not yet checked as a whole.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use filter_common::{ReturnTraffic, Role};
 use ipnet::IpNet;
@@ -9,8 +12,10 @@ use jiff::Timestamp;
 
 use super::{
     model::{
-        Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Source,
+        Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports,
+        Source, Terms,
     },
+    read_list::Lists,
     reader::List,
     share::Share,
     text::{Place, Placed},
@@ -26,6 +31,7 @@ pub(super) struct Draft {
     pub(super) mail: Option<MailDraft>,
     pub(super) pools: Vec<PoolDraft>,
     pub(super) customers: Vec<CustomerDraft>,
+    pub(super) lists: Lists,
     pub(super) listen: Option<SocketAddr>,
     pub(super) max_change: Option<Share>,
 }
@@ -67,6 +73,8 @@ pub(super) struct CustomerDraft {
     pub(super) ticket: Option<String>,
     pub(super) expires: Option<Placed<Timestamp>>,
     pub(super) source: Source,
+    /// Whether it is a row of a customer list.
+    pub(super) is_listed: bool,
 }
 
 /// What is forbidden where the configuration does not say.
@@ -128,6 +136,7 @@ impl Draft {
             },
             pools: collect(self.pools, PoolDraft::into_model)?,
             customers: collect(self.customers, CustomerDraft::into_model)?,
+            listed: Arc::new(self.lists.into_rows()),
             metrics: Metrics {
                 listen: self.listen.unwrap_or(DEFAULT_LISTEN),
             },
@@ -173,12 +182,14 @@ impl CustomerDraft {
         Some(Customer {
             name: self.name?.value,
             prefixes: self.prefixes?.values(),
-            allow_inbound: self
-                .allow_inbound
-                .map_or_else(Vec::new, |list| list.values()),
-            allow_smtp_out: self.allow_smtp_out.is_some_and(|allow| allow.value),
+            terms: Terms {
+                allow_inbound: self
+                    .allow_inbound
+                    .map_or_else(Vec::new, |list| list.values()),
+                allow_smtp_out: self.allow_smtp_out.is_some_and(|allow| allow.value),
+                expires: self.expires.map(|expires| expires.value),
+            },
             ticket: self.ticket,
-            expires: self.expires.map(|expires| expires.value),
             source: self.source,
         })
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    report::{Diagnostic, Report},
+    report::{Diagnostic, Report, Severity},
     text::{Place, Text},
 };
 
@@ -19,7 +19,14 @@ pub(super) struct Mistakes {
     lost: Vec<Arc<Text>>,
     /// Whether there are files of which nothing is known.
     lost_unseen: bool,
+    /// How many lines of each customer list there is something to say about.
+    lines: BTreeMap<(usize, Severity), (Arc<Text>, usize)>,
 }
+
+/// So many lines of a customer list are shown with what is wrong with them, and
+/// as many with warnings. The others are counted: what is wrong with thousands
+/// of lines is mostly the same.
+const SHOWN: usize = 20;
 
 /// Where a file is not TOML. What the parser makes of such places is a guess,
 /// and mistakes in a guess would only confuse.
@@ -47,6 +54,20 @@ impl Mistakes {
         if believed {
             self.diagnostics.push(diagnostic);
         }
+    }
+
+    /// Counts a line of a customer list about which there is something to say,
+    /// and tells whether it is to be said.
+    pub(super) fn admit(&mut self, text: &Arc<Text>, severity: Severity) -> bool {
+        let lines = self.lines.entry((text.order(), severity));
+        let (_, lines) = lines.or_insert_with(|| (Arc::clone(text), 0));
+        *lines += 1;
+        *lines <= SHOWN
+    }
+
+    /// Whether there is a mistake among what was added, or at least a warning.
+    pub(super) fn worst(&self) -> Option<Severity> {
+        self.diagnostics.iter().map(Diagnostic::severity).min()
     }
 
     /// Adds a complaint about what is not in `text`, unless it may be in a part
@@ -83,7 +104,19 @@ impl Mistakes {
         self.lost_unseen || self.lost.iter().any(|text| text.content().contains(word))
     }
 
-    pub(super) fn into_report(self) -> Report {
+    pub(super) fn into_report(mut self) -> Report {
+        for (&(_, severity), (text, lines)) in &self.lines {
+            let Some(more) = lines.checked_sub(SHOWN).filter(|&more| more > 0) else {
+                continue;
+            };
+            let message = match severity {
+                Severity::Error => format!("as much is wrong with {more} more lines of this file"),
+                Severity::Warning => format!("warnings about {more} more lines of this file"),
+            };
+            let diagnostic = Diagnostic::after_all_of(severity, text, message);
+            let help = "they are shown once those above are mended";
+            self.diagnostics.push(diagnostic.help(help));
+        }
         Report::new(self.diagnostics)
     }
 }

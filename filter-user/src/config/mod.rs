@@ -3,17 +3,19 @@
 //! A configuration goes through the modules in this order: `files` gives the
 //! text, `syntax` makes TOML of it, `reader` walks through that and
 //! `values` says what each value means, `build` puts the values together to
-//! a `draft`, `validate` holds its pieces against each other. Each of them
+//! a `draft`, with what `read_list` makes of customer lists, `validate` holds its pieces against each other. Each of them
 //! notes `mistakes` and goes on with what is left, so that one run shows all
 //! of them. A draft without mistakes becomes the `model`.
 
 mod build;
+mod customer_list;
 mod draft;
 mod files;
 mod mistakes;
 mod model;
 mod prefix;
 mod prefix_map;
+mod read_list;
 mod reader;
 mod report;
 mod share;
@@ -29,10 +31,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+pub use customer_list::CustomerList;
 pub use files::{Disk, Files, Memory};
 pub use model::{
-    Attach, BadPort, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports,
-    Source,
+    Attach, BadPort, Config, Customer, Holder, Interface, Mail, Metrics, Pool, PoolKind, PortSpec,
+    Ports, Source, Terms,
 };
 pub use report::{Diagnostic, Related, Report, Severity};
 pub use share::{BadShare, Share};

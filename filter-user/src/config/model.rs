@@ -1,14 +1,20 @@
 //! What a valid configuration says. Nothing here can be wrong: whoever holds a
 //! [`Config`] need check nothing again.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use filter_common::{Protocol, ReturnTraffic, Role};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{share::Share, temporary::TemporaryExemption};
+use super::{customer_list::CustomerList, share::Share, temporary::TemporaryExemption};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +31,9 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// `[[customer]]`, in the order of the files.
     pub customers: Vec<Customer>,
+    /// The rows of `customer_lists`. They are many, and shared by all copies.
+    #[serde(with = "shared", default)]
+    pub listed: Arc<CustomerList>,
     /// `[metrics]`.
     pub metrics: Metrics,
     /// The largest share of the customer addresses that a reload may open or
@@ -36,7 +45,102 @@ pub struct Config {
     pub temporary: Vec<TemporaryExemption>,
 }
 
+/// How what is shared is written.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        shared: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        T::serialize(shared, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// Who holds exemptions: a customer's table, or a row of a customer list.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// The customer's name.
+    pub name: &'a str,
+    /// The exemptions.
+    pub terms: &'a Terms,
+    /// Free text.
+    pub ticket: Option<&'a str>,
+    /// The file, as it was found.
+    pub file: &'a Path,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// Customers of tables are numbered from 0, and rows of lists after them.
 impl Config {
+    /// The number of a row of [`listed`](Self::listed).
+    pub(crate) fn number_of_row(&self, row: usize) -> usize {
+        self.customers.len() + row
+    }
+
+    /// The customer with a number.
+    pub(crate) fn holder(&self, number: usize) -> Holder<'_> {
+        match self.customers.get(number) {
+            Some(customer) => customer.into(),
+            None => self.listed.holder(number - self.customers.len()),
+        }
+    }
+
+    /// Every prefix of a customer, with who holds it.
+    pub(crate) fn held_prefixes(&self) -> impl Iterator<Item = (IpNet, Holder<'_>)> {
+        let rows = 0..self.listed.len();
+        let listed = self.listed.prefixes().zip(rows);
+        self.prefixes_of_tables()
+            .map(|(prefix, customer)| (prefix, customer.into()))
+            .chain(listed.map(|(prefix, row)| (prefix, self.listed.holder(row))))
+    }
+
+    /// The same with the exemptions alone: the names of a million rows are all
+    /// over the memory.
+    pub(crate) fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
+        self.prefixes_of_tables()
+            .map(|(prefix, customer)| (prefix, &customer.terms))
+            .chain(self.listed.exemptions())
+    }
+
+    fn prefixes_of_tables(&self) -> impl Iterator<Item = (IpNet, &Customer)> {
+        self.customers.iter().flat_map(|customer| {
+            let prefixes = customer.prefixes.iter();
+            prefixes.map(move |prefix| (*prefix, customer))
+        })
+    }
+
+    /// The exemptions of the customer with a number.
+    pub(crate) fn terms_held(&self, number: usize) -> &Terms {
+        match self.customers.get(number) {
+            Some(customer) => &customer.terms,
+            None => self.listed.terms_held(number - self.customers.len()),
+        }
+    }
+
+    /// What customers open. Rows that open the same share it.
+    pub(crate) fn terms(&self) -> impl Iterator<Item = &Terms> {
+        let of_tables = self.customers.iter().map(|customer| &customer.terms);
+        of_tables.chain(self.listed.terms())
+    }
+
+    /// The place among [`terms`](Self::terms) of what a customer opens.
+    pub(crate) fn terms_of(&self, number: usize) -> usize {
+        match number.checked_sub(self.customers.len()) {
+            None => number,
+            Some(row) => self.customers.len() + self.listed.terms_of(row),
+        }
+    }
+
     /// What is forbidden toward a pool.
     pub fn forbidden_toward<'a>(&'a self, pool: &'a Pool) -> &'a [PortSpec] {
         pool.forbidden.as_ref().unwrap_or(&self.ports.forbidden)
@@ -242,23 +346,49 @@ pub struct Customer {
     pub name: String,
     /// The customer's addresses.
     pub prefixes: Vec<IpNet>,
-    /// The forbidden ports that are open toward them.
-    pub allow_inbound: Vec<PortSpec>,
-    /// Whether mail may leave from them past the mail servers.
-    pub allow_smtp_out: bool,
+    /// The exemptions.
+    #[serde(flatten)]
+    pub terms: Terms,
     /// Free text.
     pub ticket: Option<String>,
-    /// The exemptions hold before this moment, and not from it on. A plain date
-    /// in the configuration holds through that day, UTC.
-    pub expires: Option<Timestamp>,
     /// Where it is written.
     pub source: Source,
 }
 
-impl Customer {
-    /// Whether the exemptions no longer hold.
+impl<'a> From<&'a Customer> for Holder<'a> {
+    fn from(customer: &'a Customer) -> Self {
+        Self {
+            name: &customer.name,
+            terms: &customer.terms,
+            ticket: customer.ticket.as_deref(),
+            file: &customer.source.file,
+            line: customer.source.line,
+        }
+    }
+}
+
+/// What exemptions open, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Terms {
+    /// The forbidden ports that are open toward the customer.
+    pub allow_inbound: Vec<PortSpec>,
+    /// Whether mail may leave from there past the mail servers.
+    pub allow_smtp_out: bool,
+    /// They hold before this moment, and not from it on. A plain date in the
+    /// configuration holds through that day, UTC.
+    pub expires: Option<Timestamp>,
+}
+
+impl Terms {
+    /// Whether they no longer hold.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| now >= expires)
+    }
+
+    /// Whether there is anything that they open at `now`.
+    pub fn open_something(&self, now: Timestamp) -> bool {
+        let is_open = !self.allow_inbound.is_empty() || self.allow_smtp_out;
+        is_open && !self.is_expired(now)
     }
 }
 

@@ -147,7 +147,7 @@ pub(super) struct Table<'a, 'i> {
 
 /// Keys that are often written below the first `[table]`, where TOML takes
 /// them for that table's.
-const TOP_LEVEL: [&str; 3] = ["enforcement", "max_change", "include"];
+const TOP_LEVEL: [&str; 4] = ["enforcement", "max_change", "include", "customer_lists"];
 
 impl<'a, 'i> Table<'a, 'i> {
     /// Reads a whole file.

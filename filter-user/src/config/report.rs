@@ -10,7 +10,7 @@ use annotate_snippets::{
 };
 use serde::{Serialize, Serializer};
 
-use super::text::Place;
+use super::text::{Place, Text};
 
 /// Mistakes and warnings in the order of the files, and of the lines in them.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +128,9 @@ pub struct Diagnostic {
     pub related: Vec<Related>,
     #[serde(skip)]
     place: Option<Place>,
+    /// The file after whose lines it comes, where it has no line.
+    #[serde(skip)]
+    after: Option<usize>,
 }
 
 /// In one line, for logs.
@@ -192,6 +195,14 @@ impl Diagnostic {
         Self::within(severity, file, message)
     }
 
+    /// Either, about what is left of a file.
+    pub(super) fn after_all_of(severity: Severity, text: &Text, message: String) -> Self {
+        Self {
+            after: Some(text.order()),
+            ..Self::within(severity, text.path(), message)
+        }
+    }
+
     fn at(severity: Severity, place: &Place, message: String) -> Self {
         Self {
             line: Some(place.line()),
@@ -213,6 +224,7 @@ impl Diagnostic {
             help: None,
             related: Vec::new(),
             place: None,
+            after: None,
         }
     }
 
@@ -234,6 +246,10 @@ impl Diagnostic {
         self
     }
 
+    pub(super) fn severity(&self) -> Severity {
+        self.severity
+    }
+
     pub(super) fn place(&self) -> Option<&Place> {
         self.place.as_ref()
     }
@@ -241,9 +257,10 @@ impl Diagnostic {
     /// What concerns a whole file comes before its lines, and such files, the
     /// first of all files being read first, before the others.
     fn position(&self) -> (usize, usize, Severity) {
-        match &self.place {
-            Some(place) => (place.text().order(), place.start() + 1, self.severity),
-            None => (0, 0, self.severity),
+        match (&self.place, self.after) {
+            (Some(place), _) => (place.text().order(), place.start() + 1, self.severity),
+            (None, Some(order)) => (order, usize::MAX, self.severity),
+            (None, None) => (0, 0, self.severity),
         }
     }
 

@@ -48,6 +48,16 @@ impl Text {
         self.order
     }
 
+    /// How many lines there are.
+    pub(super) fn lines(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// A line, by its number from 1, without what ends it.
+    pub(super) fn line(&self, number: usize) -> &str {
+        &self.content[self.line_span(number)]
+    }
+
     /// The number of the line, from 1, that holds the byte at `offset`.
     pub(super) fn line_at(&self, offset: usize) -> usize {
         self.lines.partition_point(|&start| start <= offset).max(1)
@@ -98,7 +108,23 @@ impl Place {
         }
     }
 
-    pub(super) fn text(&self) -> &Text {
+    /// A whole line, without the blanks around it.
+    pub(super) fn of_line(text: &Arc<Text>, number: usize) -> Self {
+        let line = text.line(number);
+        let first = line.len() - line.trim_start().len();
+        Self::within_line(text, number, first..line.trim_end().len().max(first))
+    }
+
+    /// A part of a line.
+    pub(super) fn within_line(text: &Arc<Text>, number: usize, span: Range<usize>) -> Self {
+        let start = text.line_span(number).start;
+        Self {
+            text: Arc::clone(text),
+            span: start + span.start..start + span.end,
+        }
+    }
+
+    pub(super) fn text(&self) -> &Arc<Text> {
         &self.text
     }
 

@@ -65,11 +65,19 @@ pub(super) fn choice<'a, 'i, T: Copy>(
 }
 
 /// The longest name, in bytes: it becomes a label of the metrics.
-const LONGEST_NAME: usize = 64;
+pub(super) const LONGEST_NAME: usize = 64;
 
 /// The name of a pool or a customer.
 pub(super) fn name(value: Value<'_, '_>) -> Read<String> {
     let name = string(value)?;
+    match check_name(&name) {
+        Ok(()) => Ok(name),
+        Err(wrong) => Err(wrong.map(|()| None)),
+    }
+}
+
+/// Whether a text can be the name of a pool or a customer.
+pub(super) fn check_name(name: &str) -> Read<()> {
     if name.is_empty() {
         return Err(Wrong::new(
             "an empty name",
@@ -88,7 +96,7 @@ pub(super) fn name(value: Value<'_, '_>) -> Read<String> {
             format!("write at most {LONGEST_NAME}"),
         ));
     }
-    Ok(name)
+    Ok(())
 }
 
 /// What the metrics call the absence of a pool.
@@ -190,7 +198,25 @@ fn no_port<T>(written: &str) -> Wrong<T> {
     )
 }
 
+/// A port in quotes, where one alone is written without.
 fn port_in_words(written: &str) -> Read<PortSpec> {
+    match port_word(written) {
+        Ok(
+            spec @ PortSpec {
+                port,
+                protocol: None,
+            },
+        ) => Err(Wrong::new(
+            "a port in quotes without a protocol",
+            format!("write {port}, or \"{port}/tcp\" for one protocol"),
+        )
+        .meaning(spec)),
+        read => read,
+    }
+}
+
+/// `443` or `443/tcp`, where there are no quotes around anything.
+pub(super) fn port_word(written: &str) -> Read<PortSpec> {
     let (number, protocol) = match written.split_once('/') {
         Some((number, protocol)) => (number, Some(protocol)),
         None => (written, None),
@@ -206,11 +232,7 @@ fn port_in_words(written: &str) -> Read<PortSpec> {
         _ => return Err(no_port(number)),
     };
     match protocol {
-        None => Err(Wrong::new(
-            "a port in quotes without a protocol",
-            format!("write {port}, or \"{port}/tcp\" for one protocol"),
-        )
-        .meaning(all_protocols(port))),
+        None => Ok(all_protocols(port)),
         Some(name) => protocol_named(port, name),
     }
 }
@@ -264,9 +286,25 @@ pub(super) fn mail_port(value: Value<'_, '_>) -> Read<u16> {
 /// Until when exemptions hold: through a date, or up to a moment.
 pub(super) fn expires(value: Value<'_, '_>) -> Read<Timestamp> {
     let help = "write a date such as 2027-01-31, without quotes";
-    let DeValue::Datetime(written) = value.toml() else {
-        return Err(value.unexpected("a date", help));
-    };
+    match value.toml() {
+        DeValue::Datetime(written) => end(*written, value.raw(), help),
+        _ => Err(value.unexpected("a date", help)),
+    }
+}
+
+/// The same where there are no quotes around anything.
+pub(super) fn expires_word(written: &str) -> Read<Timestamp> {
+    let help = "write a date such as 2027-01-31, or a moment such as 2027-01-31T18:00:00Z";
+    match written.parse() {
+        Ok(datetime) => end(datetime, written, help),
+        Err(_) => Err(Wrong::new(
+            format!("{} is not a date", quoted(written)),
+            help,
+        )),
+    }
+}
+
+fn end(written: Datetime, raw: &str, help: &str) -> Read<Timestamp> {
     let Some((date, midnight)) = written.date.and_then(civil_midnight) else {
         return Err(Wrong::new("a time without a date", help));
     };
@@ -277,12 +315,12 @@ pub(super) fn expires(value: Value<'_, '_>) -> Read<Timestamp> {
             offset,
             ..
         } => {
-            let moment = with_time(midnight, *time);
+            let moment = with_time(midnight, time);
             match offset {
-                Some(offset) => Ok(timestamp(moment, *offset)),
+                Some(offset) => Ok(timestamp(moment, offset)),
                 None => Err(Wrong::new(
                     "a date and time without an offset",
-                    format!("add `Z` for UTC: {}Z", value.raw()),
+                    format!("add `Z` for UTC: {raw}Z"),
                 )
                 .meaning(timestamp(moment, toml_time::Offset::Z))),
             }

@@ -211,7 +211,7 @@ impl Controller {
         self.standing = Standing::Confirmed;
         let generation = self.status.generation;
         tracing::info!(generation, "confirmed: the configuration stays in force");
-        self.publish(None);
+        self.publish();
         Ok(Confirmed { generation })
     }
 
@@ -255,7 +255,8 @@ impl Controller {
         self.standing = Standing::RolledBack(deadline);
         self.keep_as_it_stands();
         warn_of_rollback(&self.config_file, deadline);
-        self.publish(Some(&compiled));
+        self.note(&compiled);
+        self.publish();
         Ok(listener)
     }
 }

@@ -1,12 +1,12 @@
 //! Temporary exemptions: given, taken back, and over.
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{ApplyError, Controller};
 use crate::{
-    compile::compile,
     config::{Config, NoRoom, PortSpec, TemporaryExemption},
     state::{StateDirectory, StateError},
     status::ListedExemption,
@@ -72,7 +72,7 @@ pub(super) fn at_start(
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewExemption {
     /// The addresses that it is for.
-    pub prefix: ipnet::IpNet,
+    pub prefix: IpNet,
     /// The forbidden ports that are to be open toward them.
     pub ports: Vec<PortSpec>,
     /// Whether mail may leave from them past the mail servers.
@@ -205,10 +205,19 @@ impl Controller {
             .retain(|exemption| !exemption.is_expired(now));
         self.state.write(FILE, &after)?;
         let in_force = std::mem::replace(&mut self.config.temporary, after.exemptions);
-        let Err(error) = self.enforce_anew(now) else {
+        let changed = prefixes_of_one(&self.config.temporary, &in_force);
+        let Err(error) = self.enforce_changes(&changed, now) else {
+            self.publish();
             return Ok(());
         };
         self.config.temporary = in_force;
+        if let Err(error) = self.amend(&changed, now) {
+            tracing::error!(
+                traffic = self.traffic(), %error,
+                "a part of the change may be in force: `poolguard reload` puts all or nothing of it \
+                 into force"
+            );
+        }
         if let Err(error) = self.state.write(FILE, &before) {
             tracing::error!(
                 traffic = self.traffic(), %error,
@@ -217,16 +226,6 @@ impl Controller {
             );
         }
         Err(error.into())
-    }
-
-    /// Makes the tables anew from the configuration at hand.
-    pub(super) fn enforce_anew(&mut self, now: Timestamp) -> Result<(), ApplyError> {
-        let mut slots = self.slots.clone();
-        let compiled = compile(&self.config, &mut slots, now)?;
-        self.enforce(&compiled, &slots)?;
-        self.slots = slots;
-        self.publish(Some(&compiled));
-        Ok(())
     }
 
     /// Forgets the temporary exemptions that are over, and says so.
@@ -256,6 +255,17 @@ fn forget(state: &StateDirectory, left: &KeptExemptions) {
              before a restart. Mend this, then add or remove one"
         );
     }
+}
+
+/// The prefixes of the exemptions that are on one side alone.
+fn prefixes_of_one(some: &[TemporaryExemption], others: &[TemporaryExemption]) -> Vec<IpNet> {
+    let without = |some: &[TemporaryExemption], others: &[TemporaryExemption]| {
+        let alone = some.iter().filter(|exemption| !others.contains(exemption));
+        alone.map(|exemption| exemption.prefix).collect()
+    };
+    let mut prefixes: Vec<_> = without(some, others);
+    prefixes.extend(without(others, some));
+    prefixes
 }
 
 /// Says which exemptions are over.

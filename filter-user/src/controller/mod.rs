@@ -16,10 +16,13 @@ use std::{
     collections::BTreeMap,
     io,
     net::{SocketAddr, TcpListener},
+    panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use serde::{Deserialize, Serialize};
@@ -33,8 +36,8 @@ pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{KernelState, Shared, Snapshot};
 
 use crate::{
-    change::{Change, TooMuch, check_limit},
-    compile::{CompileError, Compiled, Slots, compile},
+    change::{Change, Extent, TooMuch, check_limit},
+    compile::{self, CompileError, Compiled, Slots, amend, compile},
     config::{self, Config, Interface, Loaded, Report, Severity},
     dataplane::{Dataplane, DataplaneError, Event, Instance},
     remedy::remedy,
@@ -233,7 +236,8 @@ impl Controller {
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
         };
-        controller.publish(Some(&compiled));
+        controller.note(&compiled);
+        controller.publish();
         Ok((controller, listener))
     }
 
@@ -281,7 +285,10 @@ impl Controller {
                 (ReloadOutcome::refusal(generation, &error), None, None)
             }
         };
-        self.publish(compiled.as_ref());
+        if let Some(compiled) = &compiled {
+            self.note(compiled);
+        }
+        self.publish();
         (outcome, listener)
     }
 
@@ -299,11 +306,18 @@ impl Controller {
         exemptions::warn_of_ignored(&loaded.config);
         // A configuration that is refused leaves no names behind.
         let mut slots = self.slots.clone();
-        let compiled = compile(&loaded.config, &mut slots, now)?;
-        if !options.force {
+        let (compiled, extent) = thread::scope(|scope| {
+            let extent = || Extent::between(&self.config, &loaded.config, now);
+            // Beside the tables: with a million exemptions both take a while.
+            let extent = (!options.force).then(|| scope.spawn(extent));
+            let compiled = compile(&loaded.config, &mut slots, now);
+            (compiled, extent.map(thread::ScopedJoinHandle::join))
+        });
+        let compiled = compiled?;
+        if let Some(extent) = extent {
+            let extent = extent.unwrap_or_else(|panic| resume_unwind(panic));
             // Not the new one's limit: a mistake could be in there as well.
-            let change = Change::between(&self.config, &loaded.config, now);
-            check_limit(&change, self.config.max_change)?;
+            check_limit(extent, self.config.max_change)?;
             self.check_interfaces(&loaded.config, &compiled)?;
         }
         let listener = if loaded.config.metrics == self.config.metrics {
@@ -361,31 +375,66 @@ impl Controller {
         Ok(Change::between(&self.config, &loaded.config, now))
     }
 
-    /// Makes the tables anew from the configuration in force, without the
-    /// exemptions that have expired.
+    /// Puts the configuration in force as it holds now: without the exemptions
+    /// that have expired.
     ///
     /// # Errors
     ///
-    /// When the tables could not be replaced; the exemptions still exempt.
+    /// When the tables could not be changed; the exemptions still exempt.
     pub fn expire(&mut self) -> Result<(), ApplyError> {
         let now = Timestamp::now();
-        let mut slots = self.slots.clone();
-        let compiled = compile(&self.config, &mut slots, now)?;
-        self.enforce(&compiled, &slots)?;
         // Not since the tables were put into force: loading them takes a while.
         let due = self.status.next_expiry;
-        let ended = self
-            .config
-            .customers
-            .iter()
-            .filter(|customer| customer.is_expired(now) && customer.expires >= due);
-        let names: Vec<_> = ended.map(|customer| customer.name.as_str()).collect();
+        let ended = self.config.held_prefixes().filter(|(_, holder)| {
+            let terms = holder.terms;
+            terms.is_expired(now) && terms.expires >= due
+        });
+        let (prefixes, names): (Vec<_>, Vec<_>) =
+            ended.map(|(prefix, holder)| (prefix, holder.name)).unzip();
+        let lent = self.config.temporary.iter().filter(|e| e.is_expired(now));
+        let changed: Vec<_> = lent.map(|e| e.prefix).chain(prefixes).collect();
+        let names = some_of(names);
+        self.enforce_changes(&changed, now)?;
         if !names.is_empty() {
             tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
         }
         self.end_exemptions(now);
-        self.publish(Some(&compiled));
+        self.publish();
         Ok(())
+    }
+
+    /// Puts the configuration at hand into force, which is another than before
+    /// in these prefixes alone: in the tables in use, where they are few and
+    /// there is room, and else in new ones.
+    fn enforce_changes(&mut self, prefixes: &[IpNet], now: Timestamp) -> Result<(), ApplyError> {
+        /// A new generation takes as long as some thousand of them, and the
+        /// kernel more than half a second to verify the program.
+        const FEW: usize = 256;
+        if prefixes.len() <= FEW {
+            match self.amend(prefixes, now) {
+                Ok(loaded) => {
+                    self.note_loaded(&loaded);
+                    return Ok(());
+                }
+                Err(error) => tracing::info!(%error, "new tables take the place of those in use"),
+            }
+        }
+        let mut slots = self.slots.clone();
+        let compiled = compile(&self.config, &mut slots, now)?;
+        self.enforce(&compiled, &slots)?;
+        self.slots = slots;
+        self.note(&compiled);
+        Ok(())
+    }
+
+    fn amend(&mut self, prefixes: &[IpNet], now: Timestamp) -> Result<compile::Loaded, ApplyError> {
+        let policies = self.dataplane.policies();
+        let policies = policies.ok_or(DataplaneError::NoProgram)?;
+        // Nothing has a name that it had not before.
+        let slots = &mut self.slots;
+        let amendment = amend(&self.config, prefixes, policies, slots, now)?;
+        self.dataplane.amend(&amendment)?;
+        Ok(amendment.loaded)
     }
 
     fn enforce(&mut self, compiled: &Compiled, slots: &Slots) -> Result<(), DataplaneError> {
@@ -462,7 +511,7 @@ impl Controller {
                 }
             }
         }
-        self.publish(None);
+        self.publish();
         true
     }
 
@@ -492,20 +541,25 @@ impl Controller {
         }
     }
 
-    /// Lets scrapes and `status` see how things are, after `compiled` was put
-    /// into force if it is given.
-    fn publish(&mut self, compiled: Option<&Compiled>) {
-        if let Some(compiled) = compiled {
-            self.status.generation += 1;
-            self.status.generation_since = Timestamp::now();
-            self.status.monitor = compiled.settings.monitor;
-            self.status.pool_prefixes = compiled.loaded.pool_prefixes.into();
-            self.status.exemptions = compiled.loaded.exemptions.into();
-            self.status.temporary_exemptions = compiled.loaded.temporary.into();
-            self.status.temporary = exemptions::listed(&self.config);
-            self.status.next_expiry = compiled.next_expiry;
-            self.status.interfaces = interfaces(compiled);
-        }
+    /// Takes note of what was put into force.
+    fn note(&mut self, compiled: &Compiled) {
+        self.status.monitor = compiled.settings.monitor;
+        self.status.interfaces = interfaces(compiled);
+        self.note_loaded(&compiled.loaded);
+    }
+
+    fn note_loaded(&mut self, loaded: &compile::Loaded) {
+        self.status.generation += 1;
+        self.status.generation_since = Timestamp::now();
+        self.status.pool_prefixes = loaded.pool_prefixes.into();
+        self.status.exemptions = loaded.exemptions.into();
+        self.status.temporary_exemptions = loaded.temporary.into();
+        self.status.next_expiry = loaded.next_expiry;
+    }
+
+    /// Lets scrapes and `status` see how things are.
+    fn publish(&mut self) {
+        self.status.temporary = exemptions::listed(&self.config);
         (self.status.unconfirmed_until, self.status.rolled_back) = match &self.standing {
             Standing::Confirmed => (None, None),
             Standing::OnTrial(trial) => (Some(trial.deadline), None),
@@ -570,6 +624,17 @@ impl Begun {
             listener,
         })
     }
+}
+
+/// Some names for the log, where there may be thousands.
+fn some_of(mut names: Vec<&str>) -> Vec<String> {
+    const NAMED: usize = 20;
+    names.dedup();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let names = names.into_iter().map(str::to_owned);
+    names.chain(more).collect()
 }
 
 /// The interfaces that are to be attached; whether they are is looked up by

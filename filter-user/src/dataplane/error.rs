@@ -103,6 +103,20 @@ pub enum DataplaneError {
         /// What aya or the kernel said.
         source: Box<MapError>,
     },
+    /// A table in use cannot take what is to be added to it.
+    #[error("table {table}: no room for a change while it is in use")]
+    NoRoom {
+        /// Its name.
+        table: &'static str,
+    },
+    /// A table in use cannot be changed.
+    #[error("table {table} cannot be changed while it is in use: {source}")]
+    Amend {
+        /// Its name.
+        table: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// The kernel refused the object.
     #[error("cannot load the XDP program: {}: {}", chain(.0.as_ref()), remedy_for_cause(.0.as_ref()))]
     Object(Box<EbpfError>),
@@ -117,6 +131,10 @@ impl DataplaneError {
             table,
             source: Box::new(source),
         }
+    }
+
+    pub(super) fn amend(table: &'static str, source: io::Error) -> Self {
+        Self::Amend { table, source }
     }
 
     pub(super) fn pins(path: impl Into<PathBuf>, source: io::Error) -> Self {

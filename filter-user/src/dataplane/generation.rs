@@ -11,13 +11,15 @@ use aya::{
     programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
 use filter_common::{Policy, flow::Flow, prefix_table::Block};
+use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::{
     DataplaneError,
+    live_table::LiveTable,
     pins::{GenerationPins, Pins},
 };
-use crate::compile::{Compiled, CompiledInterface, MAX_BLOCKS};
+use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_BLOCKS, amend_table};
 
 /// The name of the program in the object.
 const PROGRAM: &str = "poolguard";
@@ -60,9 +62,10 @@ pub struct TableUse {
     pub table: &'static str,
     /// What it holds.
     pub entries: u64,
-    /// What it can hold.
+    /// What a configuration can make it hold.
     pub capacity: u64,
-    /// The memory that it takes, in bytes, without the kernel's bookkeeping.
+    /// The memory that it takes, in bytes, without the kernel's bookkeeping: of
+    /// what it holds, and of the room to change it while it is in use.
     pub bytes: u64,
 }
 
@@ -70,8 +73,40 @@ pub struct TableUse {
 #[derive(Debug)]
 pub struct Generation {
     copies: Vec<Copy>,
-    tables: Vec<TableUse>,
+    watched_ports: TableUse,
+    policies: IndexSet<Policy>,
+    policy_room: u32,
+    prefixes: [Prefixes; 2],
 }
+
+/// How much of a prefix table is in use.
+#[derive(Clone, Copy, Debug)]
+struct Prefixes {
+    name: &'static str,
+    label: &'static str,
+    used: u32,
+    room: u32,
+}
+
+impl Prefixes {
+    fn of(compiled: &Compiled) -> [Self; 2] {
+        let prefixes = |name, label, blocks: &[Block]| Self {
+            name,
+            label,
+            used: blocks.len() as u32,
+            room: blocks.len() as u32 + SPARE,
+        };
+        [
+            prefixes("PREFIXES_V4", "prefix_blocks_v4", &compiled.prefixes_v4),
+            prefixes("PREFIXES_V6", "prefix_blocks_v6", &compiled.prefixes_v6),
+        ]
+    }
+}
+
+/// So many policies, and so many blocks of each family, can be added while the
+/// tables are in use: a temporary exemption takes up to 14 blocks. When they
+/// are used up a generation with as many follows.
+const SPARE: u32 = 1024;
 
 /// The program for one interface.
 #[derive(Debug)]
@@ -102,8 +137,37 @@ impl Generation {
         }
         Ok(Self {
             copies,
-            tables: table_use(compiled),
+            watched_ports: watched_ports(compiled),
+            policies: compiled.policies.clone(),
+            policy_room: policy_room(compiled),
+            prefixes: Prefixes::of(compiled),
         })
+    }
+
+    /// The policies that its tables have.
+    pub(super) fn policies(&self) -> &IndexSet<Policy> {
+        &self.policies
+    }
+
+    /// Changes the tables while they are in use.
+    pub(super) fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError> {
+        // The copies share the tables.
+        let Some(Copy { object, .. }) = self.copies.first_mut() else {
+            return Ok(());
+        };
+        add_policies(object, &self.policies, &amendment.policies)?;
+        self.policies.clone_from(&amendment.policies);
+        for (prefix, wanted) in &amendment.tables {
+            let prefixes = &mut self.prefixes[usize::from(prefix.addr().is_ipv6())];
+            let Prefixes {
+                name, used, room, ..
+            } = *prefixes;
+            let mut table = LiveTable::new(object, name, used, room)?;
+            let amended = amend_table(&mut table, wanted, prefix);
+            prefixes.used = table.used;
+            amended?;
+        }
+        Ok(())
     }
 
     /// The interfaces that it is for.
@@ -115,7 +179,22 @@ impl Generation {
     }
 
     pub(super) fn tables(&self) -> Vec<TableUse> {
-        self.tables.clone()
+        let policies = TableUse {
+            table: "policies",
+            entries: self.policies.len() as u64,
+            capacity: 1 << 31,
+            bytes: u64::from(self.policy_room) * size_of::<Policy>() as u64,
+        };
+        let prefixes = self.prefixes.map(|prefixes| TableUse {
+            table: prefixes.label,
+            entries: u64::from(prefixes.used),
+            capacity: MAX_BLOCKS as u64,
+            bytes: u64::from(prefixes.room) * size_of::<Block>() as u64,
+        });
+        [self.watched_ports, policies]
+            .into_iter()
+            .chain(prefixes)
+            .collect()
     }
 
     /// Pins the maps that outlive generations again where somebody removed a pin.
@@ -262,13 +341,13 @@ fn load_object(
     for table in ["PORT_CLASSES", "PORT_SLOTS"] {
         loader.map_pin_path(table, shared.table(table));
     }
-    for (table, entries) in [
-        ("POLICIES", compiled.policies.len()),
-        ("PREFIXES_V4", compiled.prefixes_v4.len()),
-        ("PREFIXES_V6", compiled.prefixes_v6.len()),
-    ] {
+    let prefixes = Prefixes::of(compiled).map(|prefixes| (prefixes.name, prefixes.room));
+    for (table, entries) in prefixes
+        .into_iter()
+        .chain([("POLICIES", policy_room(compiled))])
+    {
         loader.map_pin_path(table, shared.table(table));
-        loader.map_max_entries(table, entries as u32);
+        loader.map_max_entries(table, entries);
     }
     loader
         .load(OBJECT.ok_or(DataplaneError::NoProgram)?)
@@ -282,6 +361,30 @@ fn fill(object: &mut Ebpf, compiled: &Compiled) -> Result<(), DataplaneError> {
     fill_table::<PolicyValue>(object, "POLICIES", &policies)?;
     fill_table::<Block>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
     fill_table::<Block>(object, "PREFIXES_V6", &compiled.prefixes_v6)
+}
+
+/// How many policies there is room for.
+fn policy_room(compiled: &Compiled) -> u32 {
+    compiled.policies.len() as u32 + SPARE
+}
+
+/// Adds those policies that are not there. Nothing leads to them yet.
+fn add_policies(
+    object: &mut Ebpf,
+    known: &IndexSet<Policy>,
+    wanted: &IndexSet<Policy>,
+) -> Result<(), DataplaneError> {
+    let table = "POLICIES";
+    let map = object.map_mut(table).ok_or(DataplaneError::NoProgram)?;
+    let error = |source| DataplaneError::map(table, source);
+    let mut array: Array<_, PolicyValue> = Array::try_from(map).map_err(error)?;
+    if wanted.len() > array.len() as usize {
+        return Err(DataplaneError::NoRoom { table });
+    }
+    for (number, policy) in (0..).zip(wanted).skip(known.len()) {
+        array.set(number, PolicyValue(*policy), 0).map_err(error)?;
+    }
+    Ok(())
 }
 
 fn fill_table<T: Pod>(
@@ -298,27 +401,11 @@ fn fill_table<T: Pod>(
     Ok(())
 }
 
-fn table_use(compiled: &Compiled) -> Vec<TableUse> {
-    let blocks = |table, blocks: &[Block]| TableUse {
-        table,
-        entries: blocks.len() as u64,
-        capacity: MAX_BLOCKS as u64,
-        bytes: size_of_val(blocks) as u64,
-    };
-    vec![
-        TableUse {
-            table: "watched_ports",
-            entries: compiled.ports.numbers.len() as u64 - 1,
-            capacity: u64::from(filter_common::PortClass::MAX),
-            bytes: size_of_val(compiled.ports.classes.as_slice()) as u64,
-        },
-        TableUse {
-            table: "policies",
-            entries: compiled.policies.len() as u64,
-            capacity: 1 << 31,
-            bytes: size_of_val(compiled.policies.as_slice()) as u64,
-        },
-        blocks("prefix_blocks_v4", &compiled.prefixes_v4),
-        blocks("prefix_blocks_v6", &compiled.prefixes_v6),
-    ]
+fn watched_ports(compiled: &Compiled) -> TableUse {
+    TableUse {
+        table: "watched_ports",
+        entries: compiled.ports.numbers.len() as u64 - 1,
+        capacity: u64::from(filter_common::PortClass::MAX),
+        bytes: size_of_val(compiled.ports.classes.as_slice()) as u64,
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! aya is used here and nowhere else. A [`Generation`] is one configuration's
 //! tables with a copy of the program for each interface; it is loaded whole
-//! before the first frame sees it, and nothing in it is edited afterwards. A
+//! before the first frame sees it; what is changed in it afterwards is told in
+//! [`compile::amendment`](crate::compile). A
 //! [`Dataplane`] holds the links that attach a generation to the interfaces,
 //! and the counters and the memory of flows, which outlive generations.
 //!
@@ -17,6 +18,7 @@ mod bpf_link;
 mod error;
 mod generation;
 mod link;
+mod live_table;
 mod maps;
 mod notes;
 mod pins;
@@ -32,8 +34,11 @@ pub use pins::{BadInstanceName, Instance};
 pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
 
+use filter_common::Policy;
+use indexmap::IndexSet;
+
 use crate::{
-    compile::{Compiled, CompiledInterface},
+    compile::{Amendment, Compiled, CompiledInterface},
     config::Attach,
 };
 use link::{index_of, name_of};
@@ -215,6 +220,24 @@ impl Dataplane {
         self.running = Some(next);
         self.pins.remove_other_maps();
         Ok(())
+    }
+
+    /// The policies that the running tables have; none where nothing runs.
+    pub fn policies(&self) -> Option<&IndexSet<Policy>> {
+        self.running.as_ref().map(Generation::policies)
+    }
+
+    /// Changes the running tables while frames are looked up in them: each
+    /// address is found as before or as after, and from now on as after.
+    ///
+    /// # Errors
+    ///
+    /// When a table has no room left or cannot be written. What was to change may
+    /// have changed in part: another generation is to follow.
+    pub fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError> {
+        self.running
+            .as_mut()
+            .map_or(Ok(()), |running| running.amend(amendment))
     }
 
     /// Gives the running program to interfaces that have come (back), and takes

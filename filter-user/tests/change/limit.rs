@@ -1,7 +1,7 @@
 //! How much may change at once.
 
 use filter_user::{
-    change::{Change, check_limit},
+    change::{Change, Extent, check_limit},
     config::Share,
 };
 
@@ -20,7 +20,9 @@ fn pool(addresses: u32, extra: &str) -> String {
 /// What is said against a change under a limit.
 fn refusal(old: &str, new: &str, limit: Share) -> Option<String> {
     let change = Change::between(&config(old), &config(new), now());
-    check_limit(&change, limit)
+    let extent = Extent::between(&config(old), &config(new), now());
+    assert_eq!(change.extent(), extent);
+    check_limit(extent, limit)
         .err()
         .map(|error| error.to_string())
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
 };
 
 use filter_common::{
@@ -13,14 +14,15 @@ use filter_user::{
     change::{Addresses, Change},
     compile::{Slots, compile},
     config::{
-        Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Share,
-        Source,
+        Attach, Config, Customer, CustomerList, Interface, Mail, Metrics, Pool, PoolKind, PortSpec,
+        Ports, Share, Source, Terms,
     },
     explain::{Packet, Transport},
     host::HostTables,
 };
 use ipnet::IpNet;
 use proptest::{prelude::*, sample::select};
+use serde_json::json;
 
 use crate::now;
 
@@ -113,10 +115,12 @@ fn customers() -> impl Strategy<Value = Vec<Customer>> {
             |(number, (prefixes, allow_inbound, allow_smtp_out, expires))| Customer {
                 name: format!("customer-{number}"),
                 prefixes: prefixes.into_iter().filter(|p| taken.insert(*p)).collect(),
-                allow_inbound,
-                allow_smtp_out,
+                terms: Terms {
+                    allow_inbound,
+                    allow_smtp_out,
+                    expires: expires.map(|at| at.parse().unwrap()),
+                },
                 ticket: None,
-                expires: expires.map(|at| at.parse().unwrap()),
                 source: Source {
                     file: "test.toml".into(),
                     line: 1,
@@ -155,8 +159,9 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
         ports(),
         select(settings.to_vec()),
     );
-    (common, mail(), pools(), customers()).prop_map(
-        |((monitor, forbidden, return_traffic), mail, pools, customers)| Config {
+    (common, mail(), pools(), customers(), 0..3_usize).prop_map(
+        |((monitor, forbidden, return_traffic), mail, pools, mut customers, listed)| Config {
+            listed: list(customers.split_off(customers.len().saturating_sub(listed))),
             monitor,
             interfaces: vec![Interface {
                 name: "eth1".to_owned(),
@@ -177,6 +182,23 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
             temporary: Vec::new(),
         },
     )
+}
+
+/// Customers as the rows of a list.
+fn list(customers: Vec<Customer>) -> Arc<CustomerList> {
+    let mut all: Vec<Terms> = Vec::new();
+    let mut rows = Vec::new();
+    for customer in customers {
+        let same = all.iter().position(|known| *known == customer.terms);
+        let terms = same.unwrap_or(all.len());
+        if same.is_none() {
+            all.push(customer.terms);
+        }
+        let prefixes = customer.prefixes.iter();
+        rows.extend(prefixes.map(|prefix| format!("{prefix} 0 2 {terms} {}", customer.name)));
+    }
+    let kept = json!({ "files": ["customers.csv"], "terms": all, "rows": rows });
+    Arc::new(serde_json::from_value(kept).unwrap())
 }
 
 /// Two configurations that have something in common.
@@ -202,6 +224,11 @@ fn two_configs() -> impl Strategy<Value = (Config, Config)> {
                 old.customers.clone()
             } else {
                 other.customers
+            },
+            listed: if same[3] {
+                Arc::clone(&old.listed)
+            } else {
+                other.listed
             },
             ..other
         };

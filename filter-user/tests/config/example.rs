@@ -32,7 +32,9 @@ fn it_is_valid() {
         metrics,
         max_change,
         temporary,
+        listed,
     } = loaded.config;
+    assert!(listed.is_empty());
     assert!(!monitor);
     let interfaces: Vec<_> = interfaces
         .iter()
@@ -61,11 +63,16 @@ fn it_is_valid() {
         panic!("one customer");
     };
     assert_eq!(acme.name, "acme");
-    let allowed: Vec<_> = acme.allow_inbound.iter().map(ToString::to_string).collect();
+    let allowed: Vec<_> = acme
+        .terms
+        .allow_inbound
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(allowed, ["25", "443/tcp"]);
-    assert!(acme.allow_smtp_out);
+    assert!(acme.terms.allow_smtp_out);
     assert_eq!(acme.ticket.as_deref(), Some("NOC-4711"));
-    assert_eq!(acme.expires, None);
+    assert_eq!(acme.terms.expires, None);
     assert_eq!(acme.source.line, 2);
     assert_eq!(metrics.listen.to_string(), "127.0.0.1:9188");
     assert_eq!(max_change.to_string(), "10%");
@@ -104,8 +111,26 @@ fn its_options_do_what_it_says() {
     assert!(config.pools[1].monitor && !config.pools[0].monitor && !config.monitor);
 
     let config = with_option("expires = 2027-01-31");
-    let expires = config.customers[0].expires.unwrap();
+    let expires = config.customers[0].terms.expires.unwrap();
     assert_eq!(expires.to_string(), "2027-02-01T00:00:00Z");
+}
+
+#[test]
+fn its_customer_list_has_the_columns_that_it_says() {
+    let main = text("poolguard.toml");
+    let said = main
+        .lines()
+        .find(|line| line.contains("prefix,allow_inbound"));
+    let columns = said.and_then(|line| line.rsplit(' ').next());
+    let row = "203.0.113.32/29,25 443/tcp,true,bcme,2027-01-31";
+    let list = format!("{}\n{row}\n", columns.unwrap());
+    let files = Memory::default()
+        .with(
+            "poolguard.toml",
+            uncommented(&main, "customer_lists = [\"customers.csv\"]"),
+        )
+        .with("customers.csv", list);
+    assert_eq!(load(&files).unwrap().config.listed.len(), 1);
 }
 
 #[test]
@@ -126,6 +151,7 @@ fn no_option_of_it_is_untested() {
         .map(|(key, _)| key.to_owned())
         .collect();
     let tested = [
+        "customer_lists",
         "attach",
         "direct_smtp",
         "forbidden",

@@ -14,7 +14,7 @@ fn customer(expires: &str) -> String {
 #[track_caller]
 fn expires(written: &str) -> String {
     let config = fine(&customer(written));
-    config.customers[0].expires.unwrap().to_string()
+    config.customers[0].terms.expires.unwrap().to_string()
 }
 
 #[test]
@@ -60,7 +60,7 @@ warning: the exemptions of customer `acme` have expired
   = help: remove the customer, or write a later date
 "#,
     );
-    assert!(config.customers[0].is_expired(now()));
+    assert!(config.customers[0].terms.is_expired(now()));
     dubious(
         &customer("2026-06-15T12:00:00Z"),
         r#"

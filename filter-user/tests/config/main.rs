@@ -7,6 +7,7 @@ mod expiry;
 mod files;
 mod garbage;
 mod keys;
+mod lists;
 mod names;
 mod ports;
 mod prefixes;

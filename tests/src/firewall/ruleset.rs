@@ -121,7 +121,7 @@ impl Rules<'_> {
         let exemptions = self.directory.exemptions(address);
         let pool = self.directory.pool(address);
         let may_send = self.directory.is_mail_server(address)
-            || exemptions.is_some_and(|customer| customer.allow_smtp_out)
+            || exemptions.is_some_and(|customer| customer.terms.allow_smtp_out)
             || pool.is_some_and(|pool| pool.monitor);
         may_send.then(|| "return".to_owned())
     }
@@ -134,7 +134,8 @@ impl Rules<'_> {
         let mut body = String::new();
         for (transport, number) in TRANSPORTS {
             let is_open = |port| {
-                exemptions.is_some_and(|customer| lists(&customer.allow_inbound, transport, port))
+                exemptions
+                    .is_some_and(|customer| lists(&customer.terms.allow_inbound, transport, port))
             };
             let list = pool.forbidden.as_ref().unwrap_or(&config.ports.forbidden);
             let mut closed: Vec<u16> = list.iter().map(|spec| spec.port).collect();

@@ -71,7 +71,10 @@ fn aims(config: &Config) -> Vec<Aim> {
         cross(&pool.prefixes, numbers(list))
     });
     let customers = config.customers.iter().flat_map(|customer| {
-        let ports = [numbers(&customer.allow_inbound), config.mail.ports.clone()];
+        let ports = [
+            numbers(&customer.terms.allow_inbound),
+            config.mail.ports.clone(),
+        ];
         cross(&customer.prefixes, ports.concat())
     });
     let servers = cross(&config.mail.servers, config.mail.ports.clone());

@@ -34,7 +34,10 @@ impl<'a> Directory<'a> {
             .is_some_and(|pool| pool.kind == PoolKind::Static);
         let customers = &self.config.customers;
         let customer = most_specific(customers, |customer| &customer.prefixes, address)?;
-        let holds = customer.expires.is_none_or(|expires| self.loaded < expires);
+        let holds = customer
+            .terms
+            .expires
+            .is_none_or(|expires| self.loaded < expires);
         (takes_exemptions && holds).then_some(customer)
     }
 

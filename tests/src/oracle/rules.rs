@@ -125,7 +125,7 @@ impl<'a> Case<'a, '_> {
         let mut watched_only = None;
         if self.is_mail_of_customers(segment) && !self.concerns_mail_server() {
             let exemptions = self.directory.exemptions(self.datagram.source);
-            if exemptions.is_some_and(|customer| customer.allow_smtp_out) {
+            if exemptions.is_some_and(|customer| customer.terms.allow_smtp_out) {
                 past_rule_5 = name(self.sender);
             } else {
                 let opinion = Opinion {
@@ -166,7 +166,8 @@ impl<'a> Case<'a, '_> {
             return otherwise;
         }
         let exemptions = self.directory.exemptions(self.datagram.destination);
-        if exemptions.is_some_and(|customer| lists(&customer.allow_inbound, transport, port)) {
+        if exemptions.is_some_and(|customer| lists(&customer.terms.allow_inbound, transport, port))
+        {
             return Fate::Exempted;
         }
         if port >= 1024 {
@@ -225,7 +226,8 @@ impl<'a> Case<'a, '_> {
         let sender = self.sender.filter(|_| self.from_customers && remembers);
         let is_forbidden = sender.is_some_and(|pool| self.directory.forbids(pool, transport, port));
         let exemptions = self.directory.exemptions(self.datagram.source);
-        let is_exempted = exemptions.is_some_and(|c| lists(&c.allow_inbound, transport, port));
+        let is_exempted =
+            exemptions.is_some_and(|c| lists(&c.terms.allow_inbound, transport, port));
         port >= 1024 && is_forbidden && !is_exempted
     }
 

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::config::{
+    customer_list::CustomerList,
     draft::{CustomerDraft, Draft, PoolDraft},
     mistakes::Mistakes,
     model::PortSpec,
@@ -15,16 +16,14 @@ use crate::config::{
     words::list,
 };
 
-pub(super) fn check(draft: &Draft, now: Timestamp, mistakes: &mut Mistakes) {
-    let surroundings = Surroundings::new(draft, mistakes);
+pub(super) fn check(
+    draft: &Draft,
+    surroundings: &Surroundings<'_>,
+    now: Timestamp,
+    mistakes: &mut Mistakes,
+) {
     for customer in &draft.customers {
-        let homes = surroundings.check_homes(customer, mistakes);
-        surroundings.check_ports(customer, &homes, mistakes);
-        let expires = customer.expires.as_ref().filter(|expires| !expires.guessed);
-        match expires {
-            Some(expires) if expires.value <= now => warn_expired(customer, expires, mistakes),
-            _ => surroundings.check_use(customer, &homes, mistakes),
-        }
+        surroundings.check(customer, now, mistakes);
     }
 }
 
@@ -64,19 +63,29 @@ impl Home<'_> {
 }
 
 /// What a customer is held against.
-struct Surroundings<'a> {
+pub(super) struct Surroundings<'a> {
     pools: PrefixMap<(&'a Placed<IpNet>, usize)>,
     homes: Vec<Home<'a>>,
     /// Whether there may be pools that could not be read.
     lacks_pools: bool,
-    customers: PrefixMap<()>,
+    /// Those of tables, and where each prefix is written.
+    customers: PrefixMap<&'a Placed<IpNet>>,
+    listed: &'a CustomerList,
     mail_servers: PrefixMap<()>,
     mail_ports: Vec<u16>,
     direct_smtp: bool,
 }
 
+/// What decides, together with its terms, what there is to say about a
+/// customer of one prefix that nothing more specific lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Situation {
+    home: Option<usize>,
+    is_mail_server: bool,
+}
+
 impl<'a> Surroundings<'a> {
-    fn new(draft: &'a Draft, mistakes: &Mistakes) -> Self {
+    pub(super) fn new(draft: &'a Draft, mistakes: &Mistakes) -> Self {
         let prefixes = draft.pools.iter().enumerate().flat_map(|(index, pool)| {
             let items = items(&pool.prefixes);
             items.iter().map(move |item| (item.value, (item, index)))
@@ -88,11 +97,39 @@ impl<'a> Surroundings<'a> {
             pools: PrefixMap::new(prefixes),
             homes: homes(draft, mistakes.may_lack("forbidden")),
             lacks_pools: mistakes.may_lack("pool") || !draft.pools.iter().all(has_all_prefixes),
-            customers: PrefixMap::new(customers.map(|item| (item.value, ()))),
+            customers: PrefixMap::new(customers.map(|item| (item.value, item))),
+            listed: draft.lists.rows(),
             mail_servers: PrefixMap::new(mail_servers.map(|item| (item.value, ()))),
             mail_ports: draft.mail_ports(),
             direct_smtp: draft.mail.as_ref().is_some_and(|mail| mail.direct_smtp),
         }
+    }
+
+    /// Notes all that there is to say about a customer.
+    pub(super) fn check(&self, customer: &CustomerDraft, now: Timestamp, mistakes: &mut Mistakes) {
+        let homes = self.check_homes(customer, mistakes);
+        self.check_ports(customer, &homes, mistakes);
+        let expires = customer.expires.as_ref().filter(|expires| !expires.guessed);
+        match expires {
+            Some(expires) if expires.value <= now => warn_expired(customer, expires, mistakes),
+            _ => self.check_use(customer, &homes, mistakes),
+        }
+    }
+
+    /// The situation of a prefix, unless something more specific lies in it.
+    pub(super) fn situation(&self, prefix: &IpNet) -> Option<Situation> {
+        let has_inside =
+            !self.pools.inside(prefix).is_empty() || !self.customers.inside(prefix).is_empty();
+        (!has_inside).then(|| Situation {
+            home: self.pools.containing(prefix).map(|(_, (_, index))| *index),
+            is_mail_server: self.mail_servers.containing(prefix).is_some(),
+        })
+    }
+
+    /// Where a table has this prefix as well.
+    pub(super) fn same_prefix(&self, prefix: &IpNet) -> Option<&'a Placed<IpNet>> {
+        let (found, item) = self.customers.containing(prefix)?;
+        (found == prefix).then_some(*item)
     }
 
     /// The pools whose rules the customer's exemptions are from. Each prefix
@@ -167,12 +204,15 @@ impl<'a> Surroundings<'a> {
     fn warn_covered(&self, customer: &CustomerDraft, mistakes: &mut Mistakes) {
         for prefix in items(&customer.prefixes) {
             let customers = self.customers.inside(&prefix.value).iter();
-            let customers = customers.map(|&(prefix, ())| prefix);
+            let customers = customers.map(|&(prefix, _)| prefix);
+            let listed = self.listed.within(&prefix.value);
+            let listed = listed.map(|(_, listed)| listed);
+            let listed = listed.filter(|listed| *listed != prefix.value);
             let pools = self.pools.inside(&prefix.value).iter();
             let pools = pools
                 .filter(|(_, (_, index))| self.homes[*index].takes_exemptions() == Some(false))
                 .map(|&(prefix, _)| prefix);
-            let parts: Vec<_> = customers.chain(pools).collect();
+            let parts: Vec<_> = customers.chain(listed).chain(pools).collect();
             if !parts.is_empty() && is_covered(&prefix.value, parts) {
                 let message = format!(
                     "the exemptions of {} can never match in {}: more specific prefixes cover all of it",
@@ -262,7 +302,12 @@ fn warn_without_exemption(customer: &CustomerDraft, mistakes: &mut Mistakes) {
         .is_some_and(|allow| allow.value);
     if !opens && !sends {
         let message = format!("{} holds no exemption", customer.title());
-        let help = "add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer";
+        let help = match customer.is_listed {
+            true => "fill in `allow_inbound` or `allow_smtp_out`, or remove the line",
+            false => {
+                "add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer"
+            }
+        };
         let warning = Diagnostic::warning(&customer.place, message).help(help);
         mistakes.push_missing(customer.place.text(), warning);
     }

@@ -2,11 +2,13 @@
 
 mod exemptions;
 mod limits;
+mod listed;
 mod once;
 mod presence;
 
 use std::path::Path;
 
+use exemptions::Surroundings;
 use jiff::Timestamp;
 
 use super::{draft::Draft, mistakes::Mistakes};
@@ -16,5 +18,7 @@ pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut M
     presence::check(draft, main, mistakes);
     once::check(draft, mistakes);
     limits::check(draft, mistakes);
-    exemptions::check(draft, now, mistakes);
+    let surroundings = Surroundings::new(draft, mistakes);
+    exemptions::check(draft, &surroundings, now, mistakes);
+    listed::check(draft, &surroundings, now, mistakes);
 }

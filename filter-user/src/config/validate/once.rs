@@ -76,14 +76,14 @@ fn check_each<'a, T: Eq + Hash + 'a>(
     }
 }
 
-fn twice<T>(name: &str, item: &Placed<T>, first: &Placed<T>) -> Diagnostic {
+pub(super) fn twice<T>(name: &str, item: &Placed<T>, first: &Placed<T>) -> Diagnostic {
     Diagnostic::error(&item.place, format!("{name} is given twice"))
         .help("remove one of them")
         .see(&first.place, "first given here")
 }
 
 /// A port is given twice also by naming all of its protocols and one of them.
-fn check_ports(list: &List<PortSpec>, mistakes: &mut Mistakes) {
+pub(super) fn check_ports(list: &List<PortSpec>, mistakes: &mut Mistakes) {
     let mut known: HashMap<u16, Vec<&Placed<PortSpec>>> = HashMap::new();
     for item in list.items.iter().filter(|item| !item.guessed) {
         let same_port = known.entry(item.value.port).or_default();
