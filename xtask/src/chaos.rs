@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     build,
-    command::{host_cargo, run},
+    command::{host_cargo, run_showing},
     packages,
     setup::{self, Mode},
     workspace::{is_root, step},
@@ -22,5 +22,5 @@ pub(crate) fn run_command(json: bool) -> Result<()> {
     cargo.args(["run", "--package", "poolguard-tests", "--bin", "chaos"]);
     cargo.args(["--features", "kernel", "--"]);
     cargo.args(json.then_some("--json"));
-    run(&mut cargo)
+    run_showing(&mut cargo)
 }
