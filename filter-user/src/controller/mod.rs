@@ -457,8 +457,7 @@ impl Controller {
     }
 
     /// Attaches to interfaces that have come (back), and takes notice of those
-    /// that have gone.
-    /// Whether that went well.
+    /// that have gone. Says whether the kernel could be asked.
     pub fn reconcile(&mut self) -> bool {
         let events = match self.dataplane.reconcile() {
             Ok(events) => events,
