@@ -10,7 +10,7 @@ use crate::{
         FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT, NO_POLICY, Policy, PortClass, Protocol,
         ReturnTraffic, Settings,
     },
-    prefix_table::{self, Block},
+    prefix_table::{self, Line},
     verdict::{DropReason, Outcome, Uninspected, Verdict},
 };
 
@@ -42,11 +42,11 @@ pub trait Tables {
     /// What a port number, host byte order, is to this configuration.
     fn port_class(&self, port: u16) -> PortClass;
 
-    /// A block of the [prefix table](prefix_table) for IPv4.
-    fn block_v4(&self, index: u32) -> Option<&Block>;
+    /// A line of the [prefix table](prefix_table) for IPv4.
+    fn line_v4(&self, number: u32) -> Option<&Line>;
 
-    /// A block of the [prefix table](prefix_table) for IPv6.
-    fn block_v6(&self, index: u32) -> Option<&Block>;
+    /// A line of the [prefix table](prefix_table) for IPv6.
+    fn line_v6(&self, number: u32) -> Option<&Line>;
 
     /// The policy with this number; `None` where there is none.
     fn policy(&self, number: u32) -> Option<&Policy>;
@@ -65,8 +65,8 @@ pub trait Tables {
     #[inline(always)]
     fn policy_of(&self, address: Address) -> &Policy {
         let number = match address.family {
-            Family::V4 => prefix_table::lookup_v4(address, |index| self.block_v4(index)),
-            Family::V6 => prefix_table::lookup_v6(address, |index| self.block_v6(index)),
+            Family::V4 => prefix_table::lookup_v4(address, |number| self.line_v4(number)),
+            Family::V6 => prefix_table::lookup_v6(address, |number| self.line_v6(number)),
         };
         match number {
             0 => &NO_POLICY,

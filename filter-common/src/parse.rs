@@ -198,7 +198,7 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
         return broken(DropReason::IpVersion, at);
     }
     let header_length = (header[0] & 0x0f) as usize * 4;
-    let total_length = u16::from_be_bytes([header[2], header[3]]) as usize;
+    let total_length = u16::from_be_bytes(field::<2, 2>(&header)) as usize;
     if header_length < IPV4_HEADER || total_length < header_length {
         return broken(DropReason::IpHeaderLength, at);
     }
@@ -207,13 +207,13 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
     }
     let datagram = Datagram {
         ip_offset: at,
-        source: Address::v4([header[12], header[13], header[14], header[15]]),
-        destination: Address::v4([header[16], header[17], header[18], header[19]]),
+        source: Address::v4(field::<12, 4>(&header)),
+        destination: Address::v4(field::<16, 4>(&header)),
         next: header[9],
         at: at + header_length,
         end: at + total_length,
     };
-    let fragment_offset = u16::from_be_bytes([header[6], header[7]]) & 0x1fff;
+    let fragment_offset = u16::from_be_bytes(field::<6, 2>(&header)) & 0x1fff;
     if fragment_offset != 0 {
         return later_fragment(&datagram, fragment_offset);
     }
@@ -228,13 +228,12 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
     if header[0] >> 4 != 6 {
         return broken(DropReason::IpVersion, at);
     }
-    let payload_length = u16::from_be_bytes([header[4], header[5]]) as usize;
+    let payload_length = u16::from_be_bytes(field::<4, 2>(&header)) as usize;
     let next = header[6];
-    let (source, destination) = addresses_v6(&header);
     let datagram = Datagram {
         ip_offset: at,
-        source,
-        destination,
+        source: Address::v6(field::<8, 16>(&header)),
+        destination: Address::v6(field::<24, 16>(&header)),
         next,
         at: at + IPV6_HEADER,
         // A jumbogram (RFC 2675) gives its length in a hop-by-hop option. It is
@@ -248,13 +247,13 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
     upper_layer(frame, datagram, Family::V6)
 }
 
+/// The `N` bytes of a header at offset `AT`, in one piece: byte by byte the
+/// compiler would load each by itself and put them together again.
 #[inline(always)]
-fn addresses_v6(header: &[u8; IPV6_HEADER]) -> (Address, Address) {
-    let mut source = [0; 16];
-    let mut destination = [0; 16];
-    source.copy_from_slice(&header[8..24]);
-    destination.copy_from_slice(&header[24..40]);
-    (Address::v6(source), Address::v6(destination))
+fn field<const AT: usize, const N: usize>(header: &[u8]) -> [u8; N] {
+    let mut field = [0; N];
+    field.copy_from_slice(&header[AT..AT + N]);
+    field
 }
 
 /// A fragment that is not the first one: it carries no ports, and is useless

@@ -1,67 +1,139 @@
 //! The flat prefix table: longest-prefix match in a plain array.
 //!
-//! A multi-bit trie whose every node is a *block* of 256 entries, one for each
-//! value of the next byte of the address. The table is an array of blocks:
+//! A multi-bit trie. What a cache fetches is 64 bytes, so the array is one of
+//! [`Line`]s of that size, and an address is found with one line a byte:
 //!
-//! - Blocks 0 to 255 are the root. The first byte of the address picks the
-//!   block, the second one picks the entry in it, so the root has a stride of
-//!   16 bits.
-//! - An entry whose highest bit ([`CHILD`]) is set holds the number of the
-//!   block for the next byte in its other bits.
-//! - Any other entry is the answer: the number of a policy, 0 for "no pool".
+//! - Lines 0 to 4,095 are the *root*: an entry for each value of the first two
+//!   bytes of the address.
+//! - The two highest bits of an entry say what it is. It is the answer itself,
+//!   the number of a policy, 0 for "no pool"; or it leads to the node that has
+//!   something for each value of the next byte, and its other bits are the
+//!   number of the node's first line.
+//! - A *branch* is 16 lines: 256 entries.
+//! - A *leaf* is 4 lines: 256 answers of a byte each.
+//!
+//! A leaf holds answers below 256 alone; where there are others, a branch does
+//! what a leaf would, in four times the memory, of which caches hold so much
+//! less: docs/performance.md has what that costs.
 //!
 //! Prefixes that do not end at a byte boundary are expanded by whoever builds
-//! the table, so a lookup is one array access a byte and never compares
-//! prefixes. IPv4 needs at most three accesses, IPv6 at most fifteen.
+//! the table, so a lookup never compares prefixes. IPv4 needs at most three
+//! lines, IPv6 at most fifteen.
 //!
-//! The lookup trusts nothing that it reads: whatever the blocks contain, it
-//! stops after the last byte of the address and reads only blocks that exist.
+//! The lookup trusts nothing that it reads: whatever the lines contain, it
+//! stops after the last byte of the address and reads only lines that exist.
 
 use crate::address::Address;
 
-/// The number of entries in a block: one for each value of a byte.
-pub const BLOCK_ENTRIES: usize = 256;
+/// The words in a line.
+pub const LINE_WORDS: usize = 16;
 
-/// The blocks of the root, which are always there.
-pub const ROOT_BLOCKS: u32 = 256;
+/// What the table is an array of: 64 bytes, in host byte order.
+pub type Line = [u32; LINE_WORDS];
 
-/// Marks an entry as the number of a child block rather than an answer.
-pub const CHILD: u32 = 1 << 31;
+/// The lines of the root, which are always there.
+pub const ROOT_LINES: u32 = (1 << 16) / LINE_WORDS as u32;
 
-/// One node of the trie.
-pub type Block = [u32; BLOCK_ENTRIES];
+/// How many values a byte has, and so how many entries or answers a node.
+pub const NODE_VALUES: usize = 256;
+
+/// The lines of a branch.
+pub const BRANCH_LINES: usize = NODE_VALUES / LINE_WORDS;
+
+/// The lines of a leaf.
+pub const LEAF_LINES: usize = NODE_VALUES / size_of::<Line>();
+
+/// The number of a line takes so many bits of an entry.
+const NUMBER_BITS: u32 = 30;
+
+/// One more than the highest number that an answer or a line can have.
+pub const NUMBERS: u32 = 1 << NUMBER_BITS;
+
+/// What an entry is: its two highest bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// The answer.
+    Answer = 0,
+    /// It leads to a leaf.
+    Leaf = 1,
+    /// It leads to a branch.
+    Branch = 2,
+}
+
+impl Kind {
+    /// What this entry is.
+    #[inline(always)]
+    pub const fn of(entry: u32) -> Self {
+        match entry >> NUMBER_BITS {
+            0 => Self::Answer,
+            1 => Self::Leaf,
+            _ => Self::Branch,
+        }
+    }
+
+    /// The entry of this kind with this number, which is below [`NUMBERS`].
+    #[inline(always)]
+    pub const fn entry(self, number: u32) -> u32 {
+        (self as u32) << NUMBER_BITS | number
+    }
+}
+
+/// The answer that an entry is, or the first line of the node that it leads to.
+#[inline(always)]
+pub const fn number(entry: u32) -> u32 {
+    entry & (NUMBERS - 1)
+}
 
 /// The answer of the longest IPv4 prefix that contains `address`; 0 where no
 /// prefix does, and where the table is damaged.
 ///
-/// `block` gives the block with a number, or `None` where there is none.
+/// `line` gives the line with a number, or `None` where there is none.
 #[inline(always)]
-pub fn lookup_v4<'a>(address: Address, block: impl Fn(u32) -> Option<&'a Block>) -> u32 {
-    walk::<4>(address, block)
+pub fn lookup_v4<'a>(address: Address, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
+    walk::<4>(address, line)
 }
 
 /// The same for IPv6.
 #[inline(always)]
-pub fn lookup_v6<'a>(address: Address, block: impl Fn(u32) -> Option<&'a Block>) -> u32 {
-    walk::<16>(address, block)
+pub fn lookup_v6<'a>(address: Address, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
+    walk::<16>(address, line)
 }
 
 #[inline(always)]
-fn walk<'a, const BYTES: usize>(address: Address, block: impl Fn(u32) -> Option<&'a Block>) -> u32 {
+fn walk<'a, const BYTES: usize>(address: Address, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
     let (mut high, mut low) = (address.high, address.low);
-    let mut index = (high >> 56) as u32;
+    let mut node = 0;
+    let mut place = (high >> 48) as u32;
+    high = (high << 16) | (low >> 48);
+    low <<= 16;
     for _ in 1..BYTES {
-        high = (high << 8) | (low >> 56);
-        low <<= 8;
-        let Some(block) = block(index) else {
+        let Some(words) = line(node + place / LINE_WORDS as u32) else {
             return 0;
         };
-        let entry = block[(high >> 56) as u8 as usize];
-        if entry & CHILD == 0 {
-            return entry;
+        let entry = words[place as usize % LINE_WORDS];
+        place = (high >> 56) as u32;
+        if !matches!(Kind::of(entry), Kind::Branch) {
+            return leaf(entry, place, line);
         }
-        index = entry & !CHILD;
+        node = number(entry);
+        high = (high << 8) | (low >> 56);
+        low <<= 8;
     }
-    // A child below the last byte: only a damaged table has one.
+    // A branch below the last byte: only a damaged table has one.
     0
+}
+
+/// The answer for a byte of an entry that leads to no branch.
+#[inline(always)]
+fn leaf<'a>(entry: u32, byte: u32, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
+    let number = number(entry);
+    if matches!(Kind::of(entry), Kind::Answer) {
+        return number;
+    }
+    let Some(words) = line(number + byte / size_of::<Line>() as u32) else {
+        return 0;
+    };
+    // From each word's lowest byte on.
+    words[byte as usize / 4 % LINE_WORDS] >> (byte % 4 * 8) & 0xff
 }

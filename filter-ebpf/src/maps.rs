@@ -14,7 +14,7 @@ use filter_common::{
     Policy, PortClass, ReturnTraffic, Role, Settings, Tables,
     counters::{Ledger, ROWS, Row, Slot},
     flow::{CAPACITY, Flow},
-    prefix_table::{Block, ROOT_BLOCKS},
+    prefix_table::{Line, ROOT_LINES},
 };
 
 /// The [`Role`] of the interface.
@@ -50,14 +50,14 @@ static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 
 #[map]
 static POLICIES: Array<Policy> = Array::with_max_entries(1, 0);
 /// The controller stores single entries of prefix tables, in one piece, while
-/// they are in use: `BPF_MAP_UPDATE_ELEM` copies whole blocks.
+/// they are in use: `BPF_MAP_UPDATE_ELEM` copies whole lines.
 const MAPPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
 /// The IPv4 prefix table. Of the generation, sized when it is loaded.
 #[map]
-static PREFIXES_V4: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, MAPPABLE);
+static PREFIXES_V4: Array<Line> = Array::with_max_entries(ROOT_LINES, MAPPABLE);
 /// The IPv6 prefix table. Of the generation, sized when it is loaded.
 #[map]
-static PREFIXES_V6: Array<Block> = Array::with_max_entries(ROOT_BLOCKS, MAPPABLE);
+static PREFIXES_V6: Array<Line> = Array::with_max_entries(ROOT_LINES, MAPPABLE);
 
 /// Outlives generations.
 #[map]
@@ -125,13 +125,13 @@ impl Tables for Generation {
     }
 
     #[inline(always)]
-    fn block_v4(&self, index: u32) -> Option<&Block> {
-        PREFIXES_V4.get(index)
+    fn line_v4(&self, number: u32) -> Option<&Line> {
+        PREFIXES_V4.get(number)
     }
 
     #[inline(always)]
-    fn block_v6(&self, index: u32) -> Option<&Block> {
-        PREFIXES_V6.get(index)
+    fn line_v6(&self, number: u32) -> Option<&Line> {
+        PREFIXES_V6.get(number)
     }
 
     #[inline(always)]

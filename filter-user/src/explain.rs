@@ -12,7 +12,7 @@ use filter_common::{
     Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Settings, Tables, Verdict, decide,
     flow::Flow,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
-    prefix_table::Block,
+    prefix_table::Line,
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -86,12 +86,12 @@ impl Tables for Traced<'_> {
         class
     }
 
-    fn block_v4(&self, index: u32) -> Option<&Block> {
-        self.tables.block_v4(index)
+    fn line_v4(&self, number: u32) -> Option<&Line> {
+        self.tables.line_v4(number)
     }
 
-    fn block_v6(&self, index: u32) -> Option<&Block> {
-        self.tables.block_v6(index)
+    fn line_v6(&self, number: u32) -> Option<&Line> {
+        self.tables.line_v6(number)
     }
 
     fn policy(&self, number: u32) -> Option<&Policy> {

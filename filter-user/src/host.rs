@@ -13,7 +13,7 @@ use filter_common::{
     Policy, PortClass, Settings, Tables,
     counters::{Ledger, ROWS, Row, Slot},
     flow::Flow,
-    prefix_table::Block,
+    prefix_table::Line,
 };
 
 use crate::{compile::Compiled, metrics::CounterSource};
@@ -56,12 +56,12 @@ impl Tables for HostTables<'_> {
         self.compiled.ports.class(port)
     }
 
-    fn block_v4(&self, index: u32) -> Option<&Block> {
-        self.compiled.prefixes_v4.get(index as usize)
+    fn line_v4(&self, number: u32) -> Option<&Line> {
+        self.compiled.prefixes_v4.get(number as usize)
     }
 
-    fn block_v6(&self, index: u32) -> Option<&Block> {
-        self.compiled.prefixes_v6.get(index as usize)
+    fn line_v6(&self, number: u32) -> Option<&Line> {
+        self.compiled.prefixes_v6.get(number as usize)
     }
 
     fn policy(&self, number: u32) -> Option<&Policy> {

@@ -10,26 +10,32 @@ use std::{hint::black_box, path::Path};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use filter_common::{
     Address, Family,
-    prefix_table::{Block, lookup_v4, lookup_v6},
+    prefix_table::{Line, lookup_v4, lookup_v6},
 };
 use filter_user::{
     compile::{PrefixTable, Slots, compile},
     config::{Memory, load_from},
 };
+use ipnet::IpNet;
 use jiff::Timestamp;
 use poolguard_tests::bench::customers::{FAMILIES, Layout, address, configuration, prefixes};
 
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
 
-fn build(layout: Layout, family: Family, count: u32) -> Vec<Block> {
+/// Customers in the order in which tables are built of them.
+fn sorted(layout: Layout, family: Family, count: u32) -> Vec<IpNet> {
+    let mut prefixes: Vec<IpNet> = prefixes(layout, family, count).collect();
+    prefixes.sort_unstable();
+    prefixes
+}
+
+fn build(family: Family, prefixes: &[IpNet]) -> Vec<Line> {
     let mut table = PrefixTable::new(family);
-    for (number, prefix) in (1..).zip(prefixes(layout, family, count)) {
+    for (number, prefix) in (1..).zip(prefixes) {
         let answer = number % 16 + 1;
-        table
-            .insert(prefix.addr(), prefix.prefix_len(), answer)
-            .unwrap();
+        table.insert(*prefix, answer);
     }
-    table.into_blocks()
+    table.into_lines().unwrap()
 }
 
 fn prefix_table(criterion: &mut Criterion) {
@@ -41,13 +47,14 @@ fn prefix_table(criterion: &mut Criterion) {
             for count in SIZES {
                 group.throughput(Throughput::Elements(u64::from(count)));
                 group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-                    bencher.iter(|| build(layout, family, count));
+                    let prefixes = sorted(layout, family, count);
+                    bencher.iter(|| build(family, &prefixes));
                 });
             }
             group.finish();
             let mut group = criterion.benchmark_group(name("lookup"));
             for count in SIZES {
-                let blocks = build(layout, family, count);
+                let lines = build(family, &sorted(layout, family, count));
                 group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
                     let customers = layout.customers(family);
                     let mut random = 1_u64;
@@ -57,10 +64,10 @@ fn prefix_table(criterion: &mut Criterion) {
                             .wrapping_add(1);
                         let index = ((random >> 32) * u64::from(count)) >> 32;
                         let address = Address::from(address(family, customers.nth(index)));
-                        let block = |number: u32| blocks.get(number as usize);
+                        let line = |number: u32| lines.get(number as usize);
                         black_box(match family {
-                            Family::V4 => lookup_v4(address, block),
-                            Family::V6 => lookup_v6(address, block),
+                            Family::V4 => lookup_v4(address, line),
+                            Family::V6 => lookup_v6(address, line),
                         })
                     });
                 });

@@ -2,9 +2,9 @@
 //!
 //! Frames do not wait. What makes that right:
 //!
-//! - A block is written while nothing leads to it, and changes after that only
-//!   by single entries, of four bytes, which are stored in one piece. So is the
-//!   number that makes a new block reachable.
+//! - Nodes are written while nothing leads to them. What changes of those that
+//!   are in use are single entries of branches and of the root, four bytes that
+//!   are stored in one piece. A leaf never changes: another one takes its place.
 //! - Every address is looked up through exactly one entry that changes, if any
 //!   does. So a lookup finds what held before or what holds after, and never
 //!   anything else, and from some moment on always the latter.
@@ -15,14 +15,16 @@
 //! opens: what passes then passes before or after as well, and so it is with
 //! what is dropped.
 
+use std::convert::Infallible;
+
 use filter_common::{
     Policy,
-    prefix_table::{BLOCK_ENTRIES, Block, CHILD},
+    prefix_table::{Kind, LINE_WORDS, Line, NODE_VALUES, number},
 };
 use indexmap::IndexSet;
 use ipnet::IpNet;
 
-use super::Loaded;
+use super::{Loaded, node::Node, prefix_table::Path};
 
 /// A change to tables in use.
 #[derive(Debug)]
@@ -31,199 +33,180 @@ pub struct Amendment {
     pub policies: IndexSet<Policy>,
     /// What is to hold in each prefix: a table in which the rest is of no
     /// concern.
-    pub tables: Vec<(IpNet, Vec<Block>)>,
+    pub tables: Vec<(IpNet, Vec<Line>)>,
     /// What is in the tables then.
     pub loaded: Loaded,
 }
 
-/// The blocks of a table in use.
-pub trait LiveBlocks {
-    /// Why a block could not be read or written.
+/// The lines of a table in use.
+pub trait LiveLines {
+    /// Why a line could not be read or written.
     type Error;
 
-    /// A block.
+    /// A line.
     ///
     /// # Errors
     ///
     /// When it cannot be read.
-    fn read(&self, number: u32) -> Result<Block, Self::Error>;
+    fn read(&self, number: u32) -> Result<Line, Self::Error>;
 
-    /// Adds a block that nothing leads to, and gives back its number.
+    /// Adds lines that nothing leads to, and gives back the number of the first.
     ///
     /// # Errors
     ///
-    /// When there is no room for it.
-    fn add(&mut self, block: &Block) -> Result<u32, Self::Error>;
+    /// When there is no room for them.
+    fn add(&mut self, lines: &[Line]) -> Result<u32, Self::Error>;
 
-    /// Replaces an entry of a block in one piece.
+    /// Replaces a word of a line in one piece.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    fn set(&mut self, number: u32, entry: usize, value: u32) -> Result<(), Self::Error>;
+    fn set(&mut self, number: u32, word: usize, value: u32) -> Result<(), Self::Error>;
 }
 
 /// Has the addresses in `prefix` found in `live` as they are in `wanted`.
 ///
 /// # Errors
 ///
-/// When a block cannot be read or written, or there is no room. Nothing has
+/// When a line cannot be read or written, or there is no room. Nothing has
 /// changed if it is the room.
-pub fn amend_table<L: LiveBlocks>(
+pub fn amend_table<L: LiveLines>(
     live: &mut L,
-    wanted: &[Block],
+    wanted: &[Line],
     prefix: &IpNet,
 ) -> Result<(), L::Error> {
     let mut change = Change {
         live,
         wanted,
+        path: Path::new(prefix),
         stores: Vec::new(),
     };
-    change.descend(&Path::new(prefix))?;
+    change.root()?;
     // Only now is everything there that the entries lead to.
     let Change { live, stores, .. } = change;
-    for (block, entry, value) in stores {
-        live.set(block, entry, value)?;
+    for Store {
+        first,
+        place,
+        entry,
+    } in stores
+    {
+        let line = first + (place / LINE_WORDS) as u32;
+        live.set(line, place % LINE_WORDS, entry)?;
     }
     Ok(())
 }
 
-/// The way to a prefix: the entry in the root and in each block below it.
-struct Path {
-    /// The first is one of the 65,536 of the root.
-    entries: Vec<usize>,
-    /// How many entries in the last block are the prefix's.
-    width: usize,
-}
-
-impl Path {
-    fn new(prefix: &IpNet) -> Self {
-        let octets: Vec<u8> = match prefix {
-            IpNet::V4(prefix) => prefix.addr().octets().into(),
-            IpNet::V6(prefix) => prefix.addr().octets().into(),
-        };
-        let length = usize::from(prefix.prefix_len());
-        let bytes = length.div_ceil(8).max(2);
-        let root = usize::from(u16::from_be_bytes([octets[0], octets[1]]));
-        let below = octets[2..bytes].iter().map(|&byte| usize::from(byte));
-        Self {
-            entries: [root].into_iter().chain(below).collect(),
-            width: 1 << (8 * bytes - length),
-        }
-    }
+/// An entry of a branch in use, or of the root, that is to change.
+struct Store {
+    first: u32,
+    place: usize,
+    entry: u32,
 }
 
 struct Change<'a, L> {
     live: &'a mut L,
-    wanted: &'a [Block],
-    /// Block, entry, value.
-    stores: Vec<(u32, usize, u32)>,
+    wanted: &'a [Line],
+    path: Path,
+    stores: Vec<Store>,
 }
 
-impl<L: LiveBlocks> Change<'_, L> {
-    /// Follows the way to the prefix in both tables, as far as the live one goes.
-    fn descend(&mut self, path: &Path) -> Result<(), L::Error> {
-        let root = path.entries[0];
-        let (mut live, mut wanted) = (root / BLOCK_ENTRIES, root / BLOCK_ENTRIES);
-        for (depth, &entry) in path.entries.iter().enumerate() {
-            if depth + 1 == path.entries.len() {
-                return self.replace_range(live as u32, wanted, entry, path.width);
-            }
-            let entry = entry % BLOCK_ENTRIES;
-            let block = self.live.read(live as u32)?;
-            let below = child(self.wanted[wanted][entry]);
-            match child(block[entry]) {
-                Some(child) => live = child,
-                None => {
-                    let value =
-                        self.graft(block[entry], below, &path.entries[depth + 1..], path)?;
-                    self.stores.push((live as u32, entry, value));
-                    return Ok(());
-                }
-            }
-            // The table was made with the prefix in it: there is a way to it.
-            wanted = below.unwrap_or_default();
+impl<L: LiveLines> Change<'_, L> {
+    fn root(&mut self) -> Result<(), L::Error> {
+        for place in self.places(0) {
+            let (line, word) = (place / LINE_WORDS, place % LINE_WORDS);
+            let has = self.live.read(line as u32)?[word];
+            let changed = self.entry(has, self.wanted[line][word], 1)?;
+            self.store(0, place, changed);
         }
         Ok(())
     }
 
-    /// Makes the entries of the prefix what they are to be. In the root they can
-    /// be those of many blocks.
-    fn replace_range(
-        &mut self,
-        live: u32,
-        wanted: usize,
-        first: usize,
-        width: usize,
-    ) -> Result<(), L::Error> {
-        for number in first..first + width {
-            // Below the root, and for a prefix within a block of it, these are
-            // the same block throughout.
-            let further = (number / BLOCK_ENTRIES) - (first / BLOCK_ENTRIES);
-            let (live, wanted) = (live + further as u32, wanted + further);
-            let entry = number % BLOCK_ENTRIES;
-            let has = self.live.read(live)?[entry];
-            self.replace(live, entry, has, self.wanted[wanted][entry])?;
+    /// The places that are the prefix's, or lead to it: in the root, whose depth
+    /// is 0, or in a node.
+    fn places(&self, depth: usize) -> std::ops::Range<usize> {
+        if depth > self.path.nodes {
+            return 0..NODE_VALUES;
         }
-        Ok(())
+        let first = self.path.place(depth);
+        let width = if depth == self.path.nodes {
+            self.path.width
+        } else {
+            1
+        };
+        first..first + width
     }
 
-    fn replace(&mut self, block: u32, entry: usize, has: u32, wanted: u32) -> Result<(), L::Error> {
-        match (child(has), child(wanted)) {
-            (Some(live), Some(wanted)) => {
-                let has = self.live.read(live as u32)?;
-                for (entry, has) in has.into_iter().enumerate() {
-                    self.replace(live as u32, entry, has, self.wanted[wanted][entry])?;
-                }
+    fn store(&mut self, first: u32, place: usize, changed: Option<u32>) {
+        if let Some(entry) = changed {
+            self.stores.push(Store {
+                first,
+                place,
+                entry,
+            });
+        }
+    }
+
+    /// What has to take the place of the entry `has`, that leads to a node of this
+    /// depth or to none, if something has to. In branches that are in use it is
+    /// entries further down that change.
+    fn entry(&mut self, has: u32, wanted: u32, depth: usize) -> Result<Option<u32>, L::Error> {
+        let is_whole = depth > self.path.nodes;
+        let is_branch = |entry| Kind::of(entry) == Kind::Branch;
+        if is_whole && !(is_branch(has) && is_branch(wanted)) {
+            return self.replace(has, wanted);
+        }
+        let mut node = self.node(has)?;
+        let wanted = self.wanted_node(wanted);
+        if is_branch(has) {
+            for place in self.places(depth) {
+                let changed = self.entry(node.0[place], wanted.0[place], depth + 1)?;
+                self.store(number(has), place, changed);
             }
-            _ if has == wanted => {}
-            _ => {
-                let value = self.build(wanted)?;
-                self.stores.push((block, entry, value));
+            return Ok(None);
+        }
+        let mut is_changed = false;
+        for place in self.places(depth) {
+            if let Some(entry) = self.entry(node.0[place], wanted.0[place], depth + 1)? {
+                node.0[place] = entry;
+                is_changed = true;
             }
         }
-        Ok(())
+        if !is_changed {
+            return Ok(None);
+        }
+        node.write(|lines| self.live.add(lines)).map(Some)
+    }
+
+    /// What has to take the place of an entry that is the prefix's as a whole.
+    fn replace(&mut self, has: u32, wanted: u32) -> Result<Option<u32>, L::Error> {
+        let is_leaf = |entry| Kind::of(entry) != Kind::Branch;
+        if is_leaf(has) && is_leaf(wanted) && self.node(has)? == self.wanted_node(wanted) {
+            return Ok(None);
+        }
+        self.copy(wanted).map(Some)
     }
 
     /// What leads to a copy of what `wanted` leads to.
-    fn build(&mut self, wanted: u32) -> Result<u32, L::Error> {
-        let Some(number) = child(wanted) else {
-            return Ok(wanted);
-        };
-        let mut block = self.wanted[number];
-        for entry in &mut block {
-            *entry = self.build(*entry)?;
-        }
-        Ok(CHILD | self.live.add(&block)?)
-    }
-
-    /// What leads to the prefix, and answers with `around` beside it.
-    fn graft(
-        &mut self,
-        around: u32,
-        wanted: Option<usize>,
-        entries: &[usize],
-        path: &Path,
-    ) -> Result<u32, L::Error> {
-        let wanted = wanted.map_or([around; BLOCK_ENTRIES], |number| self.wanted[number]);
-        let mut block = [around; BLOCK_ENTRIES];
-        match entries {
-            [] => return Ok(around),
-            &[last] => {
-                for entry in last..last + path.width {
-                    block[entry] = self.build(wanted[entry])?;
-                }
-            }
-            &[entry, ref below @ ..] => {
-                block[entry] = self.graft(around, child(wanted[entry]), below, path)?;
+    fn copy(&mut self, wanted: u32) -> Result<u32, L::Error> {
+        let mut node = self.wanted_node(wanted);
+        if Kind::of(wanted) == Kind::Branch {
+            for entry in node.0.iter_mut() {
+                *entry = self.copy(*entry)?;
             }
         }
-        Ok(CHILD | self.live.add(&block)?)
+        node.write(|lines| self.live.add(lines))
     }
-}
 
-fn child(value: u32) -> Option<usize> {
-    (value & CHILD != 0).then_some((value & !CHILD) as usize)
+    fn node(&self, entry: u32) -> Result<Node, L::Error> {
+        Node::read(entry, |number| self.live.read(number))
+    }
+
+    fn wanted_node(&self, entry: u32) -> Node {
+        let line = |number| Ok::<_, Infallible>(self.wanted[number as usize]);
+        let Ok(node) = Node::read(entry, line);
+        node
+    }
 }
 
 #[cfg(test)]
@@ -249,26 +232,27 @@ mod tests {
 
     /// A table that is looked up in after every store.
     struct Watched<'a> {
-        blocks: Vec<Block>,
+        lines: Vec<Line>,
         before: &'a BTreeMap<IpAddr, u32>,
         after: &'a BTreeMap<IpAddr, u32>,
     }
 
-    impl LiveBlocks for Watched<'_> {
+    impl LiveLines for Watched<'_> {
         type Error = Infallible;
 
-        fn read(&self, number: u32) -> Result<Block, Infallible> {
-            Ok(self.blocks[number as usize])
+        fn read(&self, number: u32) -> Result<Line, Infallible> {
+            Ok(self.lines[number as usize])
         }
 
-        fn add(&mut self, block: &Block) -> Result<u32, Infallible> {
-            self.blocks.push(*block);
+        fn add(&mut self, lines: &[Line]) -> Result<u32, Infallible> {
+            let first = self.lines.len() as u32;
+            self.lines.extend_from_slice(lines);
             self.look(false);
-            Ok(self.blocks.len() as u32 - 1)
+            Ok(first)
         }
 
-        fn set(&mut self, number: u32, entry: usize, value: u32) -> Result<(), Infallible> {
-            self.blocks[number as usize][entry] = value;
+        fn set(&mut self, number: u32, word: usize, value: u32) -> Result<(), Infallible> {
+            self.lines[number as usize][word] = value;
             self.look(false);
             Ok(())
         }
@@ -278,7 +262,7 @@ mod tests {
         fn look(&self, is_done: bool) {
             for (&address, &before) in self.before {
                 let after = self.after[&address];
-                let found = found(&self.blocks, address);
+                let found = found(&self.lines, address);
                 assert!(
                     found == after || (!is_done && found == before),
                     "{address}: {found}, not {before} or {after}"
@@ -287,24 +271,23 @@ mod tests {
         }
     }
 
-    fn found(blocks: &[Block], address: IpAddr) -> u32 {
-        let block = |index| blocks.get(index as usize);
+    fn found(lines: &[Line], address: IpAddr) -> u32 {
+        let line = |number| lines.get(number as usize);
         match address {
-            IpAddr::V4(_) => lookup_v4(address.into(), block),
-            IpAddr::V6(_) => lookup_v6(address.into(), block),
+            IpAddr::V4(_) => lookup_v4(address.into(), line),
+            IpAddr::V6(_) => lookup_v6(address.into(), line),
         }
     }
 
     fn build<'a>(
         family: Family,
         prefixes: impl Iterator<Item = (&'a IpNet, &'a u32)>,
-    ) -> Vec<Block> {
+    ) -> Vec<Line> {
         let mut table = PrefixTable::new(family);
         for (prefix, value) in prefixes {
-            let inserted = table.insert(prefix.addr(), prefix.prefix_len(), *value);
-            inserted.unwrap();
+            table.insert(*prefix, *value);
         }
-        table.into_blocks()
+        table.into_lines().unwrap()
     }
 
     fn longest(prefixes: &Prefixes, holds: impl Fn(&IpNet) -> bool) -> u32 {
@@ -334,16 +317,16 @@ mod tests {
         };
         let (was, is) = (answers(before), answers(&after));
         let mut live = Watched {
-            blocks: build(family, before.iter()),
+            lines: build(family, before.iter()),
             before: &was,
             after: &is,
         };
         let Ok(()) = amend_table(&mut live, &build(family, wanted.iter()), &whole);
         live.look(true);
         // Once more, and nothing changes.
-        let blocks = live.blocks.len();
+        let lines = live.lines.len();
         let Ok(()) = amend_table(&mut live, &build(family, wanted.iter()), &whole);
-        assert_eq!(live.blocks.len(), blocks);
+        assert_eq!(live.lines.len(), lines);
     }
 
     /// The first and the last address of a prefix, and their neighbours.

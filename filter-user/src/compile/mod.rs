@@ -3,24 +3,25 @@
 //! [`slots`] remembers which counters belong to which name, [`ports`] numbers
 //! the watched ports, [`layers`] lays prefixes over one another, [`policies`]
 //! says what holds for an address,
-//! [`prefix_table`] finds an address's policy. [`amendment`] changes tables that
-//! are in use, where a few prefixes are concerned.
+//! [`prefix_table`] finds an address's policy, in what [`node`] packs. [`amendment`]
+//! changes tables that are in use, where a few prefixes are concerned.
 
 mod amendment;
 pub(crate) mod layers;
+mod node;
 mod policies;
 mod ports;
 mod prefix_table;
 mod slots;
 
-use filter_common::{Policy, Settings, prefix_table::Block};
+use filter_common::{Policy, Settings, prefix_table::Line};
 use indexmap::IndexSet;
 use jiff::Timestamp;
 use thiserror::Error;
 
-pub use amendment::{Amendment, LiveBlocks, amend_table};
+pub use amendment::{Amendment, LiveLines, amend_table};
 pub use ports::PortTable;
-pub use prefix_table::{MAX_BLOCKS, PrefixTable, TableTooLarge};
+pub use prefix_table::{MAX_LINES, PrefixTable, TableTooLarge};
 pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
 
 use crate::config::{Attach, Config};
@@ -36,9 +37,9 @@ pub struct Compiled {
     /// By number; number 0 is [`NO_POLICY`](filter_common::policy::NO_POLICY).
     pub policies: IndexSet<Policy>,
     /// The IPv4 prefix table.
-    pub prefixes_v4: Vec<Block>,
+    pub prefixes_v4: Vec<Line>,
     /// The IPv6 prefix table.
-    pub prefixes_v6: Vec<Block>,
+    pub prefixes_v6: Vec<Line>,
     /// Where the program is to be attached.
     pub interfaces: Vec<CompiledInterface>,
     /// What went in, for `status` and the metrics.

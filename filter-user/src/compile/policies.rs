@@ -1,11 +1,9 @@
 //! What holds for each address, as the tables say it.
 
-use std::net::IpAddr;
-
 use filter_common::{
     Family, Policy, Protocol,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT, NO_POLICY},
-    prefix_table::Block,
+    prefix_table::Line,
 };
 use foldhash::{HashMap, HashMapExt as _};
 use indexmap::IndexSet;
@@ -13,17 +11,16 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::{
-    CompileError, PortTable, PrefixTable, Slots, TableTooLarge,
+    CompileError, PortTable, PrefixTable, Slots,
     layers::{Kind, Layer, Temporaries, layers, layers_within},
-    prefix_table::TableSize,
 };
 use crate::config::{Config, Pool, PortSpec};
 
 /// The policies, and the prefix tables that find them.
 pub(super) struct Addresses {
     pub(super) policies: IndexSet<Policy>,
-    pub(super) v4: Vec<Block>,
-    pub(super) v6: Vec<Block>,
+    pub(super) v4: Vec<Line>,
+    pub(super) v6: Vec<Line>,
 }
 
 /// A pool with what is looked up for it once rather than for each prefix.
@@ -88,18 +85,18 @@ pub(super) fn addresses(
 ) -> Result<Addresses, CompileError> {
     let mut policies = IndexSet::from([NO_POLICY]);
     let mut numbering = Numbering::new(config, ports, slots, now)?;
-    let [mut v4, mut v6] = empty_tables(config)?;
+    let [mut v4, mut v6] = [Family::V4, Family::V6].map(PrefixTable::new);
     for (prefix, layer) in layers(config) {
         let number = numbering.number(layer, &mut policies);
-        match prefix.addr() {
-            IpAddr::V4(address) => v4.insert(address.into(), prefix.prefix_len(), number)?,
-            IpAddr::V6(address) => v6.insert(address.into(), prefix.prefix_len(), number)?,
+        match prefix {
+            IpNet::V4(_) => v4.insert(prefix, number),
+            IpNet::V6(_) => v6.insert(prefix, number),
         }
     }
     Ok(Addresses {
         policies,
-        v4: v4.into_blocks(),
-        v6: v6.into_blocks(),
+        v4: v4.into_lines()?,
+        v6: v6.into_lines()?,
     })
 }
 
@@ -112,7 +109,7 @@ pub(super) fn addresses_within(
     slots: &mut Slots,
     policies: &mut IndexSet<Policy>,
     now: Timestamp,
-) -> Result<Vec<Block>, CompileError> {
+) -> Result<Vec<Line>, CompileError> {
     let mut numbering = Numbering::new(config, ports, slots, now)?;
     let mut table = PrefixTable::new(match whole {
         IpNet::V4(_) => Family::V4,
@@ -120,19 +117,9 @@ pub(super) fn addresses_within(
     });
     for (prefix, layer) in layers_within(config, whole) {
         let number = numbering.number(layer, policies);
-        table.insert(prefix.addr(), prefix.prefix_len(), number)?;
+        table.insert(prefix, number);
     }
-    Ok(table.into_blocks())
-}
-
-/// The tables of the size that the prefixes take.
-fn empty_tables(config: &Config) -> Result<[PrefixTable; 2], TableTooLarge> {
-    let mut sizes = [Family::V4, Family::V6].map(TableSize::new);
-    for (prefix, _) in layers(config) {
-        sizes[usize::from(prefix.addr().is_ipv6())].add(&prefix);
-    }
-    let [v4, v6] = sizes;
-    Ok([v4.table()?, v6.table()?])
+    Ok(table.into_lines()?)
 }
 
 impl Numbering<'_> {

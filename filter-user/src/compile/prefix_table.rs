@@ -1,24 +1,24 @@
 //! Building the flat prefix table that
 //! [`filter_common::prefix_table`] looks addresses up in.
 
+use std::{convert::Infallible, net::IpAddr};
+
 use filter_common::{
-    Address, Family,
-    prefix_table::{BLOCK_ENTRIES, Block, CHILD, ROOT_BLOCKS},
+    Family,
+    prefix_table::{LINE_WORDS, Line, NUMBERS, ROOT_LINES},
 };
+use ipnet::IpNet;
 use thiserror::Error;
 
-/// The most blocks that a table may have: a gibibyte of them.
-pub const MAX_BLOCKS: usize = 1 << 20;
+use super::node::Node;
 
-/// The length of the prefixes that the root answers by itself.
-const ROOT_BITS: u8 = 16;
-/// How many bits of an address each level below the root looks at.
-const STRIDE: u8 = 8;
+/// The most lines that a table may have: a gibibyte of them.
+pub const MAX_LINES: usize = (1 << 30) / size_of::<Line>();
 
 /// Prefixes that are scattered more widely than the memory for them allows.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "the {} prefixes need at least {} MiB of table, and {} MiB are the most, exceeded at {}: use \
+    "the {} prefixes need {} MiB of table, and {} MiB are the most, exceeded at {}: use \
      shorter or less scattered prefixes",
     match .family { Family::V4 => "IPv4", Family::V6 => "IPv6" },
     .needed_bytes.div_ceil(1 << 20),
@@ -28,165 +28,170 @@ const STRIDE: u8 = 8;
 pub struct TableTooLarge {
     /// The family of the table.
     pub family: Family,
-    /// What they are known to need, in bytes.
+    /// What they need, in bytes.
     pub needed_bytes: usize,
     /// The limit that was hit, in bytes.
     pub limit_bytes: usize,
     /// The prefix at which it was hit.
-    pub prefix: ipnet::IpNet,
-}
-
-/// The size of a prefix table that is yet to be built.
-#[derive(Debug)]
-pub(super) struct TableSize {
-    family: Family,
-    /// For each level below the root the last block: the bits that lead to it.
-    last: [Option<u128>; 14],
-    blocks: usize,
-    too_many_at: Option<ipnet::IpNet>,
-}
-
-impl TableSize {
-    pub(super) fn new(family: Family) -> Self {
-        Self {
-            family,
-            last: [None; 14],
-            blocks: ROOT_BLOCKS as usize,
-            too_many_at: None,
-        }
-    }
-
-    /// Counts the blocks for a prefix. Prefixes come in order, so that those
-    /// which share a block follow one another.
-    pub(super) fn add(&mut self, prefix: &ipnet::IpNet) {
-        let bits = match prefix {
-            ipnet::IpNet::V4(prefix) => u128::from(prefix.addr().to_bits()) << 96,
-            ipnet::IpNet::V6(prefix) => prefix.addr().to_bits(),
-        };
-        let depths = (ROOT_BITS..prefix.prefix_len()).step_by(usize::from(STRIDE));
-        for (last, depth) in self.last.iter_mut().zip(depths) {
-            let path = bits >> (128 - depth);
-            if *last != Some(path) {
-                *last = Some(path);
-                self.blocks += 1;
-                if self.blocks > MAX_BLOCKS {
-                    self.too_many_at.get_or_insert(*prefix);
-                }
-            }
-        }
-    }
-
-    /// An empty table with just so much room.
-    pub(super) fn table(self) -> Result<PrefixTable, TableTooLarge> {
-        if let Some(prefix) = self.too_many_at {
-            return Err(TableTooLarge {
-                family: self.family,
-                needed_bytes: self.blocks * size_of::<Block>(),
-                limit_bytes: MAX_BLOCKS * size_of::<Block>(),
-                prefix,
-            });
-        }
-        let mut table = PrefixTable::with_max_blocks(self.family, self.blocks);
-        let more = self.blocks - table.blocks.len();
-        table.blocks.reserve_exact(more);
-        Ok(table)
-    }
+    pub prefix: IpNet,
 }
 
 /// A prefix table under construction.
+///
+/// Prefixes come in order, so a node is complete as soon as a prefix comes that
+/// is not in it, and only those on the way to the last prefix are in any other
+/// form than that of the finished table.
 #[derive(Debug)]
 pub struct PrefixTable {
     family: Family,
-    blocks: Vec<Block>,
-    max_blocks: usize,
+    lines: Vec<Line>,
+    max_lines: usize,
+    /// How many lines there would be if there were room.
+    needed_lines: usize,
+    last: Option<IpNet>,
+    too_many_at: Option<IpNet>,
+    /// The nodes on the way to the last prefix, and where in the root, or in the
+    /// node before it, what leads to each of them belongs.
+    open: Vec<(usize, Node)>,
 }
 
 impl PrefixTable {
     /// An empty table: every address has the answer 0.
     pub fn new(family: Family) -> Self {
-        Self::with_max_blocks(family, MAX_BLOCKS)
+        Self::with_max_lines(family, MAX_LINES)
     }
 
     /// An empty table with a limit of its own.
-    pub fn with_max_blocks(family: Family, max_blocks: usize) -> Self {
+    pub fn with_max_lines(family: Family, max_lines: usize) -> Self {
         Self {
             family,
-            blocks: vec![[0; BLOCK_ENTRIES]; ROOT_BLOCKS as usize],
-            max_blocks,
+            lines: vec![Line::default(); ROOT_LINES as usize],
+            max_lines,
+            needed_lines: ROOT_LINES as usize,
+            last: None,
+            too_many_at: None,
+            open: Vec::new(),
         }
     }
 
     /// Gives all addresses in a prefix the answer `value`.
     ///
-    /// A prefix must be inserted before the longer ones inside it.
-    ///
-    /// # Errors
-    ///
-    /// When the table would exceed its limit.
-    ///
     /// # Panics
     ///
-    /// When the value has the bit [`CHILD`], or the length is not one of this
-    /// family.
-    pub fn insert(
-        &mut self,
-        address: std::net::IpAddr,
-        length: u8,
-        value: u32,
-    ) -> Result<(), TableTooLarge> {
-        assert!(value & CHILD == 0, "{value} is not an answer");
-        assert!(length <= self.family.bits(), "/{length} is too long");
-        let bits = Address::from(address);
-        let byte = |level: u8| byte(bits, level);
+    /// When the prefix does not come after the last one, by its first address and
+    /// then its length, is of the other family, or the value is [`NUMBERS`] or more.
+    pub fn insert(&mut self, prefix: IpNet, value: u32) {
+        assert!(value < NUMBERS, "{value} is not an answer");
+        let is_v4 = matches!(self.family, Family::V4);
+        assert!(
+            is_v4 == prefix.addr().is_ipv4(),
+            "{prefix} is of the other family"
+        );
+        let is_next = self.last.is_none_or(|last| last < prefix);
+        assert!(is_next, "{prefix} does not come after {:?}", self.last);
+        self.last = Some(prefix);
 
-        // In the root the entry at hand is one of 65,536, spread over blocks.
-        let mut entry = usize::from(u16::from_be_bytes([byte(0), byte(1)]));
-        let mut covered = ROOT_BITS;
-        while length > covered {
-            let level = covered / STRIDE;
-            let Some(child) = self.child(entry) else {
-                return Err(TableTooLarge {
-                    family: self.family,
-                    needed_bytes: (self.max_blocks + 1) * size_of::<Block>(),
-                    limit_bytes: self.max_blocks * size_of::<Block>(),
-                    prefix: ipnet::IpNet::new_assert(address, length),
-                });
-            };
-            entry = child * BLOCK_ENTRIES + usize::from(byte(level));
-            covered += STRIDE;
+        let path = Path::new(&prefix);
+        let open = self.open.iter().zip(0..path.nodes);
+        let shared = open.take_while(|&(&(place, _), number)| place == path.place(number));
+        let shared = shared.count();
+        self.close(shared);
+        for number in shared..path.nodes {
+            let place = path.place(number);
+            let node = Node::of(self.entries()[place]);
+            self.open.push((place, node));
         }
-        let entries = 1_usize << (covered - length);
-        let first = entry & !(entries - 1);
-        self.blocks.as_flattened_mut()[first..first + entries].fill(value);
-        Ok(())
+        let first = path.place(path.nodes);
+        self.entries()[first..first + path.width].fill(value);
     }
 
-    /// The block below an entry, made if there is none; `None` when full. A new
-    /// block inherits the entry's answer.
-    fn child(&mut self, entry: usize) -> Option<usize> {
-        let value = self.blocks.as_flattened()[entry];
-        if value & CHILD != 0 {
-            return Some((value & !CHILD) as usize);
+    /// Those of the last open node, or of the root.
+    fn entries(&mut self) -> &mut [u32] {
+        match self.open.last_mut() {
+            Some((_, node)) => node.0.as_mut_slice(),
+            None => {
+                let root = &mut self.lines[..ROOT_LINES as usize];
+                root.as_flattened_mut()
+            }
         }
-        let child = self.blocks.len();
-        if child >= self.max_blocks {
-            return None;
+    }
+
+    /// Completes open nodes until so many are left.
+    fn close(&mut self, left: usize) {
+        while self.open.len() > left {
+            let Some((place, node)) = self.open.pop() else {
+                return;
+            };
+            let Ok(entry) = node.write(|lines| Ok::<_, Infallible>(self.add(lines)));
+            self.entries()[place] = entry;
         }
-        self.blocks.push([value; BLOCK_ENTRIES]);
-        self.blocks.as_flattened_mut()[entry] = CHILD | child as u32;
-        Some(child)
+    }
+
+    /// What the lines' place is, or would be.
+    fn add(&mut self, lines: &[Line]) -> u32 {
+        self.needed_lines += lines.len();
+        if self.needed_lines > self.max_lines {
+            self.too_many_at = self.too_many_at.or(self.last);
+            return ROOT_LINES;
+        }
+        let first = self.lines.len() as u32;
+        self.lines.extend_from_slice(lines);
+        first
     }
 
     /// The finished table.
-    pub fn into_blocks(self) -> Vec<Block> {
-        self.blocks
+    ///
+    /// # Errors
+    ///
+    /// When it would exceed its limit.
+    pub fn into_lines(mut self) -> Result<Vec<Line>, TableTooLarge> {
+        self.close(0);
+        match self.too_many_at {
+            Some(prefix) => Err(TableTooLarge {
+                family: self.family,
+                needed_bytes: self.needed_lines * size_of::<Line>(),
+                limit_bytes: self.max_lines * size_of::<Line>(),
+                prefix,
+            }),
+            None => Ok(self.lines),
+        }
     }
 }
 
-fn byte(address: Address, level: u8) -> u8 {
-    let word = if level < 8 { address.high } else { address.low };
-    word.to_be_bytes()[usize::from(level % 8)]
+/// The way to a prefix: a place in the root, one of 65,536, and one in each node
+/// below it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    /// From the highest on.
+    bits: u128,
+    /// How many nodes there are below the root.
+    pub(super) nodes: usize,
+    /// How many entries from the last place on are the prefix's.
+    pub(super) width: usize,
 }
+
+impl Path {
+    pub(super) fn new(prefix: &IpNet) -> Self {
+        let length = usize::from(prefix.prefix_len());
+        let bytes = length.div_ceil(8).max(2);
+        Self {
+            bits: match prefix.addr() {
+                IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+                IpAddr::V6(address) => address.to_bits(),
+            },
+            nodes: bytes - 2,
+            width: 1 << (8 * bytes - length),
+        }
+    }
+
+    /// The place in the root, which is number 0, or in a node.
+    pub(super) fn place(&self, number: usize) -> usize {
+        let until = self.bits >> (112 - 8 * number);
+        until as usize & if number == 0 { 0xffff } else { 0xff }
+    }
+}
+
+const _: () = assert!(MAX_LINES < NUMBERS as usize && ROOT_LINES as usize * LINE_WORDS == 1 << 16);
 
 #[cfg(test)]
 mod tests {
@@ -194,7 +199,7 @@ mod tests {
 
     use std::net::IpAddr;
 
-    use filter_common::prefix_table::{lookup_v4, lookup_v6};
+    use filter_common::prefix_table::{Kind, lookup_v4, lookup_v6};
     use ipnet::IpNet;
 
     use super::*;
@@ -230,17 +235,15 @@ mod tests {
         "ffff::/16",
     ];
 
-    fn build(family: Family, prefixes: &[&str]) -> (Vec<Block>, Vec<(IpNet, u32)>) {
+    fn build(family: Family, prefixes: &[&str]) -> (Vec<Line>, Vec<(IpNet, u32)>) {
         let mut prefixes: Vec<IpNet> = prefixes.iter().map(|p| p.parse().unwrap()).collect();
         prefixes.sort();
         let numbered: Vec<(IpNet, u32)> = prefixes.into_iter().zip(1..).collect();
         let mut table = PrefixTable::new(family);
         for (prefix, value) in &numbered {
-            table
-                .insert(prefix.addr(), prefix.prefix_len(), *value)
-                .unwrap();
+            table.insert(*prefix, *value);
         }
-        (table.into_blocks(), numbered)
+        (table.into_lines().unwrap(), numbered)
     }
 
     fn naive(prefixes: &[(IpNet, u32)], address: IpAddr) -> u32 {
@@ -251,11 +254,11 @@ mod tests {
             .map_or(0, |(_, value)| *value)
     }
 
-    fn found(blocks: &[Block], address: IpAddr) -> u32 {
-        let block = |index| blocks.get(index as usize);
+    fn found(lines: &[Line], address: IpAddr) -> u32 {
+        let line = |number| lines.get(number as usize);
         match address {
-            IpAddr::V4(_) => lookup_v4(address.into(), block),
-            IpAddr::V6(_) => lookup_v6(address.into(), block),
+            IpAddr::V4(_) => lookup_v4(address.into(), line),
+            IpAddr::V6(_) => lookup_v6(address.into(), line),
         }
     }
 
@@ -280,10 +283,10 @@ mod tests {
     #[test]
     fn agrees_with_a_naive_search_at_every_edge() {
         for (family, prefixes) in [(Family::V4, V4), (Family::V6, V6)] {
-            let (blocks, numbered) = build(family, prefixes);
+            let (lines, numbered) = build(family, prefixes);
             for address in numbered.iter().flat_map(|(prefix, _)| edges(prefix)) {
                 let wanted = naive(&numbered, address);
-                assert_eq!(found(&blocks, address), wanted, "{address}");
+                assert_eq!(found(&lines, address), wanted, "{address}");
             }
         }
     }
@@ -291,65 +294,62 @@ mod tests {
     #[test]
     fn an_empty_table_answers_nothing() {
         for family in [Family::V4, Family::V6] {
-            let blocks = PrefixTable::new(family).into_blocks();
-            assert_eq!(blocks.len(), ROOT_BLOCKS as usize);
-            assert_eq!(found(&blocks, "198.51.100.1".parse().unwrap()), 0);
-            assert_eq!(found(&blocks, "2001:db8::1".parse().unwrap()), 0);
+            let lines = PrefixTable::new(family).into_lines().unwrap();
+            assert_eq!(lines.len(), ROOT_LINES as usize);
+            assert_eq!(found(&lines, "198.51.100.1".parse().unwrap()), 0);
+            assert_eq!(found(&lines, "2001:db8::1".parse().unwrap()), 0);
         }
     }
 
     #[test]
-    fn takes_a_block_a_level_and_no_more() {
-        let mut table = PrefixTable::with_max_blocks(Family::V4, ROOT_BLOCKS as usize + 2);
-        table.insert("10.0.0.1".parse().unwrap(), 32, 1).unwrap();
-        // Beside the first one: no new block. In the next /16: two.
-        table.insert("10.0.0.2".parse().unwrap(), 32, 2).unwrap();
-        let error = table
-            .insert("10.1.0.2".parse().unwrap(), 32, 3)
-            .unwrap_err();
+    fn takes_a_branch_a_level_and_a_leaf_below_and_no_more() {
+        let mut table = PrefixTable::with_max_lines(Family::V4, ROOT_LINES as usize + 20);
+        table.insert("10.0.0.1/32".parse().unwrap(), 1);
+        // Beside the first one: no new node. In the next /16: two.
+        table.insert("10.0.0.2/32".parse().unwrap(), 2);
+        let full = |table: PrefixTable| table.into_lines().unwrap_err().to_string();
+        table.insert("10.1.0.2/32".parse().unwrap(), 3);
         assert_eq!(
-            error.to_string(),
-            "the IPv4 prefixes need at least 1 MiB of table, and 0 MiB are the most, exceeded at \
+            full(table),
+            "the IPv4 prefixes need 1 MiB of table, and 0 MiB are the most, exceeded at \
              10.1.0.2/32: use shorter or less scattered prefixes"
         );
     }
 
     #[test]
-    fn the_size_is_known_before() {
-        for (family, prefixes) in [(Family::V4, V4), (Family::V6, V6)] {
-            let (blocks, numbered) = build(family, prefixes);
-            let mut size = TableSize::new(family);
-            for (prefix, _) in &numbered {
-                size.add(prefix);
-            }
-            assert_eq!(size.blocks, blocks.len(), "{family:?}");
-            assert_eq!(size.table().unwrap().blocks.capacity(), blocks.len());
-        }
+    #[should_panic(expected = "10.0.0.0/8 does not come after Some(10.0.0.1/32)")]
+    fn prefixes_come_in_order() {
+        let mut table = PrefixTable::new(Family::V4);
+        table.insert("10.0.0.1/32".parse().unwrap(), 1);
+        table.insert("10.0.0.0/8".parse().unwrap(), 2);
     }
 
     /// A million customers whose prefixes share nothing but their pool's.
     #[test]
     fn what_does_not_fit_is_told_with_the_figure() {
-        let mut size = TableSize::new(Family::V6);
+        let mut table = PrefixTable::new(Family::V6);
         for number in 0..1_000_000_u128 {
             let address = (0x2001_0db8_u128 << 96) | (number << 76);
-            let prefix = ipnet::Ipv6Net::new_assert(address.into(), 128);
-            size.add(&prefix.into());
+            table.insert(ipnet::Ipv6Net::new_assert(address.into(), 128).into(), 1);
         }
         assert_eq!(
-            size.table().unwrap_err().to_string(),
-            "the IPv6 prefixes need at least 8851 MiB of table, and 1024 MiB are the most, \
-             exceeded at 2001:db8:1c3d:9000::/128: use shorter or less scattered prefixes"
+            table.into_lines().unwrap_err().to_string(),
+            "the IPv6 prefixes need 8118 MiB of table, and 1024 MiB are the most, \
+             exceeded at 2001:db8:1ec9:f000::/128: use shorter or less scattered prefixes"
         );
     }
 
     #[test]
     fn a_damaged_table_ends_every_lookup() {
-        let loops = vec![[CHILD; BLOCK_ENTRIES]; ROOT_BLOCKS as usize];
-        let outside = vec![[u32::MAX; BLOCK_ENTRIES]; ROOT_BLOCKS as usize];
-        for blocks in [loops, outside, Vec::new()] {
-            assert_eq!(found(&blocks, "198.51.100.1".parse().unwrap()), 0);
-            assert_eq!(found(&blocks, "2001:db8::1".parse().unwrap()), 0);
+        for kind in [Kind::Branch, Kind::Leaf] {
+            let round = vec![[kind.entry(0); LINE_WORDS]; ROOT_LINES as usize];
+            let outside = vec![[kind.entry(NUMBERS - 1); LINE_WORDS]; ROOT_LINES as usize];
+            for lines in [round, outside, Vec::new()] {
+                for address in ["198.51.100.1", "2001:db8::1"] {
+                    let found = found(&lines, address.parse().unwrap());
+                    assert!(found <= u32::from(u8::MAX), "{kind:?}: {found}");
+                }
+            }
         }
     }
 }

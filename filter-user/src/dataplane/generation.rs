@@ -10,7 +10,7 @@ use aya::{
     maps::Array,
     programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
-use filter_common::{Policy, flow::Flow, prefix_table::Block};
+use filter_common::{Policy, flow::Flow, prefix_table::Line};
 use indexmap::IndexSet;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use super::{
     live_table::LiveTable,
     pins::{GenerationPins, Pins},
 };
-use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_BLOCKS, amend_table};
+use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, amend_table};
 
 /// The name of the program in the object.
 const PROGRAM: &str = "poolguard";
@@ -90,23 +90,25 @@ struct Prefixes {
 
 impl Prefixes {
     fn of(compiled: &Compiled) -> [Self; 2] {
-        let prefixes = |name, label, blocks: &[Block]| Self {
+        let prefixes = |name, label, lines: &[Line]| Self {
             name,
             label,
-            used: blocks.len() as u32,
-            room: blocks.len() as u32 + SPARE,
+            used: lines.len() as u32,
+            room: lines.len() as u32 + SPARE_LINES,
         };
         [
-            prefixes("PREFIXES_V4", "prefix_blocks_v4", &compiled.prefixes_v4),
-            prefixes("PREFIXES_V6", "prefix_blocks_v6", &compiled.prefixes_v6),
+            prefixes("PREFIXES_V4", "prefix_lines_v4", &compiled.prefixes_v4),
+            prefixes("PREFIXES_V6", "prefix_lines_v6", &compiled.prefixes_v6),
         ]
     }
 }
 
-/// So many policies, and so many blocks of each family, can be added while the
-/// tables are in use: a temporary exemption takes up to 14 blocks. When they
-/// are used up a generation with as many follows.
-const SPARE: u32 = 1024;
+/// So many policies can be added while the tables are in use.
+const SPARE_POLICIES: u32 = 1024;
+/// And so many lines of each family, a mebibyte of them: a temporary exemption
+/// takes four where there are others beside it, 212 at most. When they are
+/// used up a generation with as many follows.
+const SPARE_LINES: u32 = 16 * 1024;
 
 /// The program for one interface.
 #[derive(Debug)]
@@ -188,8 +190,8 @@ impl Generation {
         let prefixes = self.prefixes.map(|prefixes| TableUse {
             table: prefixes.label,
             entries: u64::from(prefixes.used),
-            capacity: MAX_BLOCKS as u64,
-            bytes: u64::from(prefixes.room) * size_of::<Block>() as u64,
+            capacity: MAX_LINES as u64,
+            bytes: u64::from(prefixes.room) * size_of::<Line>() as u64,
         });
         [self.watched_ports, policies]
             .into_iter()
@@ -359,13 +361,13 @@ fn fill(object: &mut Ebpf, compiled: &Compiled) -> Result<(), DataplaneError> {
     fill_table::<[u8; 256]>(object, "PORT_CLASSES", compiled.ports.classes.as_slice())?;
     fill_table::<u32>(object, "PORT_SLOTS", &compiled.ports.slots)?;
     fill_table::<PolicyValue>(object, "POLICIES", &policies)?;
-    fill_table::<Block>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
-    fill_table::<Block>(object, "PREFIXES_V6", &compiled.prefixes_v6)
+    fill_table::<Line>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
+    fill_table::<Line>(object, "PREFIXES_V6", &compiled.prefixes_v6)
 }
 
 /// How many policies there is room for.
 fn policy_room(compiled: &Compiled) -> u32 {
-    compiled.policies.len() as u32 + SPARE
+    compiled.policies.len() as u32 + SPARE_POLICIES
 }
 
 /// Adds those policies that are not there. Nothing leads to them yet.

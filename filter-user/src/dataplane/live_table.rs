@@ -11,21 +11,21 @@ use aya::{
     Ebpf,
     maps::{Array, Map},
 };
-use filter_common::prefix_table::{BLOCK_ENTRIES, Block};
+use filter_common::prefix_table::{LINE_WORDS, Line};
 use rustix::{
     mm::{MapFlags, ProtFlags, mmap, munmap},
     param::page_size,
 };
 
 use super::DataplaneError;
-use crate::compile::LiveBlocks;
+use crate::compile::LiveLines;
 
 /// The table with a name, of a loaded object.
 pub(super) struct LiveTable<'a> {
     name: &'static str,
     object: &'a mut Ebpf,
     descriptor: OwnedFd,
-    /// How many blocks there is something in.
+    /// How many lines there is something in.
     pub(super) used: u32,
     room: u32,
 }
@@ -51,37 +51,40 @@ impl<'a> LiveTable<'a> {
     }
 }
 
-impl LiveBlocks for LiveTable<'_> {
+impl LiveLines for LiveTable<'_> {
     type Error = DataplaneError;
 
-    fn read(&self, number: u32) -> Result<Block, DataplaneError> {
+    fn read(&self, number: u32) -> Result<Line, DataplaneError> {
         let error = |source| DataplaneError::map(self.name, source);
         let map = self
             .object
             .map(self.name)
             .ok_or(DataplaneError::NoProgram)?;
-        let array: Array<_, Block> = Array::try_from(map).map_err(error)?;
+        let array: Array<_, Line> = Array::try_from(map).map_err(error)?;
         array.get(&number, 0).map_err(error)
     }
 
-    fn add(&mut self, block: &Block) -> Result<u32, DataplaneError> {
-        if self.used >= self.room {
+    fn add(&mut self, lines: &[Line]) -> Result<u32, DataplaneError> {
+        let (first, end) = (self.used, self.used + lines.len() as u32);
+        if end > self.room {
             return Err(DataplaneError::NoRoom { table: self.name });
         }
         let error = |source| DataplaneError::map(self.name, source);
         let map = self.object.map_mut(self.name);
         let map = map.ok_or(DataplaneError::NoProgram)?;
-        let mut array: Array<_, Block> = Array::try_from(map).map_err(error)?;
-        array.set(self.used, block, 0).map_err(error)?;
-        self.used += 1;
-        Ok(self.used - 1)
+        let mut array: Array<_, Line> = Array::try_from(map).map_err(error)?;
+        for (number, line) in (first..).zip(lines) {
+            array.set(number, line, 0).map_err(error)?;
+        }
+        self.used = end;
+        Ok(first)
     }
 
-    fn set(&mut self, number: u32, entry: usize, value: u32) -> Result<(), DataplaneError> {
-        let at = number as usize * size_of::<Block>() + entry * size_of::<u32>();
+    fn set(&mut self, number: u32, word: usize, value: u32) -> Result<(), DataplaneError> {
+        let at = number as usize * size_of::<Line>() + word * size_of::<u32>();
         assert!(
-            number < self.room && entry < BLOCK_ENTRIES,
-            "entry {entry} of block {number}"
+            number < self.room && word < LINE_WORDS,
+            "word {word} of line {number}"
         );
         store(&self.descriptor, at, value)
             .map_err(|source| DataplaneError::amend(self.name, source))
@@ -96,7 +99,7 @@ fn store(map: &OwnedFd, at: usize, value: u32) -> io::Result<()> {
     #[expect(unsafe_code, reason = "memory that is shared with the kernel")]
     // SAFETY: the kernel chooses where; nothing else is there. The page is one of
     // the map's, and whoever else writes to the entry does so in one piece as
-    // well: nobody does. It is aligned, because blocks and pages are.
+    // well: nobody does. It is aligned, because lines and pages are.
     unsafe {
         let memory = mmap(
             ptr::null_mut(),

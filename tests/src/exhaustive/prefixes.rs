@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use filter_common::{
     Family,
-    prefix_table::{Block, lookup_v4, lookup_v6},
+    prefix_table::{Line, lookup_v4, lookup_v6},
 };
 use filter_user::compile::PrefixTable;
+use ipnet::IpNet;
 
 use super::Domain;
 
@@ -62,24 +63,24 @@ impl Prefix {
     }
 }
 
-/// Prefixes in the order in which they are inserted, shorter ones first. The
-/// answer of each is its number, from 1.
+/// Prefixes in the order in which they are inserted. The answer of each is its
+/// number, from 1.
 struct Table {
     prefixes: Vec<Prefix>,
-    blocks: Vec<Block>,
+    lines: Vec<Line>,
 }
 
 impl Table {
     fn new(family: Family, mut prefixes: Vec<Prefix>) -> Self {
-        prefixes.sort_by_key(|prefix| prefix.length);
+        prefixes.sort_by_key(|prefix| (prefix.bits.1, prefix.length));
         let mut table = PrefixTable::new(family);
         for (prefix, number) in prefixes.iter().zip(1..) {
-            let inserted = table.insert(prefix.bits.address(), prefix.length, number);
-            inserted.unwrap();
+            let net = IpNet::new_assert(prefix.bits.address(), prefix.length);
+            table.insert(net, number);
         }
         Self {
             prefixes,
-            blocks: table.into_blocks(),
+            lines: table.into_lines().unwrap(),
         }
     }
 
@@ -96,10 +97,10 @@ impl Table {
     }
 
     fn lookup(&self, address: IpAddr) -> u32 {
-        let block = |index| self.blocks.get(index as usize);
+        let line = |number| self.lines.get(number as usize);
         match address {
-            IpAddr::V4(_) => lookup_v4(address.into(), block),
-            IpAddr::V6(_) => lookup_v6(address.into(), block),
+            IpAddr::V4(_) => lookup_v4(address.into(), line),
+            IpAddr::V6(_) => lookup_v6(address.into(), line),
         }
     }
 

@@ -1,23 +1,23 @@
 //! The flat prefix table: built from any prefixes, and made of any numbers.
 //!
-//! What was built has to find what a search through all prefixes finds, with as
-//! many blocks as there are places where prefixes part, and within its limit.
-//! What is in the blocks of a damaged table does not matter: a lookup ends, after
-//! no more blocks than an address has bytes, with a number of a policy.
+//! What was built has to find what a search through all prefixes finds, in the
+//! lines that it says it needs, and within its limit. What is in the lines of a
+//! damaged table does not matter: a lookup ends, after no more lines than an
+//! address has bytes, with a number of a policy.
 //!
-//! The first byte says which family, and which of the two.
+//! The first byte says which family, which of the two, and how large answers are.
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use filter_common::{
     Family,
-    prefix_table::{BLOCK_ENTRIES, Block, CHILD, ROOT_BLOCKS, lookup_v4, lookup_v6},
+    prefix_table::{LINE_WORDS, Line, NUMBERS, ROOT_LINES, lookup_v4, lookup_v6},
 };
 use filter_user::compile::PrefixTable;
+use ipnet::IpNet;
 
 use crate::generate::place::next;
 
@@ -31,54 +31,56 @@ pub fn run(data: &[u8]) {
         _ => Family::V6,
     };
     match choice & 2 {
-        0 => built(family, *more, data),
+        // Answers above 255 are in no leaf.
+        0 => built(family, *more, 1 + u32::from(choice >> 2 & 1) * 250, data),
         _ => damaged(family, *more, data),
     }
 }
 
-/// A prefix: address, length, and the answer that it gives.
-type Prefix = (IpAddr, u8, u32);
+/// A prefix, and the answer that it gives.
+type Prefix = (IpNet, u32);
 
-/// `more` is how many blocks the table may have besides the root. Each 17 bytes
-/// are a prefix.
-fn built(family: Family, more: u8, data: &[u8]) {
-    let mut prefixes: Vec<Prefix> = (data.as_chunks::<17>().0.iter().zip(1..))
+/// `more` is how many lines the table may have besides the root, `first` the first
+/// answer. Each 17 bytes are a prefix.
+fn built(family: Family, more: u8, first: u32, data: &[u8]) {
+    let mut prefixes: Vec<Prefix> = (data.as_chunks::<17>().0.iter().zip(first..))
         .map(|([length, bytes @ ..], value)| {
-            (address(family, *bytes), length % (family.bits() + 1), value)
+            let length = length % (family.bits() + 1);
+            let prefix = IpNet::new_assert(address(family, *bytes), length).trunc();
+            (prefix, value)
         })
         .collect();
-    // Prefixes come before longer ones inside them.
-    prefixes.sort_by_key(|(_, length, _)| *length);
+    prefixes.sort();
+    prefixes.dedup_by_key(|(prefix, _)| *prefix);
 
-    let limit = ROOT_BLOCKS as usize + usize::from(more);
-    let mut table = PrefixTable::with_max_blocks(family, limit);
-    let mut branches = BTreeSet::new();
-    for (address, length, value) in &prefixes {
-        let needed = (16..*length).step_by(8);
-        branches.extend(needed.map(|depth| (depth, first_bits(*address, depth))));
-        let fits = branches.len() <= usize::from(more);
-        match table.insert(*address, *length, *value) {
-            Ok(()) => assert!(fits, "{address}/{length} fits where it should not"),
-            Err(full) => {
-                assert!(!fits, "{address}/{length} does not fit: {full}");
-                assert_eq!(full.limit_bytes, limit * size_of::<Block>());
-                return;
-            }
+    let limit = ROOT_LINES as usize + usize::from(more);
+    let build = |limit| {
+        let mut table = PrefixTable::with_max_lines(family, limit);
+        for (prefix, value) in &prefixes {
+            table.insert(*prefix, *value);
         }
-    }
-    let blocks = table.into_blocks();
-    assert_eq!(blocks.len(), ROOT_BLOCKS as usize + branches.len());
-    for (address, length, _) in &prefixes {
-        for address in around(*address, *length) {
-            let lookup = Lookup::new(&blocks, address);
+        table.into_lines()
+    };
+    let lines = match build(limit) {
+        Ok(lines) => lines,
+        Err(full) => {
+            assert_eq!(full.limit_bytes, limit * size_of::<Line>());
+            assert!(full.needed_bytes > full.limit_bytes, "{full}");
+            let lines = build(full.needed_bytes / size_of::<Line>());
+            lines.unwrap_or_else(|error| panic!("{full}, and then {error}"))
+        }
+    };
+    for (prefix, _) in &prefixes {
+        for address in around(prefix.addr(), prefix.prefix_len()) {
+            let lookup = Lookup::new(&lines, address);
             assert_eq!(lookup.answer, naive(&prefixes, address), "{address}");
-            assert_eq!(lookup.missed, 0, "{address} is looked for in no block");
+            assert_eq!(lookup.missed, 0, "{address} is looked for in no line");
         }
     }
 }
 
-/// Any numbers in `more` blocks: the same one everywhere, but for each seven
-/// bytes the entry that they name. Looks up the address that comes first, and its
+/// Any numbers in `more` times 16 lines: the same one everywhere, but for each seven
+/// bytes the word that they name. Looks up the address that comes first, and its
 /// neighbours in each byte.
 fn damaged(family: Family, more: u8, data: &[u8]) {
     let Some((bytes, rest)) = data.split_first_chunk::<16>() else {
@@ -87,19 +89,19 @@ fn damaged(family: Family, more: u8, data: &[u8]) {
     let Some((fill, rest)) = rest.split_first_chunk::<4>() else {
         return;
     };
-    let mut blocks = vec![[u32::from_be_bytes(*fill); BLOCK_ENTRIES]; usize::from(more)];
-    for [high, low, entry, number @ ..] in rest.as_chunks::<7>().0 {
-        let block = usize::from(u16::from_be_bytes([*high, *low]));
-        if let Some(block) = blocks.get_mut(block) {
-            block[usize::from(*entry)] = u32::from_be_bytes(*number);
+    let mut lines = vec![[u32::from_be_bytes(*fill); LINE_WORDS]; 16 * usize::from(more)];
+    for [high, low, word, number @ ..] in rest.as_chunks::<7>().0 {
+        let line = usize::from(u16::from_be_bytes([*high, *low]));
+        if let Some(line) = lines.get_mut(line) {
+            line[usize::from(*word) % LINE_WORDS] = u32::from_be_bytes(*number);
         }
     }
     let address = address(family, *bytes);
     for byte in 0..family.bits() / 8 {
         let neighbour = next(address, 1 << (8 * byte));
         for address in [address, neighbour] {
-            let lookup = Lookup::new(&blocks, address);
-            assert_eq!(lookup.answer, walk(&blocks, address), "{address}");
+            let lookup = Lookup::new(&lines, address);
+            assert_eq!(lookup.answer, walk(&lines, address), "{address}");
         }
     }
 }
@@ -107,25 +109,25 @@ fn damaged(family: Family, more: u8, data: &[u8]) {
 /// What came of a lookup.
 struct Lookup {
     answer: u32,
-    /// How often a block was asked for that is not there.
+    /// How often a line was asked for that is not there.
     missed: u32,
 }
 
 impl Lookup {
-    fn new(blocks: &[Block], address: IpAddr) -> Self {
+    fn new(lines: &[Line], address: IpAddr) -> Self {
         let (asked, missed) = (Cell::new(0), Cell::new(0));
-        let block = |index| {
+        let line = |number| {
             asked.set(asked.get() + 1);
-            let block = blocks.get(index as usize);
-            missed.set(missed.get() + u32::from(block.is_none()));
-            block
+            let line = lines.get(number as usize);
+            missed.set(missed.get() + u32::from(line.is_none()));
+            line
         };
         let (answer, most) = match address {
-            IpAddr::V4(_) => (lookup_v4(address.into(), block), 3),
-            IpAddr::V6(_) => (lookup_v6(address.into(), block), 15),
+            IpAddr::V4(_) => (lookup_v4(address.into(), line), 4),
+            IpAddr::V6(_) => (lookup_v6(address.into(), line), 16),
         };
-        assert!(asked.get() <= most, "{} blocks for {address}", asked.get());
-        assert!(answer & CHILD == 0, "{answer:#x} is no answer");
+        assert!(asked.get() <= most, "{} lines for {address}", asked.get());
+        assert!(answer < NUMBERS, "{answer:#x} is no answer");
         Self {
             answer,
             missed: missed.get(),
@@ -133,30 +135,40 @@ impl Lookup {
     }
 }
 
-/// The answer of the longest prefix; of the later one, where there are two.
+/// The answer of the longest prefix.
 fn naive(prefixes: &[Prefix], address: IpAddr) -> u32 {
-    let contains = |(prefix, length, _): &&Prefix| {
-        first_bits(*prefix, *length) == first_bits(address, *length)
-    };
-    let longest = prefixes.iter().rfind(contains);
-    longest.map_or(0, |(_, _, value)| *value)
+    let around = prefixes
+        .iter()
+        .filter(|(prefix, _)| prefix.contains(&address));
+    let longest = around.max_by_key(|(prefix, _)| prefix.prefix_len());
+    longest.map_or(0, |(_, value)| *value)
 }
 
-/// From block to block, as the table is described.
-fn walk(blocks: &[Block], address: IpAddr) -> u32 {
+/// From line to line, as the table is described.
+fn walk(lines: &[Line], address: IpAddr) -> u32 {
     let bytes = match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     };
-    let mut number = usize::from(bytes[0]);
-    for byte in &bytes[1..] {
-        let Some(block) = blocks.get(number) else {
+    let word = |line: usize, word: usize| lines.get(line).map(|line| line[word]);
+    let byte_of = |line: usize, place: usize| {
+        let bytes = lines.get(line)?.map(u32::to_le_bytes);
+        Some(u32::from(bytes.as_flattened()[place % 64]))
+    };
+    let mut place = usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
+    let mut node = 0;
+    for next in 2..=bytes.len() {
+        let Some(entry) = word(node + place / 16, place % 16) else {
             return 0;
         };
-        match block[usize::from(*byte)] {
-            child if child >> 31 == 1 => number = (child & 0x7fff_ffff) as usize,
-            answer => return answer,
-        }
+        node = (entry & 0x3fff_ffff) as usize;
+        place = bytes.get(next).map_or(0, |byte| usize::from(*byte));
+        let answer = match entry >> 30 {
+            0 => Some(entry),
+            1 => byte_of(node + place / 64, place),
+            _ => continue,
+        };
+        return answer.unwrap_or(0);
     }
     0
 }
@@ -168,19 +180,9 @@ fn address(family: Family, bytes: [u8; 16]) -> IpAddr {
     }
 }
 
-/// All bits of an address but the first `length`, zeroed.
-fn first_bits(address: IpAddr, length: u8) -> u128 {
-    let bits = match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    let hidden = 128 - u32::from(length);
-    bits & u128::MAX.checked_shl(hidden).unwrap_or(0)
-}
-
 /// An address, the first and the last one of its prefix, and those beside them.
 fn around(address: IpAddr, length: u8) -> [IpAddr; 5] {
-    let prefix = ipnet::IpNet::new_assert(address, length);
+    let prefix = IpNet::new_assert(address, length);
     let (first, last) = (prefix.network(), prefix.broadcast());
     [address, first, last, next(first, u128::MAX), next(last, 1)]
 }
