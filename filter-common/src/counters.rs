@@ -38,7 +38,12 @@ pub const ROWS: u32 = PORT_ROWS + PORTS;
 const _: () = assert!(INTERFACES.is_multiple_of(ROW_LENGTH as u32));
 const _: () = assert!(DropReason::ALL.len() <= ROW_LENGTH);
 const _: () = assert!(PoolCounter::COUNT <= ROW_LENGTH);
-const _: () = assert!(Direction::ALL.len() * Protocol::COUNT <= ROW_LENGTH);
+const _: () = assert!(Direction::ALL.len() * Protocol::COUNT <= UNSENT_COLUMN);
+
+/// The rows of ports have room at their end, and there are as many as there are
+/// interfaces: so what a poolguard without wires has counted goes on.
+const UNSENT_COLUMN: usize = ROW_LENGTH - 1;
+const _: () = assert!(INTERFACES <= PORTS);
 
 /// The place of one counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +61,16 @@ impl Slot {
         Self {
             row: INTERFACE_ROWS + interface / ROW_LENGTH as u32,
             column: interface as usize % ROW_LENGTH,
+        }
+    }
+
+    /// Frames that arrived at an interface and were to pass, and had nowhere to
+    /// go: the other end of the wire was missing.
+    #[inline(always)]
+    pub const fn unsent(interface: u32) -> Self {
+        Self {
+            row: PORT_ROWS + interface,
+            column: UNSENT_COLUMN,
         }
     }
 
@@ -172,14 +187,22 @@ pub trait Ledger {
 
 /// Counts one frame of `length` bytes that arrived at `interface`.
 ///
-/// A frame is counted as dropped or as passed at its interface, never both and
-/// never neither. What else is counted says why.
+/// A frame is counted as dropped, as passed at its interface, or as
+/// [unsent](count_unsent) there: as one of the three and no more. What else is
+/// counted says why.
 #[inline(always)]
 pub fn count<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, length: usize, ledger: &mut L) {
     match verdict.reason {
         Some(reason) if !verdict.passes() => count_drop(verdict, reason, length, ledger),
         _ => count_pass(verdict, interface, ledger),
     }
+}
+
+/// Counts one frame that arrived at `interface` and was to pass, and was not
+/// sent for want of somewhere to send it to.
+#[inline(always)]
+pub fn count_unsent<L: Ledger + ?Sized>(interface: u32, ledger: &mut L) {
+    ledger.add(Slot::unsent(interface), 1);
 }
 
 #[inline(always)]

@@ -38,14 +38,22 @@ pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
             verdict = decide(&head, maps::role(), &Generation);
         }
     }
-    if verdict.passes() {
+    if !verdict.passes() {
+        counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
+        return xdp_action::XDP_DROP;
+    }
+    let action = match maps::is_wire() {
+        true => maps::send_to_peer(),
+        false => xdp_action::XDP_PASS,
+    };
+    if action == xdp_action::XDP_DROP {
+        // It ends here: the host is no part of a wire.
+        counters::count_unsent(maps::interface(), &mut Counters);
+    } else {
         // Its length is not counted, and asking for it is a call.
         counters::count(&verdict, maps::interface(), 0, &mut Counters);
-        xdp_action::XDP_PASS
-    } else {
-        counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
-        xdp_action::XDP_DROP
     }
+    action
 }
 
 /// The kernel's helpers ask for a licence that is compatible with the GPL.

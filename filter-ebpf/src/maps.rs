@@ -6,9 +6,10 @@ use core::hint::black_box;
 use crate::context::Head;
 use aya_ebpf::{
     Global,
+    bindings::xdp_action,
     helpers::generated::bpf_ktime_get_coarse_ns,
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray},
+    maps::{Array, LruHashMap, PerCpuArray, xdp::DevMap},
 };
 use filter_common::{
     Policy, PortClass, ReturnTraffic, Role, Settings, Tables,
@@ -38,6 +39,15 @@ static DIRECT_SMTP: Global<u32> = Global::new(0);
 /// [`Settings::monitor`].
 #[unsafe(no_mangle)]
 static MONITOR: Global<u32> = Global::new(0);
+
+/// Whether what passes goes out of [`PEER`], and not to the kernel.
+#[unsafe(no_mangle)]
+static WIRE: Global<u32> = Global::new(0);
+
+/// The other end of the wire, where there is one. Of this copy alone. The kernel
+/// empties it when that device goes.
+#[map]
+static PEER: DevMap = DevMap::with_max_entries(1, 0);
 
 /// Port number to class: the row is the high byte of the number, the column
 /// the low one. Of the generation.
@@ -90,6 +100,19 @@ pub(crate) fn role() -> Role {
 #[inline(always)]
 pub(crate) fn interface() -> u32 {
     INTERFACE.load()
+}
+
+#[inline(always)]
+pub(crate) fn is_wire() -> bool {
+    WIRE.load() != 0
+}
+
+/// The action that sends the frame to the other end of the wire; `XDP_DROP`
+/// where there is none.
+#[inline(always)]
+pub(crate) fn send_to_peer() -> u32 {
+    PEER.redirect(0, xdp_action::XDP_DROP.into())
+        .unwrap_or_else(|nowhere| nowhere)
 }
 
 /// The tables of the generation that this copy of the program belongs to.

@@ -39,6 +39,8 @@ pub struct Explanation {
     pub rule: Option<&'static str>,
     /// The last detail of the reason, as the metrics name it.
     pub reason: Option<&'static str>,
+    /// The interface that it goes out of if it passes, where a wire says so.
+    pub out: Option<String>,
     /// What was looked at on the way, in order.
     pub steps: Vec<Step>,
     /// The verdict in a sentence.
@@ -147,6 +149,8 @@ pub fn explain(
         lookups: RefCell::default(),
     };
     let verdict = decide(frame.as_slice(), interface.role, &traced);
+    let out = config.other_end(&interface.name);
+    let out = out.filter(|_| verdict.passes()).map(str::to_owned);
     let narrator = Narrator {
         config,
         compiled,
@@ -164,7 +168,8 @@ pub fn explain(
         rule: verdict.reason.map(|reason| reason.rule().name()),
         reason: verdict.reason.map(|reason| reason.name()),
         steps: narrator.steps(&traced.lookups.into_inner()),
-        summary: narrator.summary(&verdict),
+        summary: narrator.summary(&verdict, out.as_deref()),
+        out,
     })
 }
 
@@ -339,7 +344,7 @@ impl Narrator<'_> {
         most_specific(held.map(|(prefix, holder)| (holder, prefix)), address)
     }
 
-    fn summary(&self, verdict: &Verdict) -> String {
+    fn summary(&self, verdict: &Verdict, out: Option<&str>) -> String {
         let rule = || self.rule_words(verdict);
         let mut text = match verdict.outcome {
             Outcome::NotIp => "PASS: not IP".to_owned(),
@@ -362,6 +367,9 @@ impl Narrator<'_> {
         };
         if verdict.smtp_exempted != filter_common::counters::NO_POOL {
             text.push_str("; an exemption from rule 5 let the mail out");
+        }
+        if let Some(interface) = out {
+            let _infallible = write!(text, "; it goes out of {interface}, by wire");
         }
         text
     }

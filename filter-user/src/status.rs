@@ -26,6 +26,9 @@ pub struct Status {
     pub counting_since: Timestamp,
     /// Whether the whole box only monitors.
     pub monitor: bool,
+    /// `kernel` or `wire`; empty where an older controller says nothing.
+    #[serde(default)]
+    pub forwarding: String,
     /// Counts the generations that were put into force, from 1.
     pub generation: u64,
     /// When the running generation was put into force.
@@ -96,6 +99,20 @@ pub struct InterfaceStatus {
     /// Whether the program is attached.
     pub attached: bool,
     /// What keeps it from being as it should be.
+    pub problem: Option<String>,
+    /// Where what it permits goes, under `forwarding = "wire"`.
+    #[serde(default)]
+    pub wire: Option<WireStatus>,
+}
+
+/// The other end of an interface's wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WireStatus {
+    /// The interface there.
+    pub peer: String,
+    /// Whether what is permitted goes out of it.
+    pub up: bool,
+    /// What keeps it from going, or from coming in whole.
     pub problem: Option<String>,
 }
 
@@ -219,7 +236,7 @@ impl Status {
         );
         format!(
             "poolguard {} ({}), instance {}, up {}, counting for {}\n\
-             configuration {}: {enforcement}, generation {}, in force for {}\n\
+             configuration {}: {enforcement}, forwarding {}, generation {}, in force for {}\n\
              reloads: {}, of which {} failed{last}\n\
              loaded: pool prefixes {} IPv4 and {} IPv6, exemptions {} IPv4 and {} IPv6; {expiry}\n",
             self.version,
@@ -228,6 +245,7 @@ impl Status {
             age(self.started, now),
             age(self.counting_since, now),
             self.config_file.display(),
+            self.forwarding,
             self.generation,
             age(self.generation_since, now),
             reloads.total,
@@ -240,17 +258,37 @@ impl Status {
     }
 
     fn interface_table(&self) -> Table {
-        let mut rows = table(&["INTERFACE", "ROLE", "MODE", "ATTACHED", "PASSED", ""]);
+        let is_wire = self.interfaces.iter().any(|known| known.wire.is_some());
+        let mut header = vec!["INTERFACE", "ROLE", "MODE", "ATTACHED", "PASSED"];
+        if is_wire {
+            header.extend(["GOES TO", "UP"]);
+        }
+        header.push("");
+        let mut rows = table(&header);
+        let yes = |is_so| if is_so { "yes" } else { "NO" }.to_owned();
         for interface in &self.interfaces {
             let passed = self.passed.iter().find(|p| p.interface == interface.name);
-            rows.add_row([
+            let mut row = vec![
                 interface.name.clone(),
                 interface.role.clone(),
                 interface.mode.clone(),
-                if interface.attached { "yes" } else { "NO" }.to_owned(),
+                yes(interface.attached),
                 passed.map_or(0, |passed| passed.packets).to_string(),
-                interface.problem.clone().unwrap_or_default(),
-            ]);
+            ];
+            if let Some(wire) = &interface.wire {
+                row.extend([wire.peer.clone(), yes(wire.up)]);
+            }
+            let of_wire = interface.wire.as_ref();
+            let of_wire = of_wire.and_then(|wire| wire.problem.as_deref());
+            let problems = [interface.problem.as_deref(), of_wire];
+            row.push(
+                problems
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            );
+            rows.add_row(row);
         }
         rows
     }

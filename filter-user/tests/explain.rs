@@ -225,6 +225,7 @@ fn json_says_the_same() {
             "outcome": "drop",
             "rule": "inbound_port",
             "reason": "inbound_port",
+            "out": null,
             "steps": [
                 { "subject": "port", "finding": "80: is a watched port" },
                 {

@@ -189,6 +189,20 @@ ticket = "NOC-4711"
     }
 }
 
+impl Configuration {
+    /// The same with its interfaces joined by wires, two by two.
+    #[must_use]
+    pub fn by_wire(self) -> Self {
+        let text = format!("forwarding = \"wire\"\n{}", self.text);
+        let wire = |one, other| format!("\n[[wire]]\nends = [\"{one}\", \"{other}\"]\n");
+        let wired = Self { text }.and(&wire(CUSTOMERS, NETWORK));
+        match wired.text.contains("eth3") {
+            true => wired.and(&wire("eth3", "eth2")),
+            false => wired,
+        }
+    }
+}
+
 /// Everything else is written down, and the box only counts.
 pub fn monitor_box() -> Configuration {
     base().with(r#"enforcement = "enforce""#, r#"enforcement = "monitor""#)

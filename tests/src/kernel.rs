@@ -27,6 +27,11 @@ use crate::{
 const XDP_DROP: u32 = 1;
 /// `XDP_PASS` of `enum xdp_action`.
 const XDP_PASS: u32 = 2;
+/// `XDP_REDIRECT` of `enum xdp_action`.
+const XDP_REDIRECT: u32 = 4;
+
+/// The loopback interface, which every machine has.
+const LOOPBACK: u32 = 1;
 
 /// The shortest frame that `BPF_PROG_TEST_RUN` takes.
 const SHORTEST: usize = 14;
@@ -37,10 +42,23 @@ const SHORTEST: usize = 14;
 /// It cannot be told those in which time passes, nor frames that end inside
 /// their Ethernet header. Those are for the decision function alone.
 pub fn tell_all(stories: Vec<Fixture>) {
+    tell_with(stories, XDP_PASS);
+}
+
+/// Tells the same stories to a program that sends what it permits to the other
+/// end of a wire. All else is to be the same.
+pub fn tell_all_by_wire(mut stories: Vec<Fixture>) {
+    for story in &mut stories {
+        story.config = story.config.clone().by_wire();
+    }
+    tell_with(stories, XDP_REDIRECT);
+}
+
+fn tell_with(stories: Vec<Fixture>, pass: u32) {
     let mut complaints = Vec::new();
     for stories in for_one_filter_each(stories) {
         println!("{}", extent(&stories));
-        let mut program = Program::load(&stories[0].config, stories[0].now);
+        let mut program = Program::load(&stories[0].config, stories[0].now, pass);
         complaints.extend(stories.iter().filter_map(|s| tell(s, &mut program).err()));
     }
     assert!(
@@ -135,15 +153,22 @@ struct Program {
     generation: Generation,
     counters: KernelCounters,
     flows: FlowMemory,
+    /// The action for what passes.
+    pass: u32,
     // Dropped last.
     _apparatus: Apparatus,
 }
 
 impl Program {
-    fn load(config: &Configuration, now: Timestamp) -> Self {
+    fn load(config: &Configuration, now: Timestamp, pass: u32) -> Self {
         let tables = host::load(config, now, &mut Slots::default());
         let mut apparatus = Apparatus::open();
-        let generation = must(apparatus.dataplane().load(&tables.compiled));
+        let mut generation = must(apparatus.dataplane().load(&tables.compiled));
+        if pass == XDP_REDIRECT {
+            for interface in generation.interfaces() {
+                must(generation.send_to(&interface.name, Some(LOOPBACK)));
+            }
+        }
         let counters = must(apparatus.dataplane().counters());
         let flows = must(apparatus.dataplane().flows());
         Self {
@@ -151,6 +176,7 @@ impl Program {
             generation,
             counters,
             flows,
+            pass,
             _apparatus: apparatus,
         }
     }
@@ -160,11 +186,11 @@ impl Filter for Program {
     fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
         let action = must(self.generation.test_run(interface, &frame.bytes));
         assert!(
-            [XDP_PASS, XDP_DROP].contains(&action),
+            [self.pass, XDP_DROP].contains(&action),
             "the program returned XDP action {action}"
         );
         Done {
-            passes: action == XDP_PASS,
+            passes: action == self.pass,
             verdict: None,
         }
     }

@@ -25,9 +25,9 @@ fn it_comes_serves_and_goes() {
         status["interfaces"],
         serde_json::json!([
             { "name": "eth1", "role": "customer", "mode": "native", "attached": true,
-              "problem": null },
+              "problem": null, "wire": null },
             { "name": "eth0", "role": "network", "mode": "native", "attached": true,
-              "problem": null },
+              "problem": null, "wire": null },
         ])
     );
     let (code, metrics) = machine.get("/metrics");
@@ -321,7 +321,7 @@ fn what_a_controller_leaves_goes_on_and_is_taken_over() {
     assert!(!machine.pins().exists());
     let again = machine.poolguard("detach --json");
     let told: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
-    assert_eq!(told, serde_json::json!({ "detached": false }));
+    assert_eq!(told, serde_json::json!({ "detached": false, "cut": [] }));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use filter_common::{
 
 fn all() -> Vec<Slot> {
     let mut slots: Vec<Slot> = (0..INTERFACES).map(Slot::passed).collect();
+    slots.extend((0..INTERFACES).map(Slot::unsent));
     slots.extend(Uninspected::ALL.map(Slot::uninspected));
     slots.extend(DropReason::ALL.map(Slot::dropped_by_reason));
     slots.extend(DropReason::ALL.map(Slot::would_drop_by_reason));

@@ -14,3 +14,22 @@ macro_rules! tell {
 }
 
 chapters!(tell);
+
+/// The same under `forwarding = "wire"`: where the kernel would get a frame, it goes
+/// to the other end.
+mod by_wire {
+    use super::{fixtures, kernel};
+
+    macro_rules! tell {
+        ($($chapter:ident)*) => {
+            $(
+                #[test]
+                fn $chapter() {
+                    kernel::tell_all_by_wire(fixtures::$chapter());
+                }
+            )*
+        };
+    }
+
+    super::chapters!(tell);
+}

@@ -8,7 +8,8 @@ use aya::{EbpfLoader, programs::Xdp};
 use crate::workspace::{is_root, step};
 
 /// Prints the size of the object and, as root, what became of the program when
-/// it was loaded, once for each role that an interface can have.
+/// it was loaded, once for each role that an interface can have, and for each
+/// way of forwarding.
 pub(crate) fn report(object: &Path) -> Result<()> {
     let bytes = fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
     println!("XDP object: {} bytes", bytes.len());
@@ -17,18 +18,22 @@ pub(crate) fn report(object: &Path) -> Result<()> {
         return Ok(());
     }
     step("loading the program");
-    for (role, name) in [(0, "customer"), (1, "network")] {
-        println!("as loaded for role {name:8}: {}", load(&bytes, role)?);
+    for (wire, forwarding) in [(0, ""), (1, ", wire")] {
+        for (role, name) in [(0, "customer"), (1, "network")] {
+            let loaded = load(&bytes, role, wire)?;
+            println!("as loaded for role {name:8}{forwarding}: {loaded}");
+        }
     }
     Ok(())
 }
 
-fn load(object: &[u8], role: u32) -> Result<String> {
+fn load(object: &[u8], role: u32, wire: u32) -> Result<String> {
     // Classes of ports as a real configuration has them: with none the verifier
     // would skip all that depends on them.
     let (mail_ports, high_ports) = (0b10_u64, 0b11100_u64);
     let mut ebpf = EbpfLoader::new()
         .override_global("ROLE", &role, true)
+        .override_global("WIRE", &wire, true)
         .override_global("MAIL_PORTS", &mail_ports, true)
         .override_global("HIGH_PORTS", &high_ports, true)
         .load(object)

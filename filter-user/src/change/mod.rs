@@ -104,6 +104,11 @@ pub enum What {
         /// `native` or `generic`.
         attach: String,
     },
+    /// `[[wire]]`.
+    Wire {
+        /// The two interfaces, in alphabetical order: it makes no difference.
+        ends: [String; 2],
+    },
     /// One of `[mail] servers`.
     MailServer {
         /// It.
@@ -189,7 +194,7 @@ impl Change {
 
 /// What holds for the whole box, as the configuration writes it, and whether
 /// customers' traffic depends on it.
-fn settings(config: &Config) -> [(&'static str, String, bool); 6] {
+fn settings(config: &Config) -> [(&'static str, String, bool); 7] {
     let word = |word: &str| format!("\"{word}\"");
     let listen: SocketAddr = config.metrics.listen;
     let direct_smtp = if config.mail.direct_smtp {
@@ -199,6 +204,8 @@ fn settings(config: &Config) -> [(&'static str, String, bool); 6] {
     };
     [
         ("enforcement", word(enforcement(config.monitor)), true),
+        // Nothing is opened or closed by it.
+        ("forwarding", word(config.forwarding.name()), false),
         (
             "ports.return_traffic",
             word(config.ports.return_traffic.name()),

@@ -67,6 +67,7 @@ impl fmt::Display for What {
             Self::Interface { name, role, attach } => {
                 write!(f, "interface {name} (role {role}, {attach})")
             }
+            Self::Wire { ends: [one, other] } => write!(f, "wire {one} - {other}"),
             Self::MailServer { prefix } => write!(f, "mail server {prefix}"),
             Self::PoolPrefix { pool, prefix, kind } => {
                 write!(f, "pool {pool} ({kind}) {prefix}")

@@ -1,7 +1,7 @@
 //! What differs, with how many addresses each difference concerns.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::{Ipv4Addr, Ipv6Addr},
 };
 
@@ -223,6 +223,7 @@ impl<'a> Tally<'a> {
         let mut entries = Vec::new();
         self.compare_settings(&mut entries);
         self.compare_interfaces(&mut entries);
+        self.compare_wires(&mut entries);
         self.compare_mail_servers(&mut entries);
         entries.extend(self.pool_prefix_entries());
         self.compare_pools(numbers, &mut entries);
@@ -243,6 +244,21 @@ impl<'a> Tally<'a> {
             let affects = concerns_customers.then(|| self.reach.customers.total());
             replace(setting(old), setting(new), affects, entries);
         }
+    }
+
+    fn compare_wires(&self, entries: &mut Vec<Entry>) {
+        let [old, new] = [self.reach.old.config, self.reach.new.config].map(|config| {
+            let wires = config.forwarding.wires().iter().map(|wire| {
+                let mut ends = wire.ends.clone();
+                ends.sort();
+                What::Wire { ends }
+            });
+            wires.collect::<BTreeSet<_>>()
+        });
+        let lost = old.difference(&new);
+        entries.extend(lost.map(|wire| entry(Sign::Lost, wire.clone(), None)));
+        let gained = new.difference(&old);
+        entries.extend(gained.map(|wire| entry(Sign::Gained, wire.clone(), None)));
     }
 
     fn compare_interfaces(&self, entries: &mut Vec<Entry>) {

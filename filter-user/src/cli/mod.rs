@@ -258,18 +258,33 @@ fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
 
 fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
     use client::ClientError;
-    let was_attached = match client::post::<Option<String>>(instance, "/detach", &()) {
-        Ok(None) => true,
+    // Where it cannot say, it will not detach either.
+    let cut = client::get(instance, "/status").map_or_else(|_| Vec::new(), ends_of_wires);
+    let cut = match client::post::<Option<String>>(instance, "/detach", &()) {
+        Ok(None) => Some(cut),
         Ok(Some(error)) => return Err(Failure::Failed(error)),
         Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,
         Err(error) => return Err(error.into()),
     };
     if json {
-        return print_json(&serde_json::json!({ "detached": was_attached }));
+        let detached = cut.is_some();
+        let cut = cut.unwrap_or_default();
+        return print_json(&serde_json::json!({ "detached": detached, "cut": cut }));
     }
-    print(if was_attached {
-        "detached: nothing is enforced any more\n"
-    } else {
-        "nothing was attached\n"
-    })
+    match cut {
+        None => print("nothing was attached\n"),
+        Some(cut) if cut.is_empty() => print("detached: nothing is enforced any more\n"),
+        Some(cut) => print(&format!(
+            "detached: nothing is enforced any more, and NOTHING IS FORWARDED on {}: the wires went \
+             with the filter\n",
+            cut.join(", ")
+        )),
+    }
+}
+
+/// The interfaces through which nothing goes without the filter.
+fn ends_of_wires(status: Status) -> Vec<String> {
+    let interfaces = status.interfaces.into_iter();
+    let wired = interfaces.filter(|interface| interface.wire.is_some());
+    wired.map(|interface| interface.name).collect()
 }

@@ -57,6 +57,9 @@ pub struct CompiledInterface {
     pub attach: Attach,
     /// Where what it passes is counted.
     pub slot: u32,
+    /// The interface that what it passes goes out of; none where the kernel
+    /// forwards it.
+    pub peer: Option<String>,
 }
 
 /// How many prefixes of each family went into the tables.
@@ -162,6 +165,7 @@ pub fn compile(
                 role: interface.role,
                 attach: interface.attach,
                 slot: slots.interface(&interface.name)?,
+                peer: config.other_end(&interface.name).map(str::to_owned),
             })
         })
         .collect::<Result<_, CompileError>>()?;

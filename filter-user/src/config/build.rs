@@ -11,7 +11,7 @@ use filter_common::{ReturnTraffic, Role};
 use glob::Pattern;
 
 use super::{
-    draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft},
+    draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft, WireDraft},
     files::{Files, matching_visible},
     mistakes::Mistakes,
     model::{Attach, PoolKind, Source},
@@ -74,6 +74,10 @@ impl Reading<'_> {
         let (mut patterns, mut lists) = (None, None);
         self.parse(path, content, |table, draft| {
             draft.monitor = read_monitor(table);
+            draft.is_wire = table.optional("forwarding", |value| {
+                // Either could be meant by anything else.
+                choice(FORWARDING)(value).map_err(|wrong| wrong.meaning(true))
+            });
             let limit = table.optional("max_change", max_change);
             draft.max_change = limit.map(|limit| limit.value);
             patterns = table.list("include", include);
@@ -204,6 +208,8 @@ fn plain(path: &Path) -> PathBuf {
 
 const ENFORCEMENT: &[(&str, bool)] = &[("enforce", false), ("monitor", true)];
 
+const FORWARDING: &[(&str, bool)] = &[("kernel", false), ("wire", true)];
+
 const ROLES: &[(&str, Role)] = &[
     (Role::Customer.name(), Role::Customer),
     (Role::Network.name(), Role::Network),
@@ -240,6 +246,10 @@ fn read_box(table: &mut Table<'_, '_>, draft: &mut Draft) {
     draft.mail = table.required_table("[mail]", help, read_mail);
     let listen = table.table("[metrics]", |metrics| metrics.optional("listen", listen));
     draft.listen = listen.flatten().map(|listen| listen.value);
+    draft.wires = table.tables("[[wire]]", |wire| WireDraft {
+        place: wire.place(),
+        ends: wire.required_list("ends", "[\"eth1\", \"eth0\"]", interface_name),
+    });
 }
 
 fn read_monitor(table: &mut Table<'_, '_>) -> bool {
@@ -282,7 +292,7 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
         role: table
             .required("role", "\"customer\"` or `\"network\"", choice(ROLES))
             .map(|role| role.value),
-        attach: attach.map_or_else(Default::default, |attach| attach.value),
+        attach,
     }
 }
 
@@ -328,14 +338,16 @@ fn read_prefixes(table: &mut Table<'_, '_>) -> Option<List<ipnet::IpNet>> {
 
 /// What holds for the whole box is written in one place.
 fn refuse_box(table: &mut Table<'_, '_>) {
-    const BOX: [(&str, &str); 7] = [
+    const BOX: [(&str, &str); 9] = [
         ("enforcement", "`enforcement` in an included file"),
+        ("forwarding", "`forwarding` in an included file"),
         ("max_change", "`max_change` in an included file"),
         ("include", "`include` in an included file"),
         ("customer_lists", "`customer_lists` in an included file"),
         ("ports", "`[ports]` in an included file"),
         ("mail", "`[mail]` in an included file"),
         ("metrics", "`[metrics]` in an included file"),
+        ("wire", "`[[wire]]` in an included file"),
     ];
     for (key, message) in BOX {
         let help = "move it to the main file: included files hold [[interface]], [[pool]] and [[customer]]";

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::{
     model::{
-        Attach, Config, Customer, Interface, Mail, Metrics, Pool, PoolKind, PortSpec, Ports,
-        Source, Terms,
+        Attach, Config, Customer, Forwarding, Interface, Mail, Metrics, Pool, PoolKind, PortSpec,
+        Ports, Source, Terms, Wire,
     },
     read_list::Lists,
     reader::List,
@@ -24,6 +24,9 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) monitor: bool,
+    /// `forwarding`, where it is given: whether it is `"wire"`.
+    pub(super) is_wire: Option<Placed<bool>>,
+    pub(super) wires: Vec<WireDraft>,
     pub(super) interfaces: Vec<InterfaceDraft>,
     /// The box-wide list, where one is given.
     pub(super) forbidden: Option<List<PortSpec>>,
@@ -41,7 +44,13 @@ pub(super) struct InterfaceDraft {
     pub(super) place: Place,
     pub(super) name: Option<Placed<String>>,
     pub(super) role: Option<Role>,
-    pub(super) attach: Attach,
+    pub(super) attach: Option<Placed<Attach>>,
+}
+
+#[derive(Debug)]
+pub(super) struct WireDraft {
+    pub(super) place: Place,
+    pub(super) ends: Option<List<String>>,
 }
 
 #[derive(Debug)]
@@ -124,6 +133,12 @@ impl Draft {
         let mail = self.mail?;
         Some(Config {
             monitor: self.monitor,
+            forwarding: match self.is_wire {
+                Some(Placed { value: true, .. }) => {
+                    Forwarding::Wire(collect(self.wires, WireDraft::into_model)?)
+                }
+                _ => Forwarding::Kernel,
+            },
             interfaces: collect(self.interfaces, InterfaceDraft::into_model)?,
             ports: Ports {
                 forbidden,
@@ -155,8 +170,15 @@ impl InterfaceDraft {
         Some(Interface {
             name: self.name?.value,
             role: self.role?,
-            attach: self.attach,
+            attach: self.attach.map(|attach| attach.value).unwrap_or_default(),
         })
+    }
+}
+
+impl WireDraft {
+    fn into_model(self) -> Option<Wire> {
+        let ends = self.ends?.values().try_into().ok()?;
+        Some(Wire { ends })
     }
 }
 

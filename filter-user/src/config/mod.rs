@@ -34,8 +34,8 @@ use jiff::Timestamp;
 pub use customer_list::CustomerList;
 pub use files::{Disk, Files, Memory};
 pub use model::{
-    Attach, BadPort, Config, Customer, Holder, Interface, Mail, Metrics, Pool, PoolKind, PortSpec,
-    Ports, Source, Terms,
+    Attach, BadPort, Config, Customer, Forwarding, Holder, Interface, Mail, Metrics, Pool,
+    PoolKind, PortSpec, Ports, Source, Terms, Wire,
 };
 pub use report::{Diagnostic, Related, Report, Severity};
 pub use share::{BadShare, Share};

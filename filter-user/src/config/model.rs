@@ -21,6 +21,9 @@ use super::{customer_list::CustomerList, share::Share, temporary::TemporaryExemp
 pub struct Config {
     /// `enforcement = "monitor"`: count what would be dropped, anywhere, and pass it.
     pub monitor: bool,
+    /// `forwarding`, and every `[[wire]]`.
+    #[serde(default)]
+    pub forwarding: Forwarding,
     /// `[[interface]]`, in the order of the files.
     pub interfaces: Vec<Interface>,
     /// `[ports]`.
@@ -141,9 +144,66 @@ impl Config {
         }
     }
 
+    /// The interface that a wire joins to this one.
+    pub fn other_end(&self, interface: &str) -> Option<&str> {
+        self.forwarding
+            .wires()
+            .iter()
+            .find_map(|wire| wire.other_end(interface))
+    }
+
     /// What is forbidden toward a pool.
     pub fn forbidden_toward<'a>(&'a self, pool: &'a Pool) -> &'a [PortSpec] {
         pool.forbidden.as_ref().unwrap_or(&self.ports.forbidden)
+    }
+}
+
+/// What becomes of a frame that is permitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarding {
+    /// The kernel bridges or routes it.
+    #[default]
+    Kernel,
+    /// It goes out of the other end of the wire that it came in at. Every
+    /// interface is an end of one of these.
+    Wire(Vec<Wire>),
+}
+
+impl Forwarding {
+    /// As the configuration writes it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Wire(_) => "wire",
+        }
+    }
+
+    /// The wires, if there are any.
+    pub fn wires(&self) -> &[Wire] {
+        match self {
+            Self::Kernel => &[],
+            Self::Wire(wires) => wires,
+        }
+    }
+}
+
+/// `[[wire]]`: two interfaces that are joined.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wire {
+    /// The two, as `ip link` shows them.
+    pub ends: [String; 2],
+}
+
+impl Wire {
+    /// The end that is not this one.
+    pub fn other_end(&self, interface: &str) -> Option<&str> {
+        let [one, other] = &self.ends;
+        match interface {
+            name if name == one => Some(other),
+            name if name == other => Some(one),
+            _ => None,
+        }
     }
 }
 

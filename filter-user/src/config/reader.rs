@@ -147,7 +147,13 @@ pub(super) struct Table<'a, 'i> {
 
 /// Keys that are often written below the first `[table]`, where TOML takes
 /// them for that table's.
-const TOP_LEVEL: [&str; 4] = ["enforcement", "max_change", "include", "customer_lists"];
+const TOP_LEVEL: [&str; 5] = [
+    "enforcement",
+    "forwarding",
+    "max_change",
+    "include",
+    "customer_lists",
+];
 
 impl<'a, 'i> Table<'a, 'i> {
     /// Reads a whole file.

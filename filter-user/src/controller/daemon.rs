@@ -118,13 +118,13 @@ pub fn run(
         .map_err(|panic| RunError::Process(io::Error::other(panic)))?
 }
 
-/// Takes off what an instance that does not run has left attached. Says whether
-/// there was anything.
+/// Takes off what an instance that does not run has left attached. Names the
+/// interfaces that were joined by wires; nothing, if nothing was left at all.
 ///
 /// # Errors
 ///
 /// When it runs after all, or something cannot be removed.
-pub fn detach_leftovers(instance: &Instance) -> Result<bool, RunError> {
+pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, RunError> {
     let _socket = ControlSocket::bind(instance)?;
     dataplane::detach_leftovers(instance).map_err(RunError::Stop)
 }
@@ -170,6 +170,7 @@ async fn serve(
     let mut outcome = Ok(());
     if daemon.afterwards == Afterwards::Detach {
         let controller = daemon.controller;
+        let cut = controller.shared().latest().cut_by_detaching();
         let result = tokio::task::block_in_place(|| controller.detach());
         if let Some(asked) = detached {
             let text = result.as_ref().err().map(ToString::to_string);
@@ -178,6 +179,12 @@ async fn serve(
         outcome = result.map_err(RunError::Stop);
         if outcome.is_ok() {
             tracing::info!("detached: nothing is enforced any more");
+            if !cut.is_empty() {
+                tracing::warn!(
+                    interfaces = ?cut,
+                    "NOTHING IS FORWARDED here any more: the wires went with the filter"
+                );
+            }
         }
     } else {
         tokio::task::block_in_place(|| daemon.controller.leave());

@@ -142,6 +142,15 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
         let problem = interface.problem.as_deref().unwrap_or_default();
         text.push_str(&format!("not enforcing on {}: {problem}\n", interface.name));
     }
+    for interface in &interfaces {
+        let wire = interface.wire.as_ref();
+        if let Some(problem) = wire.and_then(|wire| wire.problem.as_deref()) {
+            text.push_str(&format!(
+                "not forwarding from {}: {problem}\n",
+                interface.name
+            ));
+        }
+    }
     if text.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

@@ -42,7 +42,7 @@ use crate::{
     dataplane::{Dataplane, DataplaneError, Event, Instance},
     remedy::remedy,
     state::{StateDirectory, StateError},
-    status::{InterfaceStatus, Reloads, Status},
+    status::{InterfaceStatus, Reloads, Status, WireStatus},
 };
 
 /// Why a configuration was not put into force. The one before it still is.
@@ -75,17 +75,19 @@ pub enum ApplyError {
         /// How long it was to last.
         time: SignedDuration,
     },
-    /// It would leave interfaces without the filter, or under other rules: a slip
-    /// in a name or a role does.
+    /// It would leave interfaces without the filter, or under other rules, or
+    /// forward elsewhere: a slip in a name or a role does, or in a wire.
     #[error(
         "{what}. If that is meant: `poolguard reload --force`",
-        what = leaves(.without, .otherwise)
+        what = leaves(.without, .otherwise, .elsewhere)
     )]
     Leaves {
         /// Those that have the program, and would not.
         without: Vec<String>,
         /// Those whose role would change.
         otherwise: Vec<String>,
+        /// Those whose permitted frames would go elsewhere.
+        elsewhere: Vec<String>,
     },
     /// It changes more at once than it may.
     #[error(transparent)]
@@ -117,6 +119,8 @@ pub struct Controller {
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
     failing: BTreeMap<String, String>,
+    /// The same of wires.
+    cut: BTreeMap<String, String>,
 }
 
 /// How a reload is to go about it.
@@ -196,6 +200,7 @@ impl Controller {
             started: now,
             counting_since: kept.counting_since,
             monitor: false,
+            forwarding: String::new(),
             generation: kept.generation,
             generation_since: now,
             reloads: Reloads {
@@ -235,9 +240,11 @@ impl Controller {
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
+            cut: BTreeMap::new(),
         };
         controller.note(&compiled);
         controller.publish();
+        controller.log_wires();
         Ok((controller, listener))
     }
 
@@ -289,6 +296,7 @@ impl Controller {
             self.note(compiled);
         }
         self.publish();
+        self.log_wires();
         (outcome, listener)
     }
 
@@ -341,7 +349,8 @@ impl Controller {
         Ok((compiled, loaded.warnings, listener))
     }
 
-    /// That no interface loses the filter, or changes sides.
+    /// That no interface loses the filter, or changes sides, or is joined to
+    /// another one.
     fn check_interfaces(&self, next: &Config, compiled: &Compiled) -> Result<(), ApplyError> {
         let without = self.dataplane.would_leave(&compiled.interfaces)?;
         let is_otherwise = |now: &&Interface| {
@@ -350,10 +359,20 @@ impl Controller {
         };
         let otherwise = self.config.interfaces.iter().filter(is_otherwise);
         let otherwise: Vec<_> = otherwise.map(|now| now.name.clone()).collect();
-        if without.is_empty() && otherwise.is_empty() {
+        let goes_elsewhere = |now: &&Interface| {
+            let is_kept = next.interfaces.iter().any(|next| next.name == now.name);
+            is_kept && self.config.other_end(&now.name) != next.other_end(&now.name)
+        };
+        let elsewhere = self.config.interfaces.iter().filter(goes_elsewhere);
+        let elsewhere: Vec<_> = elsewhere.map(|now| now.name.clone()).collect();
+        if without.is_empty() && otherwise.is_empty() && elsewhere.is_empty() {
             return Ok(());
         }
-        Err(ApplyError::Leaves { without, otherwise })
+        Err(ApplyError::Leaves {
+            without,
+            otherwise,
+            elsewhere,
+        })
     }
 
     /// The configuration as it is on disk, with what was given beside it.
@@ -471,6 +490,7 @@ impl Controller {
         };
         if events.is_empty() {
             self.failing.clear();
+            self.log_wires();
             return true;
         }
         let failed_before = std::mem::take(&mut self.failing);
@@ -508,10 +528,48 @@ impl Controller {
                     }
                     self.failing.insert(interface, text);
                 }
+                Event::Unfit(error) => {
+                    let text = error.to_string();
+                    if failed_before.get(&interface) != Some(&text) {
+                        tracing::error!(
+                            %interface, %error,
+                            "the end of a wire is not as a wire needs it: enforcing here, but frames \
+                             may be lost. Tried again every few seconds"
+                        );
+                    }
+                    self.failing.insert(interface, text);
+                }
             }
         }
         self.publish();
+        self.log_wires();
         true
+    }
+
+    /// Says what has become of the wires since this was last asked.
+    fn log_wires(&mut self) {
+        let mut before = std::mem::take(&mut self.cut);
+        for status in self.shared.latest().interfaces() {
+            let (interface, Some(wire)) = (status.name, status.wire) else {
+                continue;
+            };
+            let (peer, was_cut) = (wire.peer, before.remove(&interface));
+            match wire.problem {
+                None if was_cut.is_some() => {
+                    tracing::info!(%interface, %peer, "the wire forwards again");
+                }
+                None => {}
+                Some(problem) => {
+                    if was_cut.as_ref() != Some(&problem) {
+                        tracing::warn!(
+                            %interface, %peer,
+                            "what is permitted here is NOT FORWARDED, or not all of it: {problem}"
+                        );
+                    }
+                    self.cut.insert(interface, problem);
+                }
+            }
+        }
     }
 
     /// Looks once more after what is left to itself, and says how that stands.
@@ -543,6 +601,7 @@ impl Controller {
     /// Takes note of what was put into force.
     fn note(&mut self, compiled: &Compiled) {
         self.status.monitor = compiled.settings.monitor;
+        self.status.forwarding = forwarding(compiled).to_owned();
         self.status.interfaces = interfaces(compiled);
         self.note_loaded(&compiled.loaded);
     }
@@ -648,8 +707,22 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
             mode: interface.attach.name().to_owned(),
             attached: false,
             problem: None,
+            wire: interface.peer.clone().map(|peer| WireStatus {
+                peer,
+                up: false,
+                problem: None,
+            }),
         })
         .collect()
+}
+
+/// As the configuration writes it.
+fn forwarding(compiled: &Compiled) -> &'static str {
+    let mut interfaces = compiled.interfaces.iter();
+    match interfaces.any(|interface| interface.peer.is_some()) {
+        true => "wire",
+        false => "kernel",
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ApplyError> {
@@ -692,7 +765,7 @@ fn bind_ahead(address: SocketAddr) -> io::Result<TcpListener> {
 const BACKLOG: i32 = 128;
 
 /// What a reload would do to interfaces that it should leave alone.
-fn leaves(without: &[String], otherwise: &[String]) -> String {
+fn leaves(without: &[String], otherwise: &[String], elsewhere: &[String]) -> String {
     let mut text = Vec::new();
     if !without.is_empty() {
         text.push(format!(
@@ -704,6 +777,12 @@ fn leaves(without: &[String], otherwise: &[String]) -> String {
         text.push(format!(
             "it would change the role of {}",
             otherwise.join(", ")
+        ));
+    }
+    if !elsewhere.is_empty() {
+        text.push(format!(
+            "it would forward elsewhere what {} permits (forwarding, [[wire]])",
+            elsewhere.join(", ")
         ));
     }
     text.join(", and ")

@@ -11,9 +11,11 @@ use std::{
 
 use crate::{
     compile::Slots,
-    dataplane::{Counters, DataplaneError, FlowMemory, Links, Standing, TableUse, standing},
+    dataplane::{
+        Counters, DataplaneError, FlowMemory, Links, Standing, TableUse, standing, wire_problem,
+    },
     metrics::{self, Sample},
-    status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus},
+    status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
 };
 
 /// The latest snapshot.
@@ -62,16 +64,33 @@ impl Snapshot {
         configured
             .map(|interface| {
                 let standing = standing(&interface.name, &self.links);
+                let attached = standing.is_enforced();
+                let wire = interface.wire.map(|wire| {
+                    let problem = wire_problem(&interface.name, &wire.peer, &self.links);
+                    WireStatus {
+                        up: attached && problem.is_none(),
+                        problem,
+                        ..wire
+                    }
+                });
                 InterfaceStatus {
-                    attached: standing.is_enforced(),
+                    attached,
                     problem: match standing {
                         Standing::Attached => None,
                         problem => Some(problem.to_string()),
                     },
+                    wire,
                     ..interface
                 }
             })
             .collect()
+    }
+
+    /// The interfaces through which nothing goes any more without the program.
+    pub(super) fn cut_by_detaching(&self) -> Vec<String> {
+        let interfaces = self.status.interfaces.iter();
+        let wired = interfaces.filter(|interface| interface.wire.is_some());
+        wired.map(|interface| interface.name.clone()).collect()
     }
 
     /// Where frames are decided and where they are not, as they are now: what a

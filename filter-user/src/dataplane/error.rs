@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::wire::WireError;
 use crate::remedy::{remedy, remedy_for_cause};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
@@ -95,6 +96,9 @@ pub enum DataplaneError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Two interfaces cannot be joined by a wire.
+    #[error(transparent)]
+    Wire(#[from] WireError),
     /// The kernel refused a map.
     #[error("table {table}: {}: {}", chain(source.as_ref()), remedy_for_cause(source.as_ref()))]
     Map {

@@ -18,6 +18,7 @@ use super::{
     DataplaneError,
     live_table::LiveTable,
     pins::{GenerationPins, Pins},
+    wire,
 };
 use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, amend_table};
 
@@ -236,14 +237,27 @@ impl Generation {
             .map_err(|source| DataplaneError::Program(Box::new(source)))
     }
 
+    /// Has the program for an interface, under forwarding = "wire", send what it
+    /// permits out of the device with an index; nowhere, if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface in this generation, or the kernel refuses.
+    pub fn send_to(&mut self, interface: &str, peer: Option<u32>) -> Result<(), DataplaneError> {
+        wire::peer::set(&mut self.copy(interface)?.object, peer)
+    }
+
     fn xdp(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
+        program(&mut self.copy(interface)?.object)
+    }
+
+    fn copy(&mut self, interface: &str) -> Result<&mut Copy, DataplaneError> {
         let mut copies = self.copies.iter_mut();
         copies
             .find(|copy| copy.interface.name == interface)
             .ok_or_else(|| DataplaneError::NoInterface {
                 interface: interface.to_owned(),
             })
-            .and_then(|copy| program(&mut copy.object))
     }
 
     /// Runs the program once on a frame, as if it had arrived at `interface`,
@@ -326,6 +340,7 @@ fn load_object(
 ) -> Result<Ebpf, DataplaneError> {
     let settings = compiled.settings;
     let role = interface.role as u32;
+    let is_wire = u32::from(interface.peer.is_some());
     let return_traffic = settings.return_traffic as u32;
     let direct_smtp = u32::from(settings.direct_smtp);
     let monitor = u32::from(settings.monitor);
@@ -333,6 +348,7 @@ fn load_object(
     loader
         .override_global("ROLE", &role, true)
         .override_global("INTERFACE", &interface.slot, true)
+        .override_global("WIRE", &is_wire, true)
         .override_global("MAIL_PORTS", &settings.mail_ports, true)
         .override_global("HIGH_PORTS", &settings.high_ports, true)
         .override_global("RETURN_TRAFFIC", &return_traffic, true)

@@ -194,6 +194,12 @@ pub(super) fn name_of(index: u32) -> Result<Option<String>, DataplaneError> {
     ask(|socket| netdevice::index_to_name(socket, index))
 }
 
+/// For the log.
+pub(super) fn name_or_number(index: u32) -> String {
+    let name = name_of(index).ok().flatten();
+    name.unwrap_or_else(|| index.to_string())
+}
+
 /// The kernel answers questions about interfaces on a socket of any kind.
 fn ask<T>(
     question: impl FnOnce(rustix::fd::OwnedFd) -> rustix::io::Result<T>,

@@ -1,6 +1,6 @@
 //! The maps of an earlier run: whether this program can go on with them.
 
-use std::io;
+use std::{io, path::Path};
 
 use aya::maps::{MapInfo, MapType};
 use filter_common::{
@@ -44,15 +44,7 @@ pub(super) fn discard_unfit(pins: &Pins) -> Result<(), DataplaneError> {
                 entries: CAPACITY,
             },
         ),
-        (
-            pins.notes(),
-            Shape {
-                kind: MapType::Array,
-                key_bytes: index_bytes,
-                value_bytes: notes::ELEMENT_BYTES as u32,
-                entries: 1,
-            },
-        ),
+        (pins.notes(), notes_shape()),
     ];
     let mut are_fit = true;
     for (path, wanted) in &maps {
@@ -80,7 +72,24 @@ pub(super) fn discard_unfit(pins: &Pins) -> Result<(), DataplaneError> {
     pins.remove_maps()
 }
 
-fn shape(pin: &std::path::Path) -> Result<Shape, aya::maps::MapError> {
+/// Whether these are notes that can be read.
+pub(super) fn are_notes(place: &Path) -> Result<bool, DataplaneError> {
+    let error = |source| DataplaneError::map("of an earlier run", source);
+    shape(place)
+        .map(|found| found == notes_shape())
+        .map_err(error)
+}
+
+fn notes_shape() -> Shape {
+    Shape {
+        kind: MapType::Array,
+        key_bytes: size_of::<u32>() as u32,
+        value_bytes: notes::ELEMENT_BYTES as u32,
+        entries: 1,
+    }
+}
+
+fn shape(pin: &Path) -> Result<Shape, aya::maps::MapError> {
     let info = MapInfo::from_pin(pin)?;
     Ok(Shape {
         kind: info.map_type()?,

@@ -24,6 +24,7 @@ mod notes;
 mod pins;
 mod preflight;
 mod shared;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,7 @@ pub use link::{Attached, Standing, standing};
 pub use pins::{BadInstanceName, Instance};
 pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
+pub use wire::{WireError, problem as wire_problem};
 
 use filter_common::Policy;
 use indexmap::IndexSet;
@@ -41,9 +43,10 @@ use crate::{
     compile::{Amendment, Compiled, CompiledInterface},
     config::Attach,
 };
-use link::{index_of, name_of};
+use link::{index_of, name_of, name_or_number};
 use notes::Notes;
 use pins::Pins;
+use wire::{End, Settings};
 
 /// The links that are attached, by the index of the interface.
 pub type Links = BTreeMap<u32, Attached>;
@@ -63,24 +66,25 @@ pub fn left_attached(instance: &Instance) -> Result<Vec<String>, DataplaneError>
         .collect())
 }
 
-/// Takes off what an earlier run has left attached, and removes its pins. Says
-/// whether there was anything.
+/// Takes off what an earlier run has left attached, and removes its pins. Names
+/// the interfaces that were joined by wires; nothing, if nothing was left at all.
 ///
 /// # Errors
 ///
 /// When privileges are missing or a pin cannot be removed.
-pub fn detach_leftovers(instance: &Instance) -> Result<bool, DataplaneError> {
+pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, DataplaneError> {
     preflight(instance)?;
     if Pins::existing(instance).is_none() {
-        return Ok(false);
+        return Ok(None);
     }
-    Pins::open(instance)?.remove_all().map(|()| true)
-}
-
-/// For the log.
-fn name_or_number(index: u32) -> String {
-    let name = name_of(index).ok().flatten();
-    name.unwrap_or_else(|| index.to_string())
+    let pins = Pins::open(instance)?;
+    let mut settings = Settings::open(&pins)?;
+    let wired = settings.names();
+    pins.create()?;
+    pins.detach_links()?;
+    let set_back = settings.keep_only(&[]);
+    pins.remove_all()?;
+    set_back.map(|()| Some(wired))
 }
 
 /// The links, the counters and the memory of flows of one instance.
@@ -91,6 +95,9 @@ pub struct Dataplane {
     is_new: bool,
     running: Option<Generation>,
     links: Links,
+    settings: Settings,
+    /// What was said already of things that no longer work.
+    said: BTreeSet<String>,
     generations: u64,
 }
 
@@ -115,6 +122,8 @@ pub enum Event {
     Failed(DataplaneError),
     /// It has the program, for as long as this process runs: the pin is missing.
     Unpinned(DataplaneError),
+    /// It is the end of a wire, and cannot be set up as one.
+    Unfit(DataplaneError),
 }
 
 impl Dataplane {
@@ -141,6 +150,8 @@ impl Dataplane {
         maps::discard_unfit(&pins)?;
         Ok(Self {
             notes: Notes::open(&pins)?,
+            settings: Settings::open(&pins)?,
+            said: BTreeSet::new(),
             pins,
             is_new,
             running: None,
@@ -202,24 +213,47 @@ impl Dataplane {
     ///
     /// # Errors
     ///
-    /// When an interface cannot be attached to. All interfaces then go on with
-    /// the generation that was running.
+    /// When an interface cannot be attached to, or joined to another one. All
+    /// interfaces then go on with the generation that was running.
     pub fn enforce(&mut self, mut next: Generation) -> Result<(), DataplaneError> {
         let interfaces = next.interfaces();
         let mut claims = self.claims(&interfaces)?;
         // What can fail before what hardly can.
         claims.sort_by_key(|&(index, interface)| self.can_replace(index, interface));
+        let ends = wire::ends(&claims);
+        let before = self.settings.devices();
         let mut done = Vec::new();
-        for &(index, interface) in &claims {
-            if let Err(error) = self.settle(index, &mut next, interface, &mut done) {
-                self.take_back(&mut next, done);
-                return Err(error);
-            }
+        if let Err(error) = self.put_in(&mut next, &claims, &ends, &mut done) {
+            self.take_back(&mut next, done);
+            log_unset(self.settings.go_back_to(before));
+            return Err(error);
         }
         self.detach_all_but(&claims);
+        log_unset(self.settings.keep_only(&ends));
+        wire::warn_of_side_effects(&ends, &mut self.said);
         self.running = Some(next);
         self.pins.remove_other_maps();
         Ok(())
+    }
+
+    /// Gives each device the program for its interface, and notes each step.
+    fn put_in(
+        &mut self,
+        next: &mut Generation,
+        claims: &[(u32, &CompiledInterface)],
+        ends: &[End],
+        done: &mut Vec<(u32, Step)>,
+    ) -> Result<(), DataplaneError> {
+        wire::check(ends)?;
+        for end in ends {
+            self.settings.prepare(end, &self.pins)?;
+            // Before the first frame that is to go there.
+            next.send_to(&end.interface, end.peer_index)?;
+        }
+        for &(index, interface) in claims {
+            self.settle(index, next, interface, done)?;
+        }
+        Ok(wire::check_ability(ends)?)
     }
 
     /// The policies that the running tables have; none where nothing runs.
@@ -257,6 +291,7 @@ impl Dataplane {
         let mut events = Vec::new();
         let repinned = self.pins.create().and_then(|()| {
             self.notes.pin()?;
+            self.settings.pin()?;
             running.pin_shared(&self.pins)
         });
         if let Err(error) = repinned {
@@ -268,6 +303,14 @@ impl Dataplane {
         }
         for link in self.remove_dead() {
             events.push((link.serves, Event::Lost));
+        }
+        let ends = wire::ends(&claims);
+        for end in &ends {
+            let prepared = self.settings.prepare(end, &self.pins);
+            let prepared = prepared.and(running.send_to(&end.interface, end.peer_index));
+            if let Err(error) = prepared {
+                events.push((end.interface.clone(), Event::Unfit(error)));
+            }
         }
         for &(index, interface) in &claims {
             let link = self.links.get(&index);
@@ -284,6 +327,7 @@ impl Dataplane {
             events.extend(event.map(|event| (interface.name.clone(), event)));
         }
         self.detach_all_but(&claims);
+        log_unset(self.settings.keep_only(&ends));
         self.running = Some(running);
         Ok(events)
     }
@@ -511,9 +555,21 @@ impl Dataplane {
     /// # Errors
     ///
     /// When a pin cannot be removed.
-    pub fn detach(self) -> Result<(), DataplaneError> {
+    pub fn detach(mut self) -> Result<(), DataplaneError> {
         // Those whose pin somebody removed as well.
         self.links.values().try_for_each(Attached::detach)?;
-        self.pins.remove_all()
+        let set_back = self.settings.keep_only(&[]);
+        self.pins.remove_all()?;
+        set_back
+    }
+}
+
+/// Says what could not be set back, which does not concern what is enforced.
+fn log_unset(set_back: Result<(), DataplaneError>) {
+    if let Err(error) = set_back {
+        tracing::error!(
+            %error,
+            "what was set for a wire cannot be set back. The filter goes on: set it back by hand"
+        );
     }
 }

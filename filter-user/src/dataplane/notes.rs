@@ -37,7 +37,11 @@ impl Notes {
 
     /// Opens the map, and makes it where there is none.
     pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        let place = pins.notes();
+        Self::at(pins.notes())
+    }
+
+    /// The same elsewhere. What is there are notes, or nothing.
+    pub(super) fn at(place: PathBuf) -> Result<Self, DataplaneError> {
         let map = if place.exists() {
             OneElement::open(&place)
         } else {

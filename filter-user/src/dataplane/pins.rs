@@ -75,6 +75,7 @@ impl Instance {
 /// maps-1/counters, flows, notes   what outlives generations
 /// links/native/7-eth1             the links, by mode, index of the interface and
 /// links/generic/4-eth0            the name that it had
+/// wire-settings                   what was set on the ends of wires
 /// generation-7/                   tables while they are loaded
 /// ```
 #[derive(Debug)]
@@ -131,6 +132,12 @@ impl Pins {
 
     pub(super) fn notes(&self) -> PathBuf {
         self.maps().join("notes")
+    }
+
+    /// What was set on the ends of wires. It goes with the links: no layout of
+    /// counters concerns it.
+    pub(super) fn wire_settings(&self) -> PathBuf {
+        self.root.join("wire-settings")
     }
 
     fn maps(&self) -> PathBuf {
@@ -212,14 +219,20 @@ impl Pins {
         Ok(GenerationPins { root })
     }
 
-    /// Detaches every link and removes every pin.
-    pub(super) fn remove_all(&self) -> Result<(), DataplaneError> {
-        // Somebody may have removed some of it already.
-        self.create()?;
+    /// Detaches every link.
+    pub(super) fn detach_links(&self) -> Result<(), DataplaneError> {
         for pinned in self.pinned_links()? {
             let detached = pinned.link.detach();
             detached.map_err(|source| DataplaneError::pins(pinned.pin, source))?;
         }
+        Ok(())
+    }
+
+    /// Detaches every link and removes every pin.
+    pub(super) fn remove_all(&self) -> Result<(), DataplaneError> {
+        // Somebody may have removed some of it already.
+        self.create()?;
+        self.detach_links()?;
         remove_directory(&self.root)
     }
 }

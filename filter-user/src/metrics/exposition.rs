@@ -84,6 +84,15 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
         ];
         gauge(&labels, f64::from(u8::from(interface.attached)))
     });
+    let wires = status.interfaces.iter().filter_map(|interface| {
+        let wire = interface.wire.as_ref()?;
+        let labels = [
+            ("interface", interface.name.clone()),
+            ("peer", wire.peer.clone()),
+        ];
+        Some(gauge(&labels, f64::from(u8::from(wire.up))))
+    });
+    let wires: Vec<_> = wires.collect();
     let attachments = status.interfaces.iter().map(|interface| {
         let times = status.attachments.get(&interface.name);
         let labels = [("interface", interface.name.clone())];
@@ -95,7 +104,7 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
     ];
     let is_gauge = MetricType::GAUGE;
     let is_counter = MetricType::COUNTER;
-    vec![
+    let mut families = vec![
         family(
             "poolguard_config_last_reload_successful",
             "Whether the last attempt to load the configuration succeeded.",
@@ -195,7 +204,17 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
             is_gauge,
             vec![gauge(&build, 1.0)],
         ),
-    ]
+    ];
+    // A family without a metric is refused.
+    if !wires.is_empty() {
+        families.push(family(
+            "poolguard_wire_up",
+            "1 while what the interface permits goes out of the peer.",
+            is_gauge,
+            wires,
+        ));
+    }
+    families
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<ProtoMetric>) -> MetricFamily {

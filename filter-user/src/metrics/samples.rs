@@ -54,6 +54,8 @@ counters! {
         "The same again, by the last detail of the reason.";
     PASSED_PACKETS = "poolguard_passed_packets_total":
         "Frames passed, by the interface that they arrived at.";
+    UNSENT_PACKETS = "poolguard_wire_unsent_packets_total":
+        "Frames that were to pass and had nowhere to go, by the interface that they arrived at: the other end of its wire was missing.";
     EXEMPTED_PACKETS = "poolguard_exempted_packets_total":
         "Frames passed that a rule matched and an exemption let past.";
     RETURN_PACKETS = "poolguard_return_packets_total":
@@ -123,8 +125,9 @@ pub fn samples<C: CounterSource>(slots: &Slots, counters: &C) -> Result<Vec<Samp
         reader.push(WOULD_DROP_BY_REASON, labels(), would)?;
     }
     for (interface, slot) in slots.interfaces() {
-        let labels = vec![("interface", interface.to_owned())];
-        reader.push(PASSED_PACKETS, labels, Slot::passed(slot))?;
+        let labels = || vec![("interface", interface.to_owned())];
+        reader.push(PASSED_PACKETS, labels(), Slot::passed(slot))?;
+        reader.push(UNSENT_PACKETS, labels(), Slot::unsent(slot))?;
     }
     for (pool, slot) in slots.pools() {
         reader.pool(pool, slot)?;

@@ -14,8 +14,8 @@ use filter_user::{
     change::{Addresses, Change},
     compile::{Slots, compile},
     config::{
-        Attach, Config, Customer, CustomerList, Interface, Mail, Metrics, Pool, PoolKind, PortSpec,
-        Ports, Share, Source, Terms,
+        Attach, Config, Customer, CustomerList, Forwarding, Interface, Mail, Metrics, Pool,
+        PoolKind, PortSpec, Ports, Share, Source, Terms,
     },
     explain::{Packet, Transport},
     host::HostTables,
@@ -163,6 +163,7 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
         |((monitor, forbidden, return_traffic), mail, pools, mut customers, listed)| Config {
             listed: list(customers.split_off(customers.len().saturating_sub(listed))),
             monitor,
+            forwarding: Forwarding::Kernel,
             interfaces: vec![Interface {
                 name: "eth1".to_owned(),
                 role: Role::Customer,

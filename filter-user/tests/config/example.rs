@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use filter_common::{ReturnTraffic, Role};
-use filter_user::config::{self, Attach, Config, Loaded, Memory, PoolKind};
+use filter_user::config::{self, Attach, Config, Forwarding, Loaded, Memory, PoolKind};
 
 use crate::{load, now};
 
@@ -24,6 +24,7 @@ fn it_is_valid() {
     assert_eq!(loaded.files.len(), 2);
     let Config {
         monitor,
+        forwarding,
         interfaces,
         ports,
         mail,
@@ -36,6 +37,7 @@ fn it_is_valid() {
     } = loaded.config;
     assert!(listed.is_empty());
     assert!(!monitor);
+    assert_eq!(forwarding, Forwarding::Kernel);
     let interfaces: Vec<_> = interfaces
         .iter()
         .map(|interface| (interface.name.as_str(), interface.role, interface.attach))

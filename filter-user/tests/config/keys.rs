@@ -82,7 +82,7 @@ error: unknown key `colour`
 1 | colour = "blue"
   | ^^^^^^
   |
-  = help: the top level takes `enforcement`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `interface`, `pool` and `customer`
+  = help: the top level takes `enforcement`, `forwarding`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `wire`, `interface`, `pool` and `customer`
 
 error: unknown key `greylisting`
  --> poolguard.toml:5:1

@@ -14,6 +14,7 @@ mod prefixes;
 mod presence;
 mod report;
 mod syntax;
+mod wires;
 
 use std::path::Path;
 

@@ -275,7 +275,7 @@ error: unknown key `color`
 1 | color = 1
   | ^^^^^
   |
-  = help: the top level takes `enforcement`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `interface`, `pool` and `customer`
+  = help: the top level takes `enforcement`, `forwarding`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `wire`, `interface`, `pool` and `customer`
 
 error: unknown key `colour`
  --> poolguard.toml:2:1
@@ -283,7 +283,7 @@ error: unknown key `colour`
 2 | colour = 2
   | ^^^^^^
   |
-  = help: the top level takes `enforcement`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `interface`, `pool` and `customer`
+  = help: the top level takes `enforcement`, `forwarding`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `wire`, `interface`, `pool` and `customer`
 "#,
     );
 }
@@ -323,7 +323,7 @@ error: unknown key `\u{9b}31m�`
 1 | "�31m�" = 1
   | ^^^^^^^
   |
-  = help: the top level takes `enforcement`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `interface`, `pool` and `customer`
+  = help: the top level takes `enforcement`, `forwarding`, `max_change`, `include`, `customer_lists`, `ports`, `mail`, `metrics`, `wire`, `interface`, `pool` and `customer`
 "#,
     );
 }

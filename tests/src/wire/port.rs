@@ -2,16 +2,20 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read as _, Write as _},
+    io::{IoSliceMut, Write as _},
     os::fd::AsRawFd as _,
     time::Duration,
 };
 
 use nix::{
+    cmsg_space,
+    errno::Errno,
     ifaddrs::getifaddrs,
+    libc, setsockopt_impl, sockopt_impl,
     sys::{
         socket::{
-            AddressFamily, SockFlag, SockProtocol, SockType, bind, setsockopt, socket,
+            AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, bind,
+            recvmsg, setsockopt, socket,
             sockopt::{RcvBufForce, ReceiveTimeout},
         },
         time::{TimeVal, TimeValLike as _},
@@ -30,6 +34,21 @@ const BUFFER: usize = 8 << 20;
 
 /// Larger than any frame that a test sends.
 const LARGEST: usize = 65_536;
+
+sockopt_impl!(
+    /// Has the kernel tell of the VLAN tag that it took out of a frame.
+    PacketAuxdata,
+    SetOnly,
+    libc::SOL_PACKET,
+    libc::PACKET_AUXDATA,
+    bool
+);
+
+/// `struct tpacket_auxdata`.
+type Auxdata = [u8; 20];
+
+/// Where VLAN tags are in a frame.
+const TAGS: usize = 12;
 
 /// Sends frames through an interface and receives those that arrive there, from
 /// the Ethernet header on.
@@ -51,6 +70,7 @@ impl Port {
                 .unwrap_or_else(|| panic!("there is no interface {interface}"));
             bind(socket.as_raw_fd(), &address).unwrap();
             setsockopt(&socket, RcvBufForce, &BUFFER).unwrap();
+            setsockopt(&socket, PacketAuxdata, &true).unwrap();
             setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(PATIENCE_SECONDS)).unwrap();
             File::from(socket)
         });
@@ -73,13 +93,38 @@ impl Port {
     /// The next frame that arrives; `None` if none does for very long.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let mut frame = vec![0; LARGEST];
-        match self.socket.read(&mut frame) {
-            Ok(length) => {
-                frame.truncate(length);
-                Some(frame)
+        let mut space = cmsg_space!(Auxdata);
+        let mut slices = [IoSliceMut::new(&mut frame)];
+        let socket = self.socket.as_raw_fd();
+        let received = recvmsg::<()>(socket, &mut slices, Some(&mut space), MsgFlags::empty());
+        let (length, tag) = match received {
+            Ok(message) => {
+                let mut beside = message.cmsgs().unwrap();
+                (message.bytes, beside.find_map(|message| tag(&message)))
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(Errno::EAGAIN) => return None,
             Err(error) => panic!("cannot receive: {error}"),
+        };
+        frame.truncate(length);
+        if let Some(tag) = tag {
+            frame.splice(TAGS..TAGS, tag);
         }
+        Some(frame)
     }
+}
+
+/// The VLAN tag that was taken out of a frame.
+fn tag(message: &ControlMessageOwned) -> Option<[u8; 4]> {
+    const VLAN_VALID: u32 = 0x10;
+    let ControlMessageOwned::Unknown(message) = message else {
+        return None;
+    };
+    let auxdata: &Auxdata = message.data_bytes.first_chunk()?;
+    let (status, tag) = (auxdata.first_chunk()?, auxdata.last_chunk::<4>()?);
+    let [control_low, control_high, kind_low, kind_high] = *tag;
+    (u32::from_ne_bytes(*status) & VLAN_VALID != 0).then(|| {
+        let kind = u16::from_ne_bytes([kind_low, kind_high]).to_be_bytes();
+        let control = u16::from_ne_bytes([control_low, control_high]).to_be_bytes();
+        [kind[0], kind[1], control[0], control[1]]
+    })
 }

@@ -5,6 +5,7 @@ mod limits;
 mod listed;
 mod once;
 mod presence;
+mod wires;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut M
     presence::check(draft, main, mistakes);
     once::check(draft, mistakes);
     limits::check(draft, mistakes);
+    wires::check(draft, mistakes);
     let surroundings = Surroundings::new(draft, mistakes);
     exemptions::check(draft, &surroundings, now, mistakes);
     listed::check(draft, &surroundings, now, mistakes);
