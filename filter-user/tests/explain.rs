@@ -277,3 +277,33 @@ fn a_packet_that_cannot_be_is_wrong_usage() {
         assert_eq!(errors, format!("poolguard: {complaint}\n"));
     }
 }
+
+#[test]
+fn by_wire_it_says_where_a_packet_comes_out() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("by-wire.toml");
+    let text = std::fs::read_to_string(CONFIG).unwrap();
+    let text = text.replace("include = [", "forwarding = \"wire\"\n# include = [");
+    let wire = "[[wire]]\nends = [\"eth1\", \"eth0\"]\n";
+    std::fs::write(&file, format!("{text}{wire}")).unwrap();
+    let explain = |words: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_poolguard"))
+            .arg("--config")
+            .arg(&file)
+            .args(["explain", "--json", "--in"])
+            .args(words.split(' '))
+            .output()
+            .unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["summary"].clone(), json["out"].clone())
+    };
+    let (summary, out) = explain("eth0 tcp 192.0.2.9:40000 198.51.100.7:81");
+    let text = "PASS: no rule concerns this port; it goes out of eth1, by wire";
+    assert_eq!((summary, out), (text.into(), "eth1".into()));
+    let (summary, out) = explain("eth1 tcp 198.51.100.7:40000 192.0.2.9:80");
+    let text =
+        "PASS: this port is not forbidden toward this destination; it goes out of eth0, by wire";
+    assert_eq!((summary, out), (text.into(), "eth0".into()));
+    let (summary, out) = explain("eth0 tcp 192.0.2.9:40000 198.51.100.7:80");
+    let text = "DROP: rule 1, a forbidden port of a dynamic pool";
+    assert_eq!((summary, out), (text.into(), serde_json::Value::Null));
+}

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -123,6 +124,16 @@ impl Apparatus {
         &self.instance
     }
 
+    /// Leaves everything to go on by itself, as a controller does that dies.
+    pub fn abandon(&mut self) {
+        self.dataplane = None;
+    }
+
+    /// Takes over what was left, as the next one does.
+    pub fn take_over(&mut self) {
+        self.dataplane = Some(must(Dataplane::open(&self.instance)));
+    }
+
     /// Detaches, as the controller does when it ends.
     pub fn detach(&mut self) {
         if let Some(dataplane) = self.dataplane.take() {
@@ -131,14 +142,29 @@ impl Apparatus {
     }
 }
 
-impl Drop for Apparatus {
-    fn drop(&mut self) {
+impl Apparatus {
+    /// Detaches if that was not done, also when a test has failed.
+    pub fn clean_up(&mut self) {
         if let Some(dataplane) = self.dataplane.take()
             && let Err(error) = dataplane.detach()
         {
-            eprintln!("left behind in bpffs: {error}");
+            eprintln!("left behind: {error}");
         }
     }
+}
+
+impl Drop for Apparatus {
+    fn drop(&mut self) {
+        self.clean_up();
+    }
+}
+
+/// Whether this kernel says which drivers send what is redirected to them: Linux
+/// 6.3 and later do.
+pub fn tells_abilities() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map_while(|n| n.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(3))
 }
 
 /// The result, or the data plane's own words as the reason of a failed test.

@@ -20,7 +20,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::wire::Namespace;
+use crate::wire::{Namespace, take_redirected};
 
 /// How long anything may take on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,6 +43,11 @@ kind = "dynamic"
 prefixes = ["198.51.100.0/24"]
 "#;
 
+/// The same configuration with a wire between the two interfaces.
+pub fn by_wire(config: &str) -> String {
+    format!("forwarding = \"wire\"\n{config}[[wire]]\nends = [\"eth1\", \"eth0\"]\n")
+}
+
 /// A box with a configuration file of its own.
 pub struct Machine {
     /// The box.
@@ -64,6 +69,21 @@ impl Machine {
             machine.add_veth(interface);
         }
         machine
+    }
+
+    /// With the two interfaces, to be joined by a wire.
+    pub fn by_wire() -> Self {
+        let machine = Self::new();
+        machine.join_by_wire();
+        machine
+    }
+
+    /// Configures a wire between its two interfaces.
+    pub fn join_by_wire(&self) {
+        for interface in ["eth0", "eth1"] {
+            take_redirected(&self.namespace, interface, &self.outside, interface);
+        }
+        self.configure(&by_wire(CONFIG));
     }
 
     /// Without any but `lo`.

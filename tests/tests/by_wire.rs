@@ -4,15 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use filter_common::Protocol;
-use filter_user::dataplane::Event;
+use filter_user::dataplane::{DataplaneError, Event, WireError, detach_leftovers};
 use jiff::Timestamp;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},
     fixture::{Fixture, inbound, moved, not_ip, series, tell, unwatched},
     fixtures,
     frames::{Arrival, tcp},
-    kernel::must,
-    wire::{self, Side, Wire},
+    kernel::{must, tells_abilities},
+    wire::{self, Side, Wire, command, mtu_to_redirect},
 };
 
 /// Stories that share a configuration, and so a box.
@@ -33,7 +33,27 @@ mod stories {
         };
     }
 
-    poolguard_tests::chapters!(tell);
+    tell! {
+        forbidden_ports_of_dynamic_pools_and_virtual_pops_are_closed
+        forbidden_ports_of_static_customers_open_by_exemption
+        mail_leaves_only_through_the_mail_servers
+        the_most_specific_and_the_earlier_rule_decide
+        monitor_mode_counts_and_passes
+        ip_is_found_behind_tags_and_in_sessions
+        lengths_are_not_believed
+        fragments_are_judged_by_the_first_one
+        what_stands_behind_extension_headers_is_found
+        what_has_no_ports_passes
+        every_frame_is_counted_where_it_belongs
+    }
+
+    #[test]
+    fn answers_come_back() {
+        let mut stories = fixtures::answers_come_back_and_nothing_else_does();
+        let answer = "an answer passes once the customer has spoken (tcp, IPv4)";
+        stories.retain(|story| story.name == answer);
+        wire::tell_all_by_wire(stories);
+    }
 }
 
 fn now() -> Timestamp {
@@ -84,6 +104,35 @@ fn reconcile(wire: &mut Wire) -> Vec<String> {
 fn is_promiscuous(wire: &Wire, interface: &str) -> bool {
     let show = format!("link show {interface}");
     wire.appliance.inside.ip(&show).contains("PROMISC")
+}
+
+/// What a network card does, as `ethtool -k` calls it.
+fn is_on(wire: &Wire, interface: &str, feature: &str) -> bool {
+    let show = format!("-k {interface}");
+    let shown = wire.appliance.inside.run(|| command("ethtool", &show));
+    let mut lines = shown.lines().map(str::trim);
+    let value = lines.find_map(|line| line.strip_prefix(&format!("{feature}: ")));
+    value.unwrap_or_else(|| panic!("{feature} in {shown}")) == "on"
+}
+
+/// What takes VLAN tags out of frames.
+const OFFLOADS: [&str; 2] = ["rx-vlan-offload", "rx-vlan-stag-hw-parse"];
+
+/// Whether an interface has a program.
+fn has_program(wire: &Wire, interface: &str) -> bool {
+    let show = format!("-d link show {interface}");
+    wire.appliance.inside.ip(&show).contains("xdp")
+}
+
+/// That nothing of a wire is left at the interfaces.
+#[track_caller]
+fn is_as_before(wire: &Wire) {
+    for interface in [CUSTOMERS, NETWORK] {
+        assert!(!is_promiscuous(wire, interface), "{interface}");
+        for offload in OFFLOADS {
+            assert!(is_on(wire, interface, offload), "{interface} {offload}");
+        }
+    }
 }
 
 /// The counter of frames that had nowhere to go.
@@ -155,4 +204,137 @@ fn an_end_that_is_made_anew_is_joined_again() {
         forwards(&mut wire);
         assert!(is_promiscuous(&wire, gone));
     }
+}
+
+#[test]
+fn frames_larger_than_a_page_go_through_where_the_kernel_lets_them() {
+    let mut wire = Wire::unjoined();
+    for interface in [CUSTOMERS, NETWORK] {
+        let larger = format!("link set {interface} mtu 9000");
+        wire.appliance.inside.ip(&larger);
+    }
+    let enforced = wire.appliance.enforce(&configs::base().by_wire(), now());
+    if !tells_abilities() {
+        let refused = enforced.unwrap_err().to_string();
+        let help = "`ip link set dev eth1 mtu 3498` or less, at both ends";
+        assert!(refused.ends_with(help), "{refused}");
+        return is_as_before(&wire);
+    }
+    must(enforced);
+    let net = Hosts::v4();
+    let frame = tcp((net.internet, 40_000), (net.dialup, 81));
+    let large = frame.payload_of(8000).arrival();
+    let story = Fixture::new("large frames", configs::base())
+        .network(large.clone(), unwatched())
+        .customers(large, unwatched());
+    tell(&story, &mut wire).unwrap_or_else(|complaints| panic!("{complaints}"));
+}
+
+#[test]
+fn tags_stay_in_frames_for_as_long_as_there_is_a_wire() {
+    let mut wire = Wire::unjoined();
+    let off = "-K eth0 rxvlan off";
+    wire.appliance.inside.run(|| command("ethtool", off));
+    must(wire.appliance.enforce(&configs::base().by_wire(), now()));
+    for (interface, offload) in [CUSTOMERS, NETWORK].into_iter().zip(OFFLOADS) {
+        assert!(!is_on(&wire, interface, offload), "{interface} {offload}");
+    }
+    forwards(&mut wire);
+    must(wire.appliance.enforce(&configs::base(), now()));
+    for offload in OFFLOADS {
+        assert!(is_on(&wire, CUSTOMERS, offload), "{offload}");
+    }
+    assert!(!is_on(&wire, NETWORK, OFFLOADS[0]), "it was off before");
+    assert!(is_on(&wire, NETWORK, OFFLOADS[1]), "it was on before");
+}
+
+#[test]
+fn what_was_set_is_set_back_by_whoever_detaches() {
+    let mut wire = joining();
+    wire.appliance.apparatus.abandon();
+    assert!(is_promiscuous(&wire, CUSTOMERS) && is_promiscuous(&wire, NETWORK));
+    // Nobody is there, and frames go on.
+    for side in [Side::Customers, Side::Network] {
+        wire.cables.send(side, &open().bytes);
+        assert_eq!(wire.cables.arrived(side), [open().bytes]);
+    }
+    let instance = wire.appliance.apparatus.instance();
+    // Other interfaces have the same numbers elsewhere.
+    let refused = detach_leftovers(instance).unwrap_err().to_string();
+    assert!(refused.contains("another network namespace"), "{refused}");
+    assert!(has_program(&wire, NETWORK) && is_promiscuous(&wire, NETWORK));
+    let cut = wire.appliance.inside.run(|| detach_leftovers(instance));
+    assert_eq!(must(cut).unwrap(), [CUSTOMERS, NETWORK]);
+    is_as_before(&wire);
+    assert!(!wire.appliance.pins().exists());
+}
+
+#[test]
+fn whoever_takes_over_knows_what_was_set() {
+    let mut wire = joining();
+    wire.appliance.apparatus.abandon();
+    wire.appliance.apparatus.take_over();
+    must(wire.appliance.enforce(&configs::base().by_wire(), now()));
+    forwards(&mut wire);
+    // It found the ends as the one before it had set them.
+    must(wire.appliance.enforce(&configs::base(), now()));
+    is_as_before(&wire);
+}
+
+#[test]
+fn what_somebody_has_set_otherwise_is_set_again() {
+    let mut wire = joining();
+    wire.appliance.inside.ip("link set eth0 promisc off");
+    let on = "-K eth1 rxvlan on";
+    wire.appliance.inside.run(|| command("ethtool", on));
+    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert!(is_promiscuous(&wire, NETWORK));
+    assert!(!is_on(&wire, CUSTOMERS, OFFLOADS[0]));
+    let apparatus = &mut wire.appliance.apparatus;
+    wire.appliance.inside.run(|| apparatus.detach());
+    is_as_before(&wire);
+}
+
+#[test]
+fn ends_with_another_mtu_are_refused_before_anything_is_done() {
+    let mut wire = Wire::unjoined();
+    wire.appliance.inside.ip("link set eth0 mtu 1400");
+    let refused = wire.appliance.enforce(&configs::base().by_wire(), now());
+    let mtu = mtu_to_redirect();
+    let expected = format!(
+        "wire eth1 - eth0: the MTU is {mtu} on eth1 and 1400 on eth0, and what is larger than the \
+         smaller one would be lost: `ip link set dev eth1 mtu 1400`, or the other way round"
+    );
+    assert_eq!(refused.unwrap_err().to_string(), expected);
+    is_as_before(&wire);
+    assert!(!has_program(&wire, CUSTOMERS) && !has_program(&wire, NETWORK));
+}
+
+#[test]
+fn an_end_that_cannot_send_is_refused_and_everything_is_given_back() {
+    let mut wire = Wire::unjoined();
+    must(wire.appliance.enforce(&configs::base(), now()));
+    let deaf = "-K network gro off";
+    wire.outside.run(|| command("ethtool", deaf));
+    let refused = wire.appliance.enforce(&configs::base().by_wire(), now());
+    if !tells_abilities() {
+        return must(refused);
+    }
+    let refused = refused.unwrap_err();
+    let end = |error: &DataplaneError| match error {
+        DataplaneError::Wire(WireError::CannotSend { interface, peer }) => {
+            Some((interface.clone(), peer.clone()))
+        }
+        _ => None,
+    };
+    let (eth0, eth1) = (NETWORK.to_owned(), CUSTOMERS.to_owned());
+    assert_eq!(end(&refused), Some((eth0, eth1)), "{refused}");
+    is_as_before(&wire);
+    // The one before goes on: what it permits goes up to the host, and nowhere.
+    let before = wire.appliance.counters();
+    wire.cables.send(Side::Network, &open().bytes);
+    wire.cables.send(Side::Network, &closed().bytes);
+    let mut wanted = unwatched().counters(NETWORK, &open());
+    wanted.extend(inbound(DIALUP, Protocol::Tcp, 80).counters(NETWORK, &closed()));
+    assert_eq!(moved(&before, &wire.appliance.counters()), wanted);
 }

@@ -105,6 +105,24 @@ fn the_capabilities_of_the_unit_are_enough_and_none_is_too_many() {
 }
 
 #[test]
+fn the_capabilities_of_the_unit_are_enough_for_wires() {
+    let machine = box_with_group();
+    machine.join_by_wire();
+    let capabilities: Vec<_> = setting("CapabilityBoundingSet").split(' ').collect();
+    let is_set = || {
+        let shown = machine.namespace.ip("link show eth0");
+        shown.contains("PROMISC")
+    };
+    let mut running = machine.start_command(confined(&machine, &capabilities, "run"));
+    running.log_until("set for the wire");
+    running.stop();
+    assert!(is_set());
+    let detach = machine.output(confined(&machine, &capabilities, "detach"));
+    assert!(detach.status.success(), "{detach:?}");
+    assert!(!is_set());
+}
+
+#[test]
 fn root_and_one_group_may_ask() {
     let machine = box_with_group();
     let running = machine.start();

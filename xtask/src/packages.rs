@@ -25,6 +25,7 @@ const IP: Program = program("ip", "iproute2");
 pub(crate) const TEST: &[Program] = &[
     IP,
     program("bpftool", "bpftool"),
+    program("ethtool", "ethtool"),
     // For its library, which shows one process another clock.
     program("faketime", "faketime"),
     program("mount", "mount"),
@@ -39,6 +40,7 @@ pub(crate) const TEST: &[Program] = &[
 pub(crate) const MACHINE: &[Program] = &[
     program("ip", "iproute2"),
     program("bpftool", "bpftool"),
+    program("ethtool", "ethtool"),
     program("mount", "mount"),
     program("nft", "nftables"),
     program("setpriv", "util-linux"),

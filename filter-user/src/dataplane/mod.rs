@@ -79,6 +79,7 @@ pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, Data
     }
     let pins = Pins::open(instance)?;
     let mut settings = Settings::open(&pins)?;
+    settings.check_namespace()?;
     let wired = settings.names();
     pins.create()?;
     pins.detach_links()?;

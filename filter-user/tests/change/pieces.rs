@@ -280,3 +280,44 @@ fn machines_read_back_what_was_written() {
         change
     );
 }
+
+#[test]
+fn wires_join_interfaces() {
+    let interface = |name: &str| format!("[[interface]]\nname = \"{name}\"\nrole = \"network\"\n");
+    let (eth2, eth3) = (interface("eth2"), interface("eth3"));
+    let four = BOX.replace("[mail]", &format!("{eth2}{eth3}[mail]"));
+    let wire = |one: &str, other: &str| format!("[[wire]]\nends = [\"{one}\", \"{other}\"]\n");
+    let with = |wires: [String; 2]| format!("forwarding = \"wire\"\n{four}{}", wires.concat());
+    let parallel = with([wire("eth1", "eth0"), wire("eth3", "eth2")]);
+    assert_pieces(
+        &four,
+        &parallel,
+        &[
+            "- forwarding = \"kernel\"",
+            "+ forwarding = \"wire\"",
+            "+ wire eth0 - eth1",
+            "+ wire eth2 - eth3",
+        ],
+    );
+    // Which end comes first makes no difference, nor which wire.
+    let again = with([wire("eth2", "eth3"), wire("eth0", "eth1")]);
+    assert!(between(&parallel, &again).is_none());
+    let crossed = with([wire("eth1", "eth2"), wire("eth3", "eth0")]);
+    assert_pieces(
+        &parallel,
+        &crossed,
+        &[
+            "- wire eth0 - eth1",
+            "- wire eth2 - eth3",
+            "+ wire eth0 - eth3",
+            "+ wire eth1 - eth2",
+        ],
+    );
+    let change = serde_json::to_value(between(&four, &parallel)).unwrap();
+    assert_eq!(
+        change["entries"][2],
+        serde_json::json!({
+            "sign": "+", "what": "wire", "ends": ["eth0", "eth1"], "affects": null,
+        })
+    );
+}

@@ -118,6 +118,18 @@ fn its_options_do_what_it_says() {
 }
 
 #[test]
+fn its_wire_joins_its_interfaces() {
+    let main = uncommented(&text("poolguard.toml"), "forwarding = \"wire\"");
+    let main = uncommented(&main, "[[wire]]");
+    let main = uncommented(&main, "ends = [\"eth1\", \"eth0\"]");
+    let files = Memory::default().with("poolguard.toml", main);
+    let loaded = load(&files).unwrap();
+    assert_eq!(loaded.warnings.render(false), "");
+    assert_eq!(loaded.config.other_end("eth1"), Some("eth0"));
+    assert_eq!(loaded.config.other_end("eth0"), Some("eth1"));
+}
+
+#[test]
 fn its_customer_list_has_the_columns_that_it_says() {
     let main = text("poolguard.toml");
     let said = main
@@ -153,8 +165,10 @@ fn no_option_of_it_is_untested() {
         .map(|(key, _)| key.to_owned())
         .collect();
     let tested = [
+        "forwarding",
         "customer_lists",
         "attach",
+        "ends",
         "direct_smtp",
         "forbidden",
         "enforcement",

@@ -36,7 +36,7 @@ use crate::{
     fixture::{Counters, Done, FLOWS, Filter, Fixture, extent, series, tell},
     frames::{Arrival, ip, transport},
     host,
-    kernel::{Apparatus, for_one_filter_each, must},
+    kernel::{Apparatus, for_one_filter_each, must, tells_abilities},
 };
 
 /// Tells every story, and panics with all that went wrong.
@@ -99,7 +99,7 @@ impl Wire {
         let (inside, outside) = (Namespace::new(), Namespace::new());
         for (interface, outer) in FAR_ENDS {
             inside.join(interface, &outside, outer);
-            take_redirected(&outside, outer);
+            take_redirected(&inside, interface, &outside, outer);
         }
         Self::between(inside, outside)
     }
@@ -112,7 +112,7 @@ impl Wire {
         };
         let (inside, outside) = (&self.appliance.inside, &self.outside);
         inside.join(side.interface(), outside, outer);
-        take_redirected(outside, outer);
+        take_redirected(inside, side.interface(), outside, outer);
         *port = Port::open(outside, outer);
     }
 
@@ -285,6 +285,14 @@ impl Default for Wire {
     }
 }
 
+impl Drop for Appliance {
+    fn drop(&mut self) {
+        // What was set on the interfaces is set back where they are.
+        let apparatus = &mut self.apparatus;
+        self.inside.run(|| apparatus.clean_up());
+    }
+}
+
 impl Filter for Wire {
     fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
         let from = if interface == CUSTOMERS {
@@ -328,7 +336,7 @@ fn sentinel(number: u64) -> Vec<u8> {
 
 /// What one CPU sends, it delivers in the order in which it was sent. Threads
 /// that are started from here on stay there as well.
-pub(crate) fn stay_on_this_cpu() {
+pub fn stay_on_this_cpu() {
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu().unwrap()).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
@@ -365,10 +373,17 @@ pub(crate) fn until_forwarding(inside: &Namespace) {
     }
 }
 
-/// Has the far end of a cable take what a program redirects into it: a veth does where
-/// there is NAPI, and there is with GRO.
-pub fn take_redirected(outside: &Namespace, interface: &str) {
-    outside.run(|| command("ethtool", &format!("-K {interface} gro on")));
+/// The MTU of cables that programs redirect into: older kernels redirect no frames that
+/// are larger than a page.
+pub fn mtu_to_redirect() -> u32 {
+    if tells_abilities() { 9000 } else { 1500 }
+}
+
+/// Has a cable take what a program redirects into it: a veth does where its far end has
+/// NAPI, and that has it with GRO.
+pub fn take_redirected(inside: &Namespace, own: &str, outside: &Namespace, others: &str) {
+    inside.ip(&format!("link set {own} mtu {}", mtu_to_redirect()));
+    outside.run(|| command("ethtool", &format!("-K {others} gro on")));
 }
 
 fn until_port_forwards(inside: &Namespace, interface: &str) {

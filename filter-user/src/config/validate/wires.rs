@@ -7,9 +7,10 @@ use crate::config::{
     draft::{Draft, InterfaceDraft, WireDraft},
     mistakes::Mistakes,
     model::Attach,
+    reader::List,
     report::Diagnostic,
     text::{Place, Placed},
-    words::{nearest, quoted},
+    words::quoted,
 };
 
 pub(super) fn check(draft: &Draft, mistakes: &mut Mistakes) {
@@ -62,7 +63,9 @@ fn check_attach(interface: &InterfaceDraft, mistakes: &mut Mistakes) {
 }
 
 fn check_count(wire: &WireDraft, mistakes: &mut Mistakes) {
-    let ends = wire.ends.as_ref().filter(|ends| ends.complete);
+    // Half of a wire without brackets around it has been complained about.
+    let is_written = |ends: &&List<String>| ends.complete && !ends.items.iter().any(|e| e.guessed);
+    let ends = wire.ends.as_ref().filter(is_written);
     if let Some(ends) = ends.filter(|ends| ends.items.len() != 2) {
         let message = match ends.items.len() {
             1 => "a wire with 1 end".to_owned(),
@@ -89,12 +92,8 @@ fn check_ends(draft: &Draft, mistakes: &mut Mistakes) {
         first.insert(name, end);
         if !names.contains(name) && !lacks_names {
             let message = format!("{} is no [[interface]]", quoted(name));
-            let help = match nearest(name, names.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "add an [[interface]] of this name: what arrives there is filtered as \
-                         well"
-                    .to_owned(),
-            };
+            let help = "name another one, or add an [[interface]] of this name: what arrives there \
+                        is filtered as well";
             mistakes.push(Diagnostic::error(&end.place, message).help(help));
         }
     }

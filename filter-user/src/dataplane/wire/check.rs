@@ -40,19 +40,21 @@ pub(in super::super) fn check(ends: &[End]) -> Result<(), WireError> {
 pub(in super::super) fn check_ability(ends: &[End]) -> Result<(), WireError> {
     for end in ends {
         let ability = Ability::get(end.index).map_err(ask(end))?;
-        let Some(ability) = ability else {
-            warn_of_old_kernel();
-            return Ok(());
-        };
-        if !ability.sends() {
-            return Err(WireError::CannotSend {
-                interface: end.interface.clone(),
-                peer: end.peer.clone(),
-            });
+        match ability {
+            None => warn_of_old_kernel(),
+            Some(ability) if ability.sends() => {}
+            Some(_) => {
+                return Err(WireError::CannotSend {
+                    interface: end.interface.clone(),
+                    peer: end.peer.clone(),
+                });
+            }
         }
+        // Kernels that say nothing redirect no frames in several buffers.
+        let takes_several = ability.is_some_and(Ability::takes_several_buffers);
         let most = largest_in_one_buffer();
         let large = device(end, end.index)?.filter(|device| device.mtu > most);
-        if let Some(device) = large.filter(|_| !ability.takes_several_buffers()) {
+        if let Some(device) = large.filter(|_| !takes_several) {
             return Err(WireError::OneBuffer {
                 interface: end.interface.clone(),
                 mtu: device.mtu,

@@ -55,8 +55,9 @@ pub enum WireError {
     },
     /// Its frames do not fit into one buffer, and it takes no others.
     #[error(
-        "interface {interface}: an MTU of {mtu} takes frames in several buffers, which its driver \
-         does not redirect: `ip link set dev {interface} mtu {most}` or less, at both ends"
+        "interface {interface}: an MTU of {mtu} takes frames in several buffers, which its driver, \
+         or a kernel before Linux 6.3, does not redirect: `ip link set dev {interface} mtu {most}` \
+         or less, at both ends"
     )]
     OneBuffer {
         /// The interface.
@@ -77,6 +78,15 @@ pub enum WireError {
         /// What it said instead.
         source: io::Error,
     },
+    /// Nobody knows where this process is.
+    #[error("cannot ask which network namespace this is: {}: {}", .0, remedy(.0))]
+    Namespace(io::Error),
+    /// The ends of the wires are not here.
+    #[error(
+        "what was set for wires was set in another network namespace, and can only be set back \
+         there: run this in it (`nsenter --net`)"
+    )]
+    ElsewhereSet,
     /// The kernel refuses to set what a wire needs.
     #[error(
         "interface {interface}: cannot switch {what}: {source}: {}",

@@ -45,10 +45,16 @@ impl Set {
     }
 }
 
-/// What is set on every device that is the end of a wire, by its index; nothing
-/// where it was all as it has to be.
+/// What is set on every device that is the end of a wire; nothing where it was all
+/// as it has to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in super::super) struct Devices(BTreeMap<u32, Set>);
+pub(in super::super) struct Devices {
+    /// The network namespace that they are in: there are others with the same
+    /// indices.
+    namespace: u64,
+    /// By index.
+    set: BTreeMap<u32, Set>,
+}
 
 /// The same with the notes of it.
 #[derive(Debug, Default)]
@@ -94,7 +100,8 @@ impl Settings {
 
     /// The devices that are ends of wires, by name.
     pub(in super::super) fn names(&self) -> Vec<String> {
-        self.devices.0.keys().copied().map(name_or_number).collect()
+        let devices = self.devices.set.keys();
+        devices.copied().map(name_or_number).collect()
     }
 
     /// Pins the notes again where somebody removed the pin.
@@ -157,13 +164,14 @@ impl Settings {
     /// Notes what is about to be set. Whoever dies before it is set back sets back
     /// what was not set, which does no harm.
     fn note(&mut self, index: u32, set: &Set, pins: &Pins) -> Result<(), DataplaneError> {
-        let before = self.devices.0.get(&index);
+        let before = self.devices.set.get(&index);
         if before.is_some() && set.is_nothing() {
             return Ok(());
         }
         let set = before.map_or_else(|| set.clone(), |before| before.and(set));
         let mut devices = self.devices.clone();
-        devices.0.insert(index, set);
+        devices.set.insert(index, set);
+        devices.namespace = namespace()?;
         if self.notes.is_none() {
             self.notes = Some(Notes::at(pins.wire_settings())?);
         }
@@ -178,11 +186,20 @@ impl Settings {
         Ok(())
     }
 
+    /// Checks that the devices are in this network namespace, so that what was set
+    /// on them can be set back.
+    pub(in super::super) fn check_namespace(&self) -> Result<(), DataplaneError> {
+        if self.devices.set.is_empty() || self.devices.namespace == namespace()? {
+            return Ok(());
+        }
+        Err(WireError::ElsewhereSet.into())
+    }
+
     /// Sets back what was set on all devices but these ends.
     pub(in super::super) fn keep_only(&mut self, ends: &[End]) -> Result<(), DataplaneError> {
         let mut kept = self.devices.clone();
         let is_end = |index| ends.iter().any(|end| end.index == index);
-        kept.0.retain(|&index, _| is_end(index));
+        kept.set.retain(|&index, _| is_end(index));
         self.go_back_to(kept)
     }
 
@@ -196,15 +213,23 @@ impl Settings {
         if self.devices == before {
             return Ok(());
         }
+        self.check_namespace()?;
         let nothing = Set::default();
         let mut outcome = Ok(());
-        for (&index, set) in &self.devices.0 {
-            let stays = before.0.get(&index).unwrap_or(&nothing);
+        for (&index, set) in &self.devices.set {
+            let stays = before.set.get(&index).unwrap_or(&nothing);
             let result = set_back(index, &set.without(stays));
             outcome = outcome.and(result.map_err(DataplaneError::from));
         }
         outcome.and(self.write(before))
     }
+}
+
+/// The number of the network namespace that this thread is in.
+fn namespace() -> Result<u64, WireError> {
+    let stat = rustix::fs::stat("/proc/thread-self/ns/net");
+    let stat = stat.map_err(|error| WireError::Namespace(error.into()))?;
+    Ok(stat.st_ino)
 }
 
 /// Sets a device as it was before. One that is gone needs nothing.

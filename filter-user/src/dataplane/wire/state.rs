@@ -40,13 +40,13 @@ pub fn problem(interface: &str, peer: &str, links: &Links) -> Option<String> {
             word(feature)
         ));
     }
-    let ability = Ability::get(peer_index).ok().flatten()?;
-    if !ability.sends() {
+    let ability = Ability::get(peer_index).ok()?;
+    if ability.is_some_and(|ability| !ability.sends()) {
         return Some(format!("{peer} does not send what is redirected to it"));
     }
     let is_large = other.mtu > largest_in_one_buffer();
-    (is_large && !ability.takes_several_buffers())
-        .then(|| format!("{peer} does not send frames in several buffers"))
+    let takes_several = ability.is_some_and(Ability::takes_several_buffers);
+    (is_large && !takes_several).then(|| format!("{peer} does not send frames in several buffers"))
 }
 
 /// The device that serves an interface.
