@@ -149,6 +149,19 @@ fn drop_or_monitor<T: Tables + ?Sized>(policy: &Policy, tables: &T) -> Outcome {
 fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Verdict {
     // Most frames are toward a port that nobody forbids: no prefix is looked up.
     let class = tables.port_class(packet.destination_port);
+    let answers = answers_class(packet, role, tables);
+    // Addresses are looked up here and nowhere below: the kernel's verifier walks
+    // through a lookup once for every way on which it is come to.
+    let mut destination = &NO_POLICY;
+    if class != PortClass::UNWATCHED {
+        destination = tables.policy_of(packet.destination);
+    }
+    let obeys_rule_5 = obeys_rule_5(packet, class, role, destination, tables);
+    let mut source = &NO_POLICY;
+    if obeys_rule_5 || answers != PortClass::UNWATCHED {
+        source = tables.policy_of(packet.source);
+    }
+
     let mut verdict = Verdict {
         class,
         protocol: packet.protocol,
@@ -156,45 +169,50 @@ fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Verdict
         ..pass(Outcome::Unwatched)
     };
     if class != PortClass::UNWATCHED {
-        judge_watched(&mut verdict, packet, role, tables);
+        verdict.outcome = Outcome::Allowed;
+        if is_mail(packet, class, tables) && destination.has(FLAG_MAIL_SERVER) {
+            verdict.outcome = Outcome::MailServer;
+        } else {
+            if obeys_rule_5 {
+                judge_smtp_out(&mut verdict, source, tables);
+            }
+            if verdict.passes() && destination.forbids(packet.protocol, class) {
+                judge_inbound(&mut verdict, packet, destination, tables);
+            }
+        }
     }
-    if matches!(role, Role::Customer) && verdict.passes() {
-        remember(packet, tables);
+    if answers != PortClass::UNWATCHED && verdict.passes() {
+        remember(packet, answers, source, tables);
     }
     verdict
 }
 
+/// Whether this is mail.
 #[inline(always)]
-fn judge_watched<T: Tables + ?Sized>(
-    verdict: &mut Verdict,
-    packet: &Packet,
-    role: Role,
-    tables: &T,
-) {
-    let settings = tables.settings();
-    let destination = tables.policy_of(packet.destination);
-    let is_mail =
-        matches!(packet.protocol, Protocol::Tcp) && verdict.class.is_in(settings.mail_ports);
-    verdict.outcome = Outcome::Allowed;
-
-    // A mail server is reachable for mail wherever it lives: neither rule 5
-    // nor rules 1 to 4 apply.
-    if is_mail && destination.has(FLAG_MAIL_SERVER) {
-        verdict.outcome = Outcome::MailServer;
-        return;
-    }
-    if is_mail && matches!(role, Role::Customer) && !settings.direct_smtp {
-        judge_smtp_out(verdict, packet, tables);
-    }
-    if verdict.passes() && destination.forbids(packet.protocol, verdict.class) {
-        judge_inbound(verdict, packet, destination, tables);
-    }
+fn is_mail<T: Tables + ?Sized>(packet: &Packet, class: PortClass, tables: &T) -> bool {
+    matches!(packet.protocol, Protocol::Tcp) && class.is_in(tables.settings().mail_ports)
 }
 
-/// Rule 5, for mail that is not handed to a mail server.
+/// Whether this is mail of a customer's that is not handed to a mail server. A
+/// mail server is reachable for mail wherever it lives: neither rule 5 nor rules
+/// 1 to 4 apply.
 #[inline(always)]
-fn judge_smtp_out<T: Tables + ?Sized>(verdict: &mut Verdict, packet: &Packet, tables: &T) {
-    let source = tables.policy_of(packet.source);
+fn obeys_rule_5<T: Tables + ?Sized>(
+    packet: &Packet,
+    class: PortClass,
+    role: Role,
+    destination: &Policy,
+    tables: &T,
+) -> bool {
+    matches!(role, Role::Customer)
+        && !tables.settings().direct_smtp
+        && is_mail(packet, class, tables)
+        && !destination.has(FLAG_MAIL_SERVER)
+}
+
+/// Rule 5.
+#[inline(always)]
+fn judge_smtp_out<T: Tables + ?Sized>(verdict: &mut Verdict, source: &Policy, tables: &T) {
     if source.has(FLAG_MAIL_SERVER) {
         verdict.outcome = Outcome::MailServer;
     } else if source.has(FLAG_SMTP_OUT) {
@@ -275,21 +293,23 @@ fn answers_a_flow<T: Tables + ?Sized>(packet: &Packet, tables: &T) -> bool {
     })
 }
 
+/// The class of the port that answers to this packet of a customer's will be sent
+/// to, if it takes remembering the flow that they are let through.
+#[inline(always)]
+fn answers_class<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> PortClass {
+    if matches!(role, Role::Network)
+        || packet.source_port < 1024
+        || !matches!(tables.settings().return_traffic, ReturnTraffic::Track)
+    {
+        return PortClass::UNWATCHED;
+    }
+    tables.port_class(packet.source_port)
+}
+
 /// Remembers a flow that leaves a customer from a port that is forbidden
 /// toward that customer, since its reverse would otherwise be dropped.
 #[inline(always)]
-fn remember<T: Tables + ?Sized>(packet: &Packet, tables: &T) {
-    if packet.source_port < 1024 {
-        return;
-    }
-    let class = tables.port_class(packet.source_port);
-    if class == PortClass::UNWATCHED {
-        return;
-    }
-    if !matches!(tables.settings().return_traffic, ReturnTraffic::Track) {
-        return;
-    }
-    let source = tables.policy_of(packet.source);
+fn remember<T: Tables + ?Sized>(packet: &Packet, class: PortClass, source: &Policy, tables: &T) {
     if !source.forbids(packet.protocol, class) || source.exempts(packet.protocol, class) {
         return;
     }

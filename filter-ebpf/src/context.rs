@@ -41,10 +41,16 @@ impl PacketBytes {
 }
 
 impl PacketBytes {
+    /// The number of bytes in the first buffer.
+    #[inline(always)]
+    pub(crate) fn linear_len(&self) -> usize {
+        self.end - self.start
+    }
+
     /// Whether the frame goes on in other buffers.
     #[inline(always)]
     pub(crate) fn has_more(&self) -> bool {
-        self.len() > self.end - self.start
+        self.len() > self.linear_len()
     }
 
     /// Copies the head of the frame, from all of its buffers.

@@ -39,7 +39,12 @@ pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
         }
     }
     if !verdict.passes() {
-        counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
+        // To ask for the length is a call.
+        let length = match maps::is_one_buffer() {
+            true => frame.linear_len(),
+            false => frame.len(),
+        };
+        counters::count(&verdict, maps::interface(), length, &mut Counters);
         return xdp_action::XDP_DROP;
     }
     let action = match maps::is_wire() {
@@ -50,7 +55,7 @@ pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
         // It ends here: the host is no part of a wire.
         counters::count_unsent(maps::interface(), &mut Counters);
     } else {
-        // Its length is not counted, and asking for it is a call.
+        // Its length is not counted.
         counters::count(&verdict, maps::interface(), 0, &mut Counters);
     }
     action
