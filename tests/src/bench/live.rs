@@ -113,8 +113,12 @@ impl Site {
                 netfilter::nft(&self.router, netfilter::FORWARD, LAYOUT, prefixes)
             }
             Subject::Iptables => netfilter::iptables(&self.router, LAYOUT, prefixes),
-            Subject::FloorWithoutFrags | Subject::LpmTrie => {
-                panic!("{:?} is measured without frames", self.subject)
+            Subject::FloorWithoutFrags
+            | Subject::LpmTrie
+            | Subject::Router
+            | Subject::Bridge
+            | Subject::Wire => {
+                panic!("{:?} is measured elsewhere", self.subject)
             }
         }
     }
@@ -246,7 +250,7 @@ fn rows(cases: &[Case], wanted: &[usize], sites: &[Site], generator: &[f64]) -> 
 }
 
 /// Has a router send everything for the pool out of its second interface.
-fn route(router: &Namespace) {
+pub(super) fn route(router: &Namespace) {
     // The frames are for this address.
     router.ip(&format!("link set {NETWORK} address 02:00:00:00:00:02"));
     router.ip(&format!("address add 192.0.2.1/24 dev {NETWORK}"));
@@ -273,13 +277,13 @@ fn poolguard(router: &Namespace, prefixes: u32) -> Apparatus {
     apparatus
 }
 
-fn index_of(namespace: &Namespace, interface: &str) -> u32 {
+pub(super) fn index_of(namespace: &Namespace, interface: &str) -> u32 {
     let json = link(namespace, interface);
     json["ifindex"].as_u64().unwrap() as u32
 }
 
 /// How many frames have come out at the far end.
-fn received(customers: &Namespace) -> u64 {
+pub(super) fn received(customers: &Namespace) -> u64 {
     link(customers, "cable")["stats64"]["rx"]["packets"]
         .as_u64()
         .unwrap()

@@ -3,7 +3,8 @@
 //!
 //! [`customers`] says who lives where, [`cases`] which frames are decided,
 //! [`subjects`] by whom. [`decisions`] times programs alone, through
-//! `BPF_PROG_TEST_RUN`; [`live`] sends frames to routers. [`rounds`] is how anything is measured here: all
+//! `BPF_PROG_TEST_RUN`; [`live`] sends frames to routers; [`processors`] to what forwards
+//! in other ways as well, on one processor and on all. [`rounds`] is how anything is measured here: all
 //! subjects in turn, many times over, and the median of each. [`results`] are printed,
 //! and held against the [`targets`].
 
@@ -13,6 +14,7 @@ pub mod decisions;
 pub mod live;
 pub mod netfilter;
 pub mod plan;
+pub mod processors;
 pub mod programs;
 pub mod results;
 pub mod rounds;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{cases::Case, customers::Layout};
+use super::{
+    cases::{Case, Kind},
+    customers::Layout,
+};
 
 /// What there is to measure, and how often.
 #[derive(Clone, Debug)]
@@ -52,8 +55,13 @@ impl Plan {
 
     /// Whether a case is measured.
     pub fn wants(&self, case: &Case) -> bool {
+        self.wants_kind(case.kind)
+    }
+
+    /// Whether cases of a kind are measured.
+    pub fn wants_kind(&self, kind: Kind) -> bool {
         let only = self.only.as_ref();
-        only.is_none_or(|only| case.kind.name() == only)
+        only.is_none_or(|only| kind.name() == only)
     }
 
     /// The cases, in both families.

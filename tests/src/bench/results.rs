@@ -31,6 +31,8 @@ pub struct Row {
     pub layout: Option<&'static str>,
     /// The IP version.
     pub family: u8,
+    /// How many processors worked on it at the same time.
+    pub processors: u32,
     /// What a frame takes, that of bringing it there included.
     pub ns_per_packet: f64,
     /// The same with a program that drops at once.
@@ -61,10 +63,23 @@ impl Row {
                 filter_common::Family::V4 => 4,
                 filter_common::Family::V6 => 6,
             },
+            processors: 1,
             ns_per_packet: rounded(medians.total),
             floor_ns: rounded(medians.floor),
             over_floor_ns: rounded(medians.over_floor),
             mpps: rounded(1_000.0 / medians.total),
+        }
+    }
+}
+
+impl Row {
+    /// The same, for each of so many processors.
+    pub fn on_processors(self, processors: u32) -> Self {
+        let mpps = f64::from(processors) * 1_000.0 / self.ns_per_packet;
+        Self {
+            processors,
+            mpps: (mpps * 100.0).round() / 100.0,
+            ..self
         }
     }
 }
@@ -78,6 +93,36 @@ pub struct Medians {
     pub floor: f64,
     /// Of what the subject took more than the floor in the same round.
     pub over_floor: f64,
+}
+
+/// What boxes do with one processor and with more, as a table in Markdown.
+pub fn table_of_processors(rows: &[Row]) -> String {
+    let mut text = String::from(
+        "| case | customers | box | processors | ns a frame on each | millions a second | times one |\n\
+         |---|--:|---|--:|--:|--:|--:|\n",
+    );
+    for row in rows {
+        let one = rows.iter().find(|other| {
+            (other.case, other.subject, other.prefixes, other.processors)
+                == (row.case, row.subject, row.prefixes, 1)
+        });
+        let times = row.mpps / one.map_or(f64::NAN, |one| one.mpps);
+        let Row {
+            case,
+            subject,
+            prefixes,
+            processors,
+            ns_per_packet,
+            mpps,
+            ..
+        } = row;
+        writeln!(
+            text,
+            "| {case} | {prefixes} | {subject} | {processors} | {ns_per_packet:.0} | {mpps:.2} | {times:.2} |"
+        )
+        .unwrap();
+    }
+    text
 }
 
 /// Rows as a table in Markdown: one value of each, by the number of customers.

@@ -40,6 +40,12 @@ pub enum Subject {
     Iptables,
     /// Nobody: everything is forwarded.
     NoFilter,
+    /// poolguard on a router.
+    Router,
+    /// poolguard on a bridge.
+    Bridge,
+    /// poolguard under `forwarding = "wire"`.
+    Wire,
 }
 
 impl Subject {
@@ -54,6 +60,9 @@ impl Subject {
             Self::NftForward => "nft_forward",
             Self::Iptables => "iptables_ipset",
             Self::NoFilter => "no_filter",
+            Self::Router => "kernel_router",
+            Self::Bridge => "kernel_bridge",
+            Self::Wire => "wire",
         }
     }
 

@@ -4,7 +4,13 @@
 
 use std::{path::Path, process::ExitCode};
 
-use poolguard_tests::bench::{decisions, live, plan::Plan, programs, results::table, targets};
+use poolguard_tests::bench::{
+    decisions, live,
+    plan::Plan,
+    processors, programs,
+    results::{table, table_of_processors},
+    targets,
+};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -21,8 +27,10 @@ fn main() -> ExitCode {
     plan.only = place("--only").and_then(|place| options.get(place + 1).cloned());
     let object = programs::read(Path::new(&object));
     let decisions = decisions::measure(&object, &plan);
+    // Before this thread is bound to one processor.
+    let boxes = processors::measure(&object, &plan);
     let live = live::measure(&object, &plan);
-    let rows = [&decisions[..], &live].concat();
+    let rows = [&decisions[..], &live, &boxes].concat();
     if place("--json").is_some() {
         for row in &rows {
             println!("{}", serde_json::json!(row));
@@ -35,7 +43,9 @@ fn main() -> ExitCode {
         println!("The program alone: nanoseconds over the floor\n");
         println!("{}\n", table(&decisions, |row| row.over_floor_ns));
         println!("Live frames: millions a second on one processor\n");
-        println!("{}", table(&live, |row| row.mpps));
+        println!("{}\n", table(&live, |row| row.mpps));
+        println!("Boxes that forward or drop, with one processor and with all\n");
+        println!("{}", table_of_processors(&boxes));
     }
     for outcome in targets::outcomes(&rows) {
         eprintln!("{outcome}");

@@ -53,9 +53,14 @@ impl Namespace {
     /// has one queue each way, which keeps frames in order, and takes frames that
     /// are larger than a page.
     pub fn join(&self, own: &str, other: &Self, others: &str) {
+        self.join_with_queues(own, other, others, 1, 9000);
+    }
+
+    /// Joins them by a cable with so many queues each way, and this MTU.
+    pub fn join_with_queues(&self, own: &str, other: &Self, others: &str, queues: usize, mtu: u32) {
         use std::os::fd::AsRawFd as _;
         let place = format!("/proc/{}/fd/{}", std::process::id(), other.file.as_raw_fd());
-        let form = "mtu 9000 numtxqueues 1 numrxqueues 1";
+        let form = format!("mtu {mtu} numtxqueues {queues} numrxqueues {queues}");
         self.ip(&format!(
             "link add {own} up {form} type veth peer name {others} {form} netns {place}"
         ));
