@@ -13,6 +13,7 @@ use filter_user::{
     compile::Slots,
     dataplane::{
         Counters as KernelCounters, Dataplane, DataplaneError, FlowMemory, Generation, Instance,
+        detach_leftovers,
     },
 };
 use jiff::Timestamp;
@@ -145,9 +146,12 @@ impl Apparatus {
 impl Apparatus {
     /// Detaches if that was not done, also when a test has failed.
     pub fn clean_up(&mut self) {
-        if let Some(dataplane) = self.dataplane.take()
-            && let Err(error) = dataplane.detach()
-        {
+        let detached = match self.dataplane.take() {
+            Some(dataplane) => dataplane.detach(),
+            // Abandoned, maybe.
+            None => detach_leftovers(&self.instance).map(drop),
+        };
+        if let Err(error) = detached {
             eprintln!("left behind: {error}");
         }
     }

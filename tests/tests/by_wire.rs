@@ -339,3 +339,16 @@ fn an_end_that_cannot_send_is_refused_and_everything_is_given_back() {
     wanted.extend(inbound(DIALUP, Protocol::Tcp, 80).counters(NETWORK, &closed()));
     assert_eq!(moved(&before, &wire.appliance.counters()), wanted);
 }
+
+#[test]
+fn what_has_become_of_a_wire_keeps_nothing_else_from_being_done() {
+    let mut wire = joining();
+    wire.appliance.inside.ip("link set eth0 mtu 1400");
+    let deaf = "-K network gro off";
+    wire.outside.run(|| command("ethtool", deaf));
+    // A reload, and a start after that.
+    must(wire.appliance.enforce(&configs::base().by_wire(), now()));
+    wire.appliance.apparatus.abandon();
+    wire.appliance.apparatus.take_over();
+    must(wire.appliance.enforce(&configs::base().by_wire(), now()));
+}

@@ -80,7 +80,8 @@ pub enum Command {
     /// takes it over. `poolguard detach` takes it off. SIGHUP or `poolguard reload` reads the configuration again. The log goes
     /// to standard error; POOLGUARD_LOG=debug says more.
     Run {
-        /// Take the filter off at the end.
+        /// Take the filter off at the end, and with it the wires of
+        /// `forwarding = "wire"`.
         #[arg(long)]
         detach_on_exit: bool,
         /// Log in JSON, one object a line.
@@ -116,7 +117,8 @@ pub enum Command {
     /// the outcome.
     Reload {
         /// Also if it opens or closes more addresses than `max_change` allows,
-        /// and also while another configuration is on trial.
+        /// takes the filter off an interface, changes its role or where it
+        /// forwards to, and while another configuration is on trial.
         #[arg(long)]
         force: bool,
         /// Go back by itself after that time (90s, 5m, 1h) unless `poolguard
@@ -134,6 +136,9 @@ pub enum Command {
         json: bool,
     },
     /// Take the filter off every interface, and end the running controller.
+    ///
+    /// With `forwarding = "wire"` nothing goes through any more: the wires go with
+    /// the filter. What was set on their ends is set back.
     Detach {
         /// Print JSON.
         #[arg(long)]

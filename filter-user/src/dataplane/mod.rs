@@ -249,7 +249,10 @@ impl Dataplane {
         ends: &[End],
         done: &mut Vec<(u32, Step)>,
     ) -> Result<(), DataplaneError> {
-        wire::check(ends)?;
+        // Of ends that are joined already it is said, and nothing else is refused
+        // because of them.
+        let new = self.settings.new_among(ends);
+        wire::check(&new)?;
         for end in ends {
             self.settings.prepare(end, &self.pins)?;
             // Before the first frame that is to go there.
@@ -258,7 +261,7 @@ impl Dataplane {
         for &(index, interface) in claims {
             self.settle(index, next, interface, done)?;
         }
-        Ok(wire::check_ability(ends)?)
+        Ok(wire::check_ability(&new)?)
     }
 
     /// The policies that the running tables have; none where nothing runs.

@@ -19,6 +19,8 @@ use crate::dataplane::{DataplaneError, link::name_or_number, maps, notes::Notes,
 /// What was set on a device, and was otherwise before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Set {
+    /// The interface at the other end.
+    peer: String,
     /// It was not promiscuous.
     promiscuous: bool,
     /// These were on.
@@ -32,6 +34,7 @@ impl Set {
 
     fn and(&self, other: &Self) -> Self {
         Self {
+            peer: other.peer.clone(),
             promiscuous: self.promiscuous || other.promiscuous,
             features: &self.features | &other.features,
         }
@@ -39,6 +42,7 @@ impl Set {
 
     fn without(&self, other: &Self) -> Self {
         Self {
+            peer: self.peer.clone(),
             promiscuous: self.promiscuous && !other.promiscuous,
             features: &self.features - &other.features,
         }
@@ -98,6 +102,15 @@ impl Settings {
         self.devices.clone()
     }
 
+    /// The ends that are to be joined and are not yet.
+    pub(in super::super) fn new_among(&self, ends: &[End]) -> Vec<End> {
+        let is_joined = |end: &&End| {
+            let set = self.devices.set.get(&end.index);
+            set.is_some_and(|set| set.peer == end.peer)
+        };
+        ends.iter().filter(|end| !is_joined(end)).cloned().collect()
+    }
+
     /// The devices that are ends of wires, by name.
     pub(in super::super) fn names(&self) -> Vec<String> {
         let devices = self.devices.set.keys();
@@ -128,6 +141,7 @@ impl Settings {
             return Err(offload_fixed(end, feature).into());
         }
         let set = Set {
+            peer: end.peer.clone(),
             promiscuous: !device.is_promiscuous,
             features: features.harmful().map(|(name, _)| name.into()).collect(),
         };
@@ -165,7 +179,7 @@ impl Settings {
     /// what was not set, which does no harm.
     fn note(&mut self, index: u32, set: &Set, pins: &Pins) -> Result<(), DataplaneError> {
         let before = self.devices.set.get(&index);
-        if before.is_some() && set.is_nothing() {
+        if set.is_nothing() && before.is_some_and(|before| before.peer == set.peer) {
             return Ok(());
         }
         let set = before.map_or_else(|| set.clone(), |before| before.and(set));
