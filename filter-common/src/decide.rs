@@ -150,6 +150,15 @@ fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Verdict
     // Most frames are toward a port that nobody forbids: no prefix is looked up.
     let class = tables.port_class(packet.destination_port);
     let answers = answers_class(packet, role, tables);
+    let mut verdict = Verdict {
+        class,
+        protocol: packet.protocol,
+        ip_offset: packet.ip_offset,
+        ..pass(Outcome::Unwatched)
+    };
+    if class == PortClass::UNWATCHED && answers == PortClass::UNWATCHED {
+        return verdict;
+    }
     // Addresses are looked up here and nowhere below: the kernel's verifier walks
     // through a lookup once for every way on which it is come to.
     let mut destination = &NO_POLICY;
@@ -161,13 +170,6 @@ fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Verdict
     if obeys_rule_5 || answers != PortClass::UNWATCHED {
         source = tables.policy_of(packet.source);
     }
-
-    let mut verdict = Verdict {
-        class,
-        protocol: packet.protocol,
-        ip_offset: packet.ip_offset,
-        ..pass(Outcome::Unwatched)
-    };
     if class != PortClass::UNWATCHED {
         verdict.outcome = Outcome::Allowed;
         if is_mail(packet, class, tables) && destination.has(FLAG_MAIL_SERVER) {

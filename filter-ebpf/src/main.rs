@@ -27,6 +27,7 @@ use crate::{
 /// Decides one frame. `frags`: an interface whose MTU exceeds a page hands over
 /// frames in several buffers.
 #[xdp(frags)]
+#[inline(always)] // The entry point would call it: every frame would pay for a return.
 pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
     let frame = PacketBytes::new(&ctx);
     let mut verdict = decide(&frame, maps::role(), &Generation);

@@ -52,18 +52,22 @@ static WIRE: Global<u32> = Global::new(0);
 #[map]
 static PEER: DevMap = DevMap::with_max_entries(1, 0);
 
+/// Frames change no table of a generation: no two CPUs ever want to write to the
+/// same cache line. With this flag the verifier enforces it.
+const READ_ONLY: u32 = aya_ebpf::bindings::BPF_F_RDONLY_PROG;
 /// Port number to class: the row is the high byte of the number, the column
 /// the low one. Of the generation.
 #[map]
-static PORT_CLASSES: Array<[u8; 256]> = Array::with_max_entries(256, 0);
+static PORT_CLASSES: Array<[u8; 256]> = Array::with_max_entries(256, READ_ONLY);
 /// Class to counter slot of the port. Of the generation.
 #[map]
-static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 1, 0);
+static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 1, READ_ONLY);
 /// Policy number to policy. Of the generation, sized when it is loaded.
 #[map]
-static POLICIES: Array<Policy> = Array::with_max_entries(1, 0);
+static POLICIES: Array<Policy> = Array::with_max_entries(1, READ_ONLY);
 /// The controller stores single entries of prefix tables, in one piece, while
 /// they are in use: `BPF_MAP_UPDATE_ELEM` copies whole lines.
+/// They are not [`READ_ONLY`], since the kernel then maps them for nobody to write.
 const MAPPABLE: u32 = aya_ebpf::bindings::BPF_F_MMAPABLE;
 /// The IPv4 prefix table. Of the generation, sized when it is loaded.
 #[map]

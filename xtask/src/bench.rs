@@ -11,7 +11,12 @@ use crate::{
 };
 
 /// The command.
-pub(crate) fn run_command(quick: bool, json: bool, only: Option<String>) -> Result<()> {
+pub(crate) fn run_command(
+    quick: bool,
+    json: bool,
+    only: Option<String>,
+    count: bool,
+) -> Result<()> {
     if !is_root() {
         bail!("this takes root: it makes network namespaces and loads programs");
     }
@@ -25,6 +30,7 @@ pub(crate) fn run_command(quick: bool, json: bool, only: Option<String>) -> Resu
     cargo.arg(root().join(bench_object()));
     cargo.args(quick.then_some("--quick"));
     cargo.args(json.then_some("--json"));
+    cargo.args(count.then_some("--count"));
     cargo.args(
         only.into_iter()
             .flat_map(|case| ["--only".to_owned(), case]),

@@ -134,6 +134,9 @@ enum Command {
         /// This case alone, such as `dropped`
         #[arg(long)]
         only: Option<String>,
+        /// Measure nothing: count the instructions that frames take
+        #[arg(long)]
+        count: bool,
     },
     /// A million rows of customer lists: how long does everything take?
     ///
@@ -205,7 +208,12 @@ fn main() -> ExitCode {
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
         Command::Chaos { json } => chaos::run_command(json),
-        Command::Bench { quick, json, only } => bench::run_command(quick, json, only),
+        Command::Bench {
+            quick,
+            json,
+            only,
+            count,
+        } => bench::run_command(quick, json, only, count),
         Command::Bulk { rows, seed } => bulk::run_command(rows, seed),
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),

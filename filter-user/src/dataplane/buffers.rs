@@ -1,10 +1,9 @@
 //! In how many buffers an interface hands over its frames.
 //!
-//! To ask for the length of a frame that may be in several is a call, of which a
-//! processor that has to mistrust its return addresses makes a third of what a
-//! dropped frame costs. Where no frame is larger than a buffer the program is
-//! told so, and subtracts two pointers. It knows the length for counting bytes and
-//! decides nothing by it.
+//! To ask for the length of a frame that may be in several is a call, which is a
+//! twelfth of what a dropped frame costs (docs/performance.md). Where no frame is
+//! larger than a buffer the program is told so, and subtracts two pointers. It needs
+//! the length to count bytes and decides nothing by it.
 
 use super::{
     link::index_of,

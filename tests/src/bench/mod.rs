@@ -4,13 +4,14 @@
 //! [`customers`] says who lives where, [`cases`] which frames are decided,
 //! [`subjects`] by whom. [`decisions`] times programs alone, through
 //! `BPF_PROG_TEST_RUN`; [`live`] sends frames to routers; [`processors`] to what forwards
-//! in other ways as well, on one processor and on all. [`rounds`] is how anything is measured here: all
+//! in other ways as well, on one processor and on all. [`instructions`] counts what a frame takes. [`rounds`] is how anything is measured here: all
 //! subjects in turn, many times over, and the median of each. [`results`] are printed,
 //! and held against the [`targets`].
 
 pub mod cases;
 pub mod customers;
 pub mod decisions;
+pub mod instructions;
 pub mod live;
 pub mod netfilter;
 pub mod plan;

@@ -58,9 +58,17 @@ struct Contest {
     /// Nanoseconds a frame, for each number of processors.
     times: Vec<Vec<f64>>,
     /// Keep the programs and the box.
-    _poolguard: Apparatus,
+    poolguard: Option<Apparatus>,
     _end: Option<programs::Apparatus>,
-    _inside: Namespace,
+    inside: Namespace,
+}
+
+impl Drop for Contest {
+    fn drop(&mut self) {
+        // What was set for a wire is set back where it was set.
+        let poolguard = self.poolguard.take();
+        self.inside.run(|| drop(poolguard));
+    }
 }
 
 impl Contest {
@@ -75,6 +83,8 @@ impl Contest {
         let queues = processors.len();
         inside.join_with_queues(NETWORK, &network, "cable", queues, 1500);
         inside.join_with_queues(CUSTOMERS, &customers, "cable", queues, 1500);
+        // A wire sends both ways, or not at all.
+        network.run(|| command("ethtool", "-K cable gro on"));
         let mut end = None;
         let plain = Configuration {
             text: configuration(LAYOUT, prefixes),
@@ -102,9 +112,9 @@ impl Contest {
             network,
             customers,
             times: vec![Vec::new(); processors.len()],
-            _poolguard: poolguard(&inside, &configuration),
+            poolguard: Some(poolguard(&inside, &configuration)),
             _end: end,
-            _inside: inside,
+            inside,
         }
     }
 

@@ -1,11 +1,11 @@
-//! `bench OBJECT [--quick] [--json] [--only CASE]`: what a packet costs.
+//! `bench OBJECT [--quick] [--json] [--only CASE] [--count]`: what a packet costs.
 //!
 //! Run it as `cargo xtask bench`.
 
 use std::{path::Path, process::ExitCode};
 
 use poolguard_tests::bench::{
-    decisions, live,
+    decisions, instructions, live,
     plan::Plan,
     processors, programs,
     results::{table, table_of_processors},
@@ -15,7 +15,7 @@ use poolguard_tests::bench::{
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let Some(object) = arguments.next() else {
-        eprintln!("usage: bench OBJECT [--quick] [--json] [--only CASE]");
+        eprintln!("usage: bench OBJECT [--quick] [--json] [--only CASE] [--count]");
         return ExitCode::from(2);
     };
     let options: Vec<String> = arguments.collect();
@@ -25,7 +25,12 @@ fn main() -> ExitCode {
         None => Plan::whole(),
     };
     plan.only = place("--only").and_then(|place| options.get(place + 1).cloned());
-    let object = programs::read(Path::new(&object));
+    let path = Path::new(&object);
+    if place("--count").is_some() {
+        println!("{}", instructions::table(path));
+        return ExitCode::SUCCESS;
+    }
+    let object = programs::read(path);
     let decisions = decisions::measure(&object, &plan);
     // Before this thread is bound to one processor.
     let boxes = processors::measure(&object, &plan);
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
         println!("{}\n", table(&live, |row| row.mpps));
         println!("Boxes that forward or drop, with one processor and with all\n");
         println!("{}", table_of_processors(&boxes));
+        println!("What a frame takes: eBPF instructions\n");
+        println!("{}", instructions::table(path));
     }
     for outcome in targets::outcomes(&rows) {
         eprintln!("{outcome}");
