@@ -41,16 +41,10 @@ impl PacketBytes {
 }
 
 impl PacketBytes {
-    /// The number of bytes in the first buffer.
-    #[inline(always)]
-    pub(crate) fn linear_len(&self) -> usize {
-        self.end - self.start
-    }
-
     /// Whether the frame goes on in other buffers.
     #[inline(always)]
     pub(crate) fn has_more(&self) -> bool {
-        self.len() > self.linear_len()
+        self.len() > self.end - self.start
     }
 
     /// Copies the head of the frame, from all of its buffers.

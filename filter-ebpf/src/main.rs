@@ -40,12 +40,7 @@ pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
         }
     }
     if !verdict.passes() {
-        // To ask for the length is a call.
-        let length = match maps::is_one_buffer() {
-            true => frame.linear_len(),
-            false => frame.len(),
-        };
-        counters::count(&verdict, maps::interface(), length, &mut Counters);
+        counters::count(&verdict, maps::interface(), frame.len(), &mut Counters);
         return xdp_action::XDP_DROP;
     }
     let action = match maps::is_wire() {
@@ -56,7 +51,7 @@ pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
         // It ends here: the host is no part of a wire.
         counters::count_unsent(maps::interface(), &mut Counters);
     } else {
-        // Its length is not counted.
+        // Its length is not counted, and asking for it is a call.
         counters::count(&verdict, maps::interface(), 0, &mut Counters);
     }
     action

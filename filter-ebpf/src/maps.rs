@@ -24,9 +24,6 @@ static ROLE: Global<u32> = Global::new(0);
 /// The counter slot of the interface.
 #[unsafe(no_mangle)]
 static INTERFACE: Global<u32> = Global::new(0);
-/// Whether every frame of the interface is in one buffer.
-#[unsafe(no_mangle)]
-static ONE_BUFFER: Global<u32> = Global::new(0);
 /// [`Settings::mail_ports`].
 #[unsafe(no_mangle)]
 static MAIL_PORTS: Global<u64> = Global::new(0);
@@ -102,11 +99,6 @@ pub(crate) fn role() -> Role {
     } else {
         Role::Network
     }
-}
-
-#[inline(always)]
-pub(crate) fn is_one_buffer() -> bool {
-    ONE_BUFFER.load() != 0
 }
 
 #[inline(always)]

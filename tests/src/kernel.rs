@@ -23,7 +23,6 @@ use crate::{
     fixture::{Counters, Done, FLOWS, Filter, Fixture, Step, extent, tell},
     frames::Arrival,
     host,
-    wire::Namespace,
 };
 
 /// `XDP_DROP` of `enum xdp_action`.
@@ -194,10 +193,7 @@ impl Program {
     fn load(config: &Configuration, now: Timestamp, pass: u32) -> Self {
         let tables = host::load(config, now, &mut Slots::default());
         let mut apparatus = Apparatus::open();
-        // Where there is no interface: one of this machine's with a small MTU would
-        // have no frames in several buffers, and stories have.
-        let nowhere = Namespace::new();
-        let mut generation = must(nowhere.run(|| apparatus.dataplane().load(&tables.compiled)));
+        let mut generation = must(apparatus.dataplane().load(&tables.compiled));
         if pass == XDP_REDIRECT {
             for interface in generation.interfaces() {
                 must(generation.send_to(&interface.name, Some(LOOPBACK)));

@@ -91,7 +91,6 @@ fn reconcile(wire: &mut Wire) -> Vec<String> {
     let dataplane = wire.appliance.apparatus.dataplane();
     let events = must(wire.appliance.inside.run(|| dataplane.reconcile()));
     let told = events.into_iter().map(|(interface, event)| match event {
-        Event::Outgrown => format!("{interface} outgrown"),
         Event::Attached => format!("{interface} attached"),
         Event::Lost => format!("{interface} lost"),
         Event::Failed(error) => format!("{interface} failed: {error}"),

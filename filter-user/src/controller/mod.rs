@@ -438,11 +438,6 @@ impl Controller {
                 Err(error) => tracing::info!(%error, "new tables take the place of those in use"),
             }
         }
-        self.enforce_anew(now)
-    }
-
-    /// Puts the configuration at hand into force, in new tables.
-    fn enforce_anew(&mut self, now: Timestamp) -> Result<(), ApplyError> {
         let mut slots = self.slots.clone();
         let compiled = compile(&self.config, &mut slots, now)?;
         self.enforce(&compiled, &slots)?;
@@ -499,7 +494,6 @@ impl Controller {
             return true;
         }
         let failed_before = std::mem::take(&mut self.failing);
-        let mut has_outgrown = false;
         for (interface, event) in events {
             match event {
                 Event::Attached => {
@@ -534,10 +528,6 @@ impl Controller {
                     }
                     self.failing.insert(interface, text);
                 }
-                Event::Outgrown => {
-                    tracing::info!(%interface, "a larger MTU: loading the program for it");
-                    has_outgrown = true;
-                }
                 Event::Unfit(error) => {
                     let text = error.to_string();
                     if failed_before.get(&interface) != Some(&text) {
@@ -550,13 +540,6 @@ impl Controller {
                     self.failing.insert(interface, text);
                 }
             }
-        }
-        if has_outgrown && let Err(error) = self.enforce_anew(Timestamp::now()) {
-            tracing::error!(
-                %error,
-                "the program for a larger MTU cannot be loaded: of large frames that are dropped fewer \
-                 bytes are counted. Tried again every few seconds"
-            );
         }
         self.publish();
         self.log_wires();

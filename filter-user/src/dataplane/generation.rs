@@ -15,7 +15,7 @@ use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::{
-    DataplaneError, buffers,
+    DataplaneError,
     live_table::LiveTable,
     pins::{GenerationPins, Pins},
     wire,
@@ -115,8 +115,6 @@ const SPARE_LINES: u32 = 16 * 1024;
 #[derive(Debug)]
 struct Copy {
     interface: CompiledInterface,
-    /// Whether the program takes it that every frame is in one buffer.
-    is_one_buffer: bool,
     object: Ebpf,
 }
 
@@ -129,8 +127,7 @@ impl Generation {
         let shared = pins.generation(number)?;
         let mut copies = Vec::with_capacity(compiled.interfaces.len());
         for interface in &compiled.interfaces {
-            let is_one_buffer = buffers::is_one(&interface.name);
-            let mut object = load_object(compiled, interface, is_one_buffer, pins, &shared)?;
+            let mut object = load_object(compiled, interface, pins, &shared)?;
             // The first copy makes the tables; the others find them.
             if copies.is_empty() {
                 fill(&mut object, compiled)?;
@@ -138,7 +135,6 @@ impl Generation {
             load_program(program(&mut object)?)?;
             copies.push(Copy {
                 interface: interface.clone(),
-                is_one_buffer,
                 object,
             });
         }
@@ -251,12 +247,6 @@ impl Generation {
         wire::peer::set(&mut self.copy(interface)?.object, peer)
     }
 
-    /// Whether the program for an interface takes it that every frame is in one
-    /// buffer.
-    pub(super) fn is_one_buffer(&mut self, interface: &str) -> bool {
-        self.copy(interface).is_ok_and(|copy| copy.is_one_buffer)
-    }
-
     fn xdp(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
         program(&mut self.copy(interface)?.object)
     }
@@ -345,14 +335,12 @@ fn program(object: &mut Ebpf) -> Result<&mut Xdp, DataplaneError> {
 fn load_object(
     compiled: &Compiled,
     interface: &CompiledInterface,
-    is_one_buffer: bool,
     pins: &Pins,
     shared: &GenerationPins,
 ) -> Result<Ebpf, DataplaneError> {
     let settings = compiled.settings;
     let role = interface.role as u32;
     let is_wire = u32::from(interface.peer.is_some());
-    let is_one_buffer = u32::from(is_one_buffer);
     let return_traffic = settings.return_traffic as u32;
     let direct_smtp = u32::from(settings.direct_smtp);
     let monitor = u32::from(settings.monitor);
@@ -361,7 +349,6 @@ fn load_object(
         .override_global("ROLE", &role, true)
         .override_global("INTERFACE", &interface.slot, true)
         .override_global("WIRE", &is_wire, true)
-        .override_global("ONE_BUFFER", &is_one_buffer, true)
         .override_global("MAIL_PORTS", &settings.mail_ports, true)
         .override_global("HIGH_PORTS", &settings.high_ports, true)
         .override_global("RETURN_TRAFFIC", &return_traffic, true)

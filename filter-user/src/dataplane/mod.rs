@@ -15,7 +15,6 @@
 
 mod bpf;
 mod bpf_link;
-mod buffers;
 mod error;
 mod generation;
 mod link;
@@ -126,9 +125,6 @@ pub enum Event {
     Unpinned(DataplaneError),
     /// It is the end of a wire, and cannot be set up as one.
     Unfit(DataplaneError),
-    /// Its MTU is such now that frames can be in several buffers, and the program
-    /// counts the bytes of the first one: it is to be loaded anew.
-    Outgrown,
 }
 
 impl Dataplane {
@@ -333,9 +329,6 @@ impl Dataplane {
                 },
             };
             events.extend(event.map(|event| (interface.name.clone(), event)));
-            if running.is_one_buffer(&interface.name) && buffers::are_several(index) {
-                events.push((interface.name.clone(), Event::Outgrown));
-            }
         }
         self.detach_all_but(&claims);
         log_unset(self.settings.keep_only(&ends));

@@ -28,9 +28,7 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn load(compiled: &Compiled) -> Self {
         let mut apparatus = Apparatus::open();
-        // Of no interface of this machine, whose MTU would be believed.
-        let nowhere = crate::wire::Namespace::new();
-        let generation = must(nowhere.run(|| apparatus.dataplane().load(compiled)));
+        let generation = must(apparatus.dataplane().load(compiled));
         let counters = must(apparatus.dataplane().counters());
         let flows = must(apparatus.dataplane().flows());
         Self {

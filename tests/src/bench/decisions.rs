@@ -11,11 +11,7 @@ use super::{
     rounds::{median, time},
     subjects::{Subject, Tables, xdp_filter},
 };
-use crate::{
-    configs::{CUSTOMERS, NETWORK},
-    kernel,
-    wire::Namespace,
-};
+use crate::{configs::NETWORK, kernel, wire::Namespace};
 
 /// `XDP_DROP` of `enum xdp_action`.
 const XDP_DROP: u32 = 1;
@@ -37,22 +33,18 @@ struct Contest {
 /// Times every subject on every case with each of these numbers of customers.
 pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
     let cases = plan.cases();
-    let (inside, outside) = (Namespace::new(), Namespace::new());
-    inside.join(NETWORK, &outside, "far");
-    inside.join(CUSTOMERS, &outside, "near");
-    // xdp-filter takes no frames in several buffers.
-    for interface in [NETWORK, CUSTOMERS] {
-        inside.ip(&format!("link set {interface} mtu 1500"));
-    }
     let mut poolguards = kernel::Apparatus::open();
     let mut tables = Vec::new();
     for &layout in plan.layouts {
         for &prefixes in plan.sizes {
             eprintln!("loading {prefixes} customers, {}", layout.name());
-            let poolguards = &mut poolguards;
-            tables.push(Tables::load(&inside, poolguards, object, layout, prefixes));
+            tables.push(Tables::load(&mut poolguards, object, layout, prefixes));
         }
     }
+    let (inside, outside) = (Namespace::new(), Namespace::new());
+    inside.join(NETWORK, &outside, "far");
+    // xdp-filter takes no frames in several buffers.
+    inside.ip(&format!("link set {NETWORK} mtu 1500"));
     outside.ip("link set far mtu 1500");
     let filter = xdp_filter(&inside, NETWORK);
     let mut apparatus = programs::Apparatus::load(object);

@@ -95,7 +95,6 @@ impl Machine {
         let settings = compiled.settings;
         let globals: BTreeMap<&str, Vec<u8>> = [
             ("ROLE", (case.role as u32).to_ne_bytes().to_vec()),
-            ("ONE_BUFFER", 1_u32.to_ne_bytes().to_vec()),
             ("MAIL_PORTS", settings.mail_ports.to_ne_bytes().to_vec()),
             ("HIGH_PORTS", settings.high_ports.to_ne_bytes().to_vec()),
         ]

@@ -270,10 +270,8 @@ fn poolguard(router: &Namespace, prefixes: u32) -> Apparatus {
     let compiled = host::load(&configuration, Timestamp::now(), &mut Slots::default()).compiled;
     let mut apparatus = Apparatus::open();
     let dataplane = apparatus.dataplane();
-    router.run(|| {
-        let generation = must(dataplane.load(&compiled));
-        must(dataplane.enforce(generation));
-    });
+    let generation = must(dataplane.load(&compiled));
+    must(router.run(|| dataplane.enforce(generation)));
     apparatus
 }
 

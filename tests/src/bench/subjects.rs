@@ -109,14 +109,8 @@ pub struct Tables {
 
 impl Tables {
     /// Loads both. poolguard reads its configuration, compiles it and loads the
-    /// program as it always does, for the interfaces of a router.
-    pub fn load(
-        router: &Namespace,
-        apparatus: &mut Apparatus,
-        object: &[u8],
-        layout: Layout,
-        prefixes: u32,
-    ) -> Self {
+    /// program as it always does.
+    pub fn load(apparatus: &mut Apparatus, object: &[u8], layout: Layout, prefixes: u32) -> Self {
         let configuration = Configuration {
             text: configuration(layout, prefixes),
         };
@@ -124,7 +118,7 @@ impl Tables {
         Self {
             layout,
             prefixes,
-            poolguard: router.run(|| must(apparatus.dataplane().load(&compiled))),
+            poolguard: must(apparatus.dataplane().load(&compiled)),
             trie: Trie::load(object, layout, prefixes),
         }
     }

@@ -255,10 +255,8 @@ impl Appliance {
         let tables = host::load(config, now, &mut self.slots);
         self.slots = tables.slots;
         let dataplane = self.apparatus.dataplane();
-        self.inside.run(|| {
-            let generation = dataplane.load(&tables.compiled)?;
-            dataplane.enforce(generation)
-        })?;
+        let generation = dataplane.load(&tables.compiled)?;
+        self.inside.run(|| dataplane.enforce(generation))?;
         if self.counters.is_none() {
             self.counters = Some(dataplane.counters()?);
         }

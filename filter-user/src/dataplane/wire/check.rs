@@ -9,7 +9,7 @@ use crate::dataplane::link::name_or_number;
 
 /// The largest MTU whose frames fit into one buffer: a page, less the room that the
 /// kernel keeps before and after a frame, an Ethernet header and two VLAN tags.
-pub(in super::super) fn largest_in_one_buffer() -> u32 {
+pub(super) fn largest_in_one_buffer() -> u32 {
     const HEADROOM: usize = 256;
     const SHARED_INFO: usize = 320;
     const ETHERNET: usize = 14 + 2 * 4;

@@ -13,9 +13,9 @@ use super::netlink::ask;
 
 /// A device as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dataplane) struct Device {
+pub(super) struct Device {
     /// Its largest frame, without the Ethernet header.
-    pub(in crate::dataplane) mtu: u32,
+    pub(super) mtu: u32,
     /// Whether it is up, and its cable is plugged in.
     pub(super) is_up: bool,
     /// Whether somebody has told it to take frames for others. A bridge, or
@@ -27,7 +27,7 @@ pub(in crate::dataplane) struct Device {
 
 impl Device {
     /// The device with an index, if there is one.
-    pub(in crate::dataplane) fn get(index: u32) -> io::Result<Option<Self>> {
+    pub(super) fn get(index: u32) -> io::Result<Option<Self>> {
         let mut question = LinkMessage::default();
         question.header.index = index;
         let question = RouteNetlinkMessage::GetLink(question);

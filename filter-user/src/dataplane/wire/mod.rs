@@ -9,7 +9,7 @@
 mod ability;
 mod address;
 mod check;
-pub(super) mod device;
+mod device;
 mod error;
 mod generic;
 mod netlink;
@@ -21,7 +21,7 @@ mod state;
 pub use error::WireError;
 pub use state::problem;
 
-pub(super) use check::{check, check_ability, largest_in_one_buffer, warn_of_side_effects};
+pub(super) use check::{check, check_ability, warn_of_side_effects};
 pub(super) use settings::Settings;
 
 use crate::compile::CompiledInterface;
