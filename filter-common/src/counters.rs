@@ -178,11 +178,27 @@ impl Direction {
 
 /// Somewhere to count.
 pub trait Ledger {
-    /// Adds `n` to the counter at `slot`; nothing where there is no such slot.
-    fn add(&mut self, slot: Slot, n: u64);
+    /// A row; `None` where there is none of this number.
+    fn row(&mut self, number: u32) -> Option<&mut Row>;
 
     /// The counter slot of a watched port.
     fn port_slot(&self, class: PortClass) -> u32;
+
+    /// Adds 1 to the counter at `slot`; nothing where there is no such slot.
+    #[inline(always)]
+    fn count(&mut self, slot: Slot) {
+        if let Some(row) = self.row(slot.row) {
+            add(row, slot, 1);
+        }
+    }
+}
+
+/// Adds `n` to the counter at `slot`, which is in this row.
+#[inline(always)]
+fn add(row: &mut Row, slot: Slot, n: u64) {
+    if let Some(counter) = row.get_mut(slot.column) {
+        *counter = counter.wrapping_add(n);
+    }
 }
 
 /// Counts one frame of `length` bytes that arrived at `interface`.
@@ -202,26 +218,26 @@ pub fn count<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, length: usiz
 /// sent for want of somewhere to send it to.
 #[inline(always)]
 pub fn count_unsent<L: Ledger + ?Sized>(interface: u32, ledger: &mut L) {
-    ledger.add(Slot::unsent(interface), 1);
+    ledger.count(Slot::unsent(interface));
 }
 
 #[inline(always)]
 fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mut L) {
     let pool = |counter| Slot::pool(verdict.pool, counter);
-    ledger.add(Slot::passed(interface), 1);
+    ledger.count(Slot::passed(interface));
     if verdict.smtp_exempted != NO_POOL {
         let slot = Slot::pool(verdict.smtp_exempted, PoolCounter::ExemptedSmtpOut);
-        ledger.add(slot, 1);
+        ledger.count(slot);
     }
     if let Some(reason) = verdict.outcome.uninspected() {
-        ledger.add(Slot::uninspected(reason), 1);
+        ledger.count(Slot::uninspected(reason));
     }
     match (verdict.outcome, verdict.reason) {
-        (Outcome::Exempted, _) => ledger.add(pool(PoolCounter::ExemptedInbound), 1),
-        (Outcome::Return, _) => ledger.add(pool(PoolCounter::ReturnPackets), 1),
+        (Outcome::Exempted, _) => ledger.count(pool(PoolCounter::ExemptedInbound)),
+        (Outcome::Return, _) => ledger.count(pool(PoolCounter::ReturnPackets)),
         (Outcome::WouldDrop, Some(reason)) => {
-            ledger.add(Slot::would_drop_by_reason(reason), 1);
-            ledger.add(pool(PoolCounter::WouldDropPackets(reason.rule())), 1);
+            ledger.count(Slot::would_drop_by_reason(reason));
+            ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
         }
         _ => {}
     }
@@ -236,15 +252,21 @@ fn count_drop<L: Ledger + ?Sized>(
 ) {
     let rule = reason.rule();
     let bytes = length.saturating_sub(verdict.ip_offset as usize) as u64;
-    let pool = |counter| Slot::pool(verdict.pool, counter);
-    ledger.add(Slot::dropped_by_reason(reason), 1);
-    ledger.add(pool(PoolCounter::DroppedPackets(rule)), 1);
-    ledger.add(pool(PoolCounter::DroppedBytes(rule)), bytes);
+    ledger.count(Slot::dropped_by_reason(reason));
+    let packets = Slot::pool(verdict.pool, PoolCounter::DroppedPackets(rule));
+    if let Some(row) = ledger.row(packets.row) {
+        add(row, packets, 1);
+        add(
+            row,
+            Slot::pool(verdict.pool, PoolCounter::DroppedBytes(rule)),
+            bytes,
+        );
+    }
     let direction = match reason {
         DropReason::InboundPort => Direction::Inbound,
         DropReason::SmtpOut => Direction::Outbound,
         _ => return,
     };
     let port = ledger.port_slot(verdict.class);
-    ledger.add(Slot::port(port, direction, verdict.protocol), 1);
+    ledger.count(Slot::port(port, direction, verdict.protocol));
 }

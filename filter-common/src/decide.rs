@@ -1,5 +1,7 @@
 //! The rules.
 
+#[cfg(doc)]
+use crate::policy::Settings;
 use crate::{
     address::{Address, Family},
     counters::NO_POOL,
@@ -8,7 +10,7 @@ use crate::{
     parse::{Packet, Parsed, TCP_ACK, TCP_SYN, Unreadable, parse},
     policy::{
         FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT, NO_POLICY, Policy, PortClass, Protocol,
-        ReturnTraffic, Settings,
+        ReturnTraffic,
     },
     prefix_table::{self, Line},
     verdict::{DropReason, Outcome, Uninspected, Verdict},
@@ -36,8 +38,21 @@ impl Role {
 
 /// What a configuration becomes, and the memory of flows.
 pub trait Tables {
-    /// What holds for the whole box.
-    fn settings(&self) -> Settings;
+    /// [`Settings::mail_ports`]. Settings are asked for one by one: for the
+    /// program each is a load that the compiler may not leave out.
+    fn mail_ports(&self) -> u64;
+
+    /// [`Settings::high_ports`].
+    fn high_ports(&self) -> u64;
+
+    /// [`Settings::return_traffic`].
+    fn return_traffic(&self) -> ReturnTraffic;
+
+    /// [`Settings::direct_smtp`].
+    fn direct_smtp(&self) -> bool;
+
+    /// [`Settings::monitor`].
+    fn monitor(&self) -> bool;
 
     /// What a port number, host byte order, is to this configuration.
     fn port_class(&self, port: u16) -> PortClass;
@@ -138,7 +153,7 @@ fn judge_unreadable<T: Tables + ?Sized>(
 /// Whether what a rule denies is dropped, or only counted.
 #[inline(always)]
 fn drop_or_monitor<T: Tables + ?Sized>(policy: &Policy, tables: &T) -> Outcome {
-    if tables.settings().monitor || policy.has(FLAG_MONITOR) {
+    if tables.monitor() || policy.has(FLAG_MONITOR) {
         Outcome::WouldDrop
     } else {
         Outcome::Drop
@@ -192,7 +207,7 @@ fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Verdict
 /// Whether this is mail.
 #[inline(always)]
 fn is_mail<T: Tables + ?Sized>(packet: &Packet, class: PortClass, tables: &T) -> bool {
-    matches!(packet.protocol, Protocol::Tcp) && class.is_in(tables.settings().mail_ports)
+    matches!(packet.protocol, Protocol::Tcp) && class.is_in(tables.mail_ports())
 }
 
 /// Whether this is mail of a customer's that is not handed to a mail server. A
@@ -207,7 +222,7 @@ fn obeys_rule_5<T: Tables + ?Sized>(
     tables: &T,
 ) -> bool {
     matches!(role, Role::Customer)
-        && !tables.settings().direct_smtp
+        && !tables.direct_smtp()
         && is_mail(packet, class, tables)
         && !destination.has(FLAG_MAIL_SERVER)
 }
@@ -260,9 +275,8 @@ fn inbound_outcome<T: Tables + ?Sized>(
     if destination.exempts(packet.protocol, class) {
         return Outcome::Exempted;
     }
-    let settings = tables.settings();
-    if class.is_in(settings.high_ports) {
-        match settings.return_traffic {
+    if class.is_in(tables.high_ports()) {
+        match tables.return_traffic() {
             ReturnTraffic::Track if answers_a_flow(packet, tables) => return Outcome::Return,
             ReturnTraffic::Syn if !opens_a_flow(packet) => return Outcome::Allowed,
             _ => {}
@@ -301,7 +315,7 @@ fn answers_a_flow<T: Tables + ?Sized>(packet: &Packet, tables: &T) -> bool {
 fn answers_class<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> PortClass {
     if matches!(role, Role::Network)
         || packet.source_port < 1024
-        || !matches!(tables.settings().return_traffic, ReturnTraffic::Track)
+        || !matches!(tables.return_traffic(), ReturnTraffic::Track)
     {
         return PortClass::UNWATCHED;
     }

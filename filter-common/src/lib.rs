@@ -26,5 +26,5 @@ pub mod verdict;
 pub use address::{Address, Family};
 pub use decide::{Role, Tables, decide};
 pub use frame::Frame;
-pub use policy::{Policy, PortClass, Protocol, ReturnTraffic, Settings};
+pub use policy::{Policy, PortClass, PortClasses, Protocol, ReturnTraffic, Settings};
 pub use verdict::{DropReason, Outcome, Rule, Uninspected, Verdict};

@@ -70,6 +70,9 @@ impl Protocol {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortClass(pub u8);
 
+/// The class of every port, by its number in host byte order.
+pub type PortClasses = [u8; 1 << 16];
+
 impl PortClass {
     /// Nobody cares about this port.
     pub const UNWATCHED: Self = Self(0);

@@ -5,7 +5,7 @@
 //!
 //! - Lines 0 to 4,095 are the *root*: an entry for each value of the first two
 //!   bytes of the address.
-//! - The two highest bits of an entry say what it is. It is the answer itself,
+//! - Two bits of an entry say what it is. It is the answer itself,
 //!   the number of a policy, 0 for "no pool"; or it leads to the node that has
 //!   something for each value of the next byte, and its other bits are the
 //!   number of the node's first line.
@@ -43,13 +43,14 @@ pub const BRANCH_LINES: usize = NODE_VALUES / LINE_WORDS;
 /// The lines of a leaf.
 pub const LEAF_LINES: usize = NODE_VALUES / size_of::<Line>();
 
-/// The number of a line takes so many bits of an entry.
-const NUMBER_BITS: u32 = 30;
+/// The number of a line takes so many bits of an entry, and two say what it is.
+/// The highest one stays free: without it an entry is compared in one instruction.
+const NUMBER_BITS: u32 = 29;
 
 /// One more than the highest number that an answer or a line can have.
 pub const NUMBERS: u32 = 1 << NUMBER_BITS;
 
-/// What an entry is: its two highest bits.
+/// What an entry is: the two bits above its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
@@ -104,19 +105,19 @@ pub fn lookup_v6<'a>(address: Address, line: impl Fn(u32) -> Option<&'a Line>) -
 fn walk<'a, const BYTES: usize>(address: Address, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
     let (mut high, mut low) = (address.high, address.low);
     let mut node = 0;
-    let mut place = (high >> 48) as u32;
+    let mut place = high >> 48;
     high = (high << 16) | (low >> 48);
     low <<= 16;
     for _ in 1..BYTES {
-        let Some(words) = line(node + place / LINE_WORDS as u32) else {
+        let Some(words) = line((node + place / LINE_WORDS as u64) as u32) else {
             return 0;
         };
         let entry = words[place as usize % LINE_WORDS];
-        place = (high >> 56) as u32;
+        place = high >> 56;
         if !matches!(Kind::of(entry), Kind::Branch) {
             return leaf(entry, place, line);
         }
-        node = number(entry);
+        node = number(entry).into();
         high = (high << 8) | (low >> 56);
         low <<= 8;
     }
@@ -126,12 +127,12 @@ fn walk<'a, const BYTES: usize>(address: Address, line: impl Fn(u32) -> Option<&
 
 /// The answer for a byte of an entry that leads to no branch.
 #[inline(always)]
-fn leaf<'a>(entry: u32, byte: u32, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
+fn leaf<'a>(entry: u32, byte: u64, line: impl Fn(u32) -> Option<&'a Line>) -> u32 {
     let number = number(entry);
     if matches!(Kind::of(entry), Kind::Answer) {
         return number;
     }
-    let Some(words) = line(number + byte / size_of::<Line>() as u32) else {
+    let Some(words) = line(number + (byte / size_of::<Line>() as u64) as u32) else {
         return 0;
     };
     // From each word's lowest byte on.

@@ -1,8 +1,7 @@
 //! The XDP program: reads the frame, asks [`filter_common::decide`], counts.
 //!
 //! There is no policy here. One copy of the program is loaded for each
-//! interface and generation, with its role and its settings as constants that
-//! the verifier folds; the copies of a generation share its tables, and all
+//! interface and generation, with its settings as constants; the copies of a generation share its tables, and all
 //! copies share the counters and the memory of flows.
 
 #![no_std]
@@ -17,26 +16,41 @@ mod context;
 mod maps;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::{DropReason, Frame as _, counters, decide};
+use filter_common::{DropReason, Frame as _, Role, counters, decide};
 
 use crate::{
     context::PacketBytes,
     maps::{Counters, Generation},
 };
 
-/// Decides one frame. `frags`: an interface whose MTU exceeds a page hands over
+/// For interfaces of the role `customer`. The kernel keeps fifteen bytes of a
+/// program's name. `frags`: an interface whose MTU exceeds a page hands over
 /// frames in several buffers.
 #[xdp(frags)]
 #[inline(always)] // The entry point would call it: every frame would pay for a return.
-pub(crate) fn poolguard(ctx: XdpContext) -> u32 {
-    let frame = PacketBytes::new(&ctx);
-    let mut verdict = decide(&frame, maps::role(), &Generation);
+pub(crate) fn poolguard_cust(ctx: XdpContext) -> u32 {
+    filter(&ctx, Role::Customer)
+}
+
+/// For interfaces of the role `network`. A role of its own takes a program of its
+/// own: what the other one asks is not in it.
+#[xdp(frags)]
+#[inline(always)]
+pub(crate) fn poolguard_net(ctx: XdpContext) -> u32 {
+    filter(&ctx, Role::Network)
+}
+
+/// Decides one frame.
+#[inline(always)]
+fn filter(ctx: &XdpContext, role: Role) -> u32 {
+    let frame = PacketBytes::new(ctx);
+    let mut verdict = decide(&frame, role, &Generation);
     // Drivers may begin a frame in several buffers anywhere, some with nothing
     // in the first one. Then the headers are read out of a copy.
     if verdict.reason.is_some_and(DropReason::is_cut_short) && frame.has_more() {
         let head = maps::head().and_then(|room| frame.copy_head(room));
         if let Some(head) = head {
-            verdict = decide(&head, maps::role(), &Generation);
+            verdict = decide(&head, role, &Generation);
         }
     }
     if !verdict.passes() {

@@ -12,31 +12,28 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, xdp::DevMap},
 };
 use filter_common::{
-    Policy, PortClass, ReturnTraffic, Role, Settings, Tables,
-    counters::{Ledger, ROWS, Row, Slot},
+    Policy, PortClass, PortClasses, ReturnTraffic, Tables,
+    counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
     prefix_table::{Line, ROOT_LINES},
 };
 
-/// The [`Role`] of the interface.
-#[unsafe(no_mangle)]
-static ROLE: Global<u32> = Global::new(0);
 /// The counter slot of the interface.
 #[unsafe(no_mangle)]
 static INTERFACE: Global<u32> = Global::new(0);
-/// [`Settings::mail_ports`].
+/// [`Tables::mail_ports`].
 #[unsafe(no_mangle)]
 static MAIL_PORTS: Global<u64> = Global::new(0);
-/// [`Settings::high_ports`].
+/// [`Tables::high_ports`].
 #[unsafe(no_mangle)]
 static HIGH_PORTS: Global<u64> = Global::new(0);
-/// [`Settings::return_traffic`].
+/// [`Tables::return_traffic`].
 #[unsafe(no_mangle)]
 static RETURN_TRAFFIC: Global<u32> = Global::new(0);
-/// [`Settings::direct_smtp`].
+/// [`Tables::direct_smtp`].
 #[unsafe(no_mangle)]
 static DIRECT_SMTP: Global<u32> = Global::new(0);
-/// [`Settings::monitor`].
+/// [`Tables::monitor`].
 #[unsafe(no_mangle)]
 static MONITOR: Global<u32> = Global::new(0);
 
@@ -52,10 +49,10 @@ static PEER: DevMap = DevMap::with_max_entries(1, 0);
 /// Frames change no table of a generation: no two CPUs ever want to write to the
 /// same cache line. With this flag the verifier enforces it.
 const READ_ONLY: u32 = aya_ebpf::bindings::BPF_F_RDONLY_PROG;
-/// Port number to class: the row is the high byte of the number, the column
-/// the low one. Of the generation.
+/// Port number to class, all in one value: for several there would be a lookup
+/// with a key that depends on the frame. Of the generation.
 #[map]
-static PORT_CLASSES: Array<[u8; 256]> = Array::with_max_entries(256, READ_ONLY);
+static PORT_CLASSES: Array<PortClasses> = Array::with_max_entries(1, READ_ONLY);
 /// Class to counter slot of the port. Of the generation.
 #[map]
 static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 1, READ_ONLY);
@@ -93,15 +90,6 @@ pub(crate) fn head() -> Option<&'static mut Head> {
 }
 
 #[inline(always)]
-pub(crate) fn role() -> Role {
-    if ROLE.load() == Role::Customer as u32 {
-        Role::Customer
-    } else {
-        Role::Network
-    }
-}
-
-#[inline(always)]
 pub(crate) fn interface() -> u32 {
     INTERFACE.load()
 }
@@ -124,31 +112,43 @@ pub(crate) struct Generation;
 
 impl Tables for Generation {
     #[inline(always)]
-    fn settings(&self) -> Settings {
-        Settings {
-            mail_ports: MAIL_PORTS.load(),
-            high_ports: HIGH_PORTS.load(),
-            return_traffic: match RETURN_TRAFFIC.load() {
-                0 => ReturnTraffic::Track,
-                1 => ReturnTraffic::Syn,
-                _ => ReturnTraffic::Drop,
-            },
-            direct_smtp: DIRECT_SMTP.load() != 0,
-            monitor: MONITOR.load() != 0,
+    fn mail_ports(&self) -> u64 {
+        MAIL_PORTS.load()
+    }
+
+    #[inline(always)]
+    fn high_ports(&self) -> u64 {
+        HIGH_PORTS.load()
+    }
+
+    #[inline(always)]
+    fn return_traffic(&self) -> ReturnTraffic {
+        match RETURN_TRAFFIC.load() {
+            0 => ReturnTraffic::Track,
+            1 => ReturnTraffic::Syn,
+            _ => ReturnTraffic::Drop,
         }
     }
 
     #[inline(always)]
+    fn direct_smtp(&self) -> bool {
+        DIRECT_SMTP.load() != 0
+    }
+
+    #[inline(always)]
+    fn monitor(&self) -> bool {
+        MONITOR.load() != 0
+    }
+
+    #[inline(always)]
     fn port_class(&self, port: u16) -> PortClass {
-        let row = port >> 8;
-        // The compiler knows that half a port is a byte and would leave the
-        // mask out. The verifier of Linux 6.1 does not: it forgets the bounds
-        // of what was swapped or assembled with OR. So the compiler must not know.
-        let column = black_box(port as usize) & 0xff;
-        match PORT_CLASSES.get(row as u32) {
-            Some(classes) => PortClass(classes[column]),
-            None => PortClass::UNWATCHED,
-        }
+        let Some(classes) = PORT_CLASSES.get(0) else {
+            return PortClass::UNWATCHED;
+        };
+        // The compiler knows that a port has 16 bits and would leave the mask
+        // out. The verifier of Linux 6.1 does not: it forgets the bounds of what
+        // was swapped or assembled with OR. So the compiler must not know.
+        PortClass(classes[black_box(port as usize) & 0xffff])
     }
 
     #[inline(always)]
@@ -194,16 +194,11 @@ pub(crate) struct Counters;
 
 impl Ledger for Counters {
     #[inline(always)]
-    fn add(&mut self, slot: Slot, n: u64) {
-        let Some(row) = COUNTERS.get_ptr_mut(slot.row) else {
-            return;
-        };
+    fn row(&mut self, number: u32) -> Option<&mut Row> {
+        let row = COUNTERS.get_ptr_mut(number)?;
         // SAFETY: the row belongs to this CPU, and XDP programs are not
         // interrupted by one another there; readers sum whole words.
-        let row = unsafe { &mut *row };
-        if let Some(counter) = row.get_mut(slot.column) {
-            *counter = counter.wrapping_add(n);
-        }
+        Some(unsafe { &mut *row })
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ mod packet;
 use std::{cell::RefCell, fmt::Write as _, net::IpAddr};
 
 use filter_common::{
-    Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Settings, Tables, Verdict, decide,
+    Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Tables, Verdict, decide,
     flow::Flow,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
     prefix_table::Line,
@@ -78,8 +78,24 @@ impl Traced<'_> {
 }
 
 impl Tables for Traced<'_> {
-    fn settings(&self) -> Settings {
-        self.tables.settings()
+    fn mail_ports(&self) -> u64 {
+        self.tables.mail_ports()
+    }
+
+    fn high_ports(&self) -> u64 {
+        self.tables.high_ports()
+    }
+
+    fn return_traffic(&self) -> ReturnTraffic {
+        self.tables.return_traffic()
+    }
+
+    fn direct_smtp(&self) -> bool {
+        self.tables.direct_smtp()
+    }
+
+    fn monitor(&self) -> bool {
+        self.tables.monitor()
     }
 
     fn port_class(&self, port: u16) -> PortClass {

@@ -10,8 +10,8 @@ use std::{
 };
 
 use filter_common::{
-    Policy, PortClass, Settings, Tables,
-    counters::{Ledger, ROWS, Row, Slot},
+    Policy, PortClass, ReturnTraffic, Tables,
+    counters::{Ledger, ROWS, Row},
     flow::Flow,
     prefix_table::Line,
 };
@@ -48,8 +48,24 @@ impl<'a> HostTables<'a> {
 }
 
 impl Tables for HostTables<'_> {
-    fn settings(&self) -> Settings {
-        self.compiled.settings
+    fn mail_ports(&self) -> u64 {
+        self.compiled.settings.mail_ports
+    }
+
+    fn high_ports(&self) -> u64 {
+        self.compiled.settings.high_ports
+    }
+
+    fn return_traffic(&self) -> ReturnTraffic {
+        self.compiled.settings.return_traffic
+    }
+
+    fn direct_smtp(&self) -> bool {
+        self.compiled.settings.direct_smtp
+    }
+
+    fn monitor(&self) -> bool {
+        self.compiled.settings.monitor
     }
 
     fn port_class(&self, port: u16) -> PortClass {
@@ -107,10 +123,8 @@ impl CounterSource for HostCounters {
 }
 
 impl Ledger for HostCounters {
-    fn add(&mut self, slot: Slot, n: u64) {
-        if let Some(row) = self.rows.get_mut(slot.row as usize) {
-            row[slot.column] += n;
-        }
+    fn row(&mut self, number: u32) -> Option<&mut Row> {
+        self.rows.get_mut(number as usize)
     }
 
     fn port_slot(&self, class: PortClass) -> u32 {

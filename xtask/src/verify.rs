@@ -19,27 +19,26 @@ pub(crate) fn report(object: &Path) -> Result<()> {
     }
     step("loading the program");
     for (wire, forwarding) in [(0, ""), (1, ", wire")] {
-        for (role, name) in [(0, "customer"), (1, "network")] {
-            let loaded = load(&bytes, role, wire)?;
-            println!("as loaded for role {name:8}{forwarding}: {loaded}");
+        for (role, program) in [("customer", "poolguard_cust"), ("network", "poolguard_net")] {
+            let loaded = load(&bytes, program, wire)?;
+            println!("as loaded for role {role:8}{forwarding}: {loaded}");
         }
     }
     Ok(())
 }
 
-fn load(object: &[u8], role: u32, wire: u32) -> Result<String> {
+fn load(object: &[u8], program: &str, wire: u32) -> Result<String> {
     // Classes of ports as a real configuration has them: with none the verifier
     // would skip all that depends on them.
     let (mail_ports, high_ports) = (0b10_u64, 0b11100_u64);
     let mut ebpf = EbpfLoader::new()
-        .override_global("ROLE", &role, true)
         .override_global("WIRE", &wire, true)
         .override_global("MAIL_PORTS", &mail_ports, true)
         .override_global("HIGH_PORTS", &high_ports, true)
         .load(object)
         .context("the object cannot be loaded")?;
     let program = ebpf
-        .program_mut("poolguard")
+        .program_mut(program)
         .context("the object has no program")?;
     let program: &mut Xdp = program.try_into()?;
     let start = Instant::now();

@@ -9,15 +9,15 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use filter_common::{
-    Family,
+    Family, PortClasses,
     parse::{Parsed, parse},
 };
 
 use crate::context::PacketBytes;
 
-/// Port to class, by the high and the low byte of the port's number; 0 where it is allowed.
+/// Port to class; 0 where it is allowed.
 #[map]
-static PORT_CLASSES: Array<[u8; 256]> = Array::with_max_entries(256, 0);
+static PORT_CLASSES: Array<PortClasses> = Array::with_max_entries(1, 0);
 /// Pools and customers to the classes that are exempted there.
 #[map]
 static CUSTOMERS_V4: LpmTrie<u32, u64> = LpmTrie::with_max_entries(1, 0);
@@ -50,8 +50,8 @@ fn is_forbidden(frame: &PacketBytes) -> Option<bool> {
     };
     let port = packet.destination_port;
     // The verifier has to see the mask.
-    let column = core::hint::black_box(port as usize) & 0xff;
-    let class = PORT_CLASSES.get((port >> 8) as u32)?[column];
+    let port = core::hint::black_box(port as usize) & 0xffff;
+    let class = PORT_CLASSES.get(0)?[port];
     if class == 0 {
         return None;
     }

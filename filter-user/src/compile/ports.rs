@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use filter_common::{PortClass, Protocol};
+use filter_common::{PortClass, PortClasses, Protocol};
 
 use super::{CompileError, Slots};
 use crate::config::{Config, PortSpec};
@@ -10,8 +10,8 @@ use crate::config::{Config, PortSpec};
 /// Which port is which class, and where it is counted.
 #[derive(Clone, Debug)]
 pub struct PortTable {
-    /// Port to class, by the high and the low byte of the port's number.
-    pub classes: Box<[[u8; 256]; 256]>,
+    /// Port to class.
+    pub classes: Box<PortClasses>,
     /// Class to port; index 0 is no class.
     pub numbers: Vec<u16>,
     /// Class to counter slot; 0 for what is no class.
@@ -36,13 +36,12 @@ impl PortTable {
             });
         }
         let mut table = Self {
-            classes: Box::new([[0; 256]; 256]),
+            classes: Box::new([0; 1 << 16]),
             numbers: vec![0],
             slots: [0; PortClass::MAX as usize + 1],
         };
         for (port, class) in watched.into_iter().zip(1_u8..) {
-            let [high, low] = port.to_be_bytes();
-            table.classes[high as usize][low as usize] = class;
+            table.classes[usize::from(port)] = class;
             table.numbers.push(port);
             table.slots[class as usize] = slots.port(port)?;
         }
@@ -51,8 +50,7 @@ impl PortTable {
 
     /// The class of a port.
     pub fn class(&self, port: u16) -> PortClass {
-        let [high, low] = port.to_be_bytes();
-        PortClass(self.classes[high as usize][low as usize])
+        PortClass(self.classes[usize::from(port)])
     }
 
     /// The mask of these ports' classes.

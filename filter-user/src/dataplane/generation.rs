@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd},
+    slice,
 };
 
 use aya::{
@@ -10,7 +11,7 @@ use aya::{
     maps::Array,
     programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
-use filter_common::{Policy, flow::Flow, prefix_table::Line};
+use filter_common::{Policy, PortClasses, Role, flow::Flow, prefix_table::Line};
 use indexmap::IndexSet;
 use serde::Serialize;
 
@@ -22,8 +23,13 @@ use super::{
 };
 use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, amend_table};
 
-/// The name of the program in the object.
-const PROGRAM: &str = "poolguard";
+/// The name in the object of the program for a role.
+const fn program_name(role: Role) -> &'static str {
+    match role {
+        Role::Customer => "poolguard_cust",
+        Role::Network => "poolguard_net",
+    }
+}
 
 #[cfg(xdp_object)]
 static OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(env!("POOLGUARD_XDP_OBJECT")));
@@ -132,7 +138,7 @@ impl Generation {
             if copies.is_empty() {
                 fill(&mut object, compiled)?;
             }
-            load_program(program(&mut object)?)?;
+            load_program(program(&mut object, interface.role)?)?;
             copies.push(Copy {
                 interface: interface.clone(),
                 object,
@@ -248,7 +254,8 @@ impl Generation {
     }
 
     fn xdp(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
-        program(&mut self.copy(interface)?.object)
+        let copy = self.copy(interface)?;
+        program(&mut copy.object, copy.interface.role)
     }
 
     fn copy(&mut self, interface: &str) -> Result<&mut Copy, DataplaneError> {
@@ -323,9 +330,9 @@ fn load_program(program: &mut Xdp) -> Result<(), DataplaneError> {
     outcome.map_err(|source| DataplaneError::Program(Box::new(source)))
 }
 
-fn program(object: &mut Ebpf) -> Result<&mut Xdp, DataplaneError> {
+fn program(object: &mut Ebpf, role: Role) -> Result<&mut Xdp, DataplaneError> {
     let program = object
-        .program_mut(PROGRAM)
+        .program_mut(program_name(role))
         .ok_or(DataplaneError::NoProgram)?;
     program
         .try_into()
@@ -339,14 +346,12 @@ fn load_object(
     shared: &GenerationPins,
 ) -> Result<Ebpf, DataplaneError> {
     let settings = compiled.settings;
-    let role = interface.role as u32;
     let is_wire = u32::from(interface.peer.is_some());
     let return_traffic = settings.return_traffic as u32;
     let direct_smtp = u32::from(settings.direct_smtp);
     let monitor = u32::from(settings.monitor);
     let mut loader = EbpfLoader::new();
     loader
-        .override_global("ROLE", &role, true)
         .override_global("INTERFACE", &interface.slot, true)
         .override_global("WIRE", &is_wire, true)
         .override_global("MAIL_PORTS", &settings.mail_ports, true)
@@ -374,7 +379,11 @@ fn load_object(
 
 fn fill(object: &mut Ebpf, compiled: &Compiled) -> Result<(), DataplaneError> {
     let policies: Vec<PolicyValue> = compiled.policies.iter().copied().map(PolicyValue).collect();
-    fill_table::<[u8; 256]>(object, "PORT_CLASSES", compiled.ports.classes.as_slice())?;
+    fill_table::<PortClasses>(
+        object,
+        "PORT_CLASSES",
+        slice::from_ref(&compiled.ports.classes),
+    )?;
     fill_table::<u32>(object, "PORT_SLOTS", &compiled.ports.slots)?;
     fill_table::<PolicyValue>(object, "POLICIES", &policies)?;
     fill_table::<Line>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
@@ -424,6 +433,6 @@ fn watched_ports(compiled: &Compiled) -> TableUse {
         table: "watched_ports",
         entries: compiled.ports.numbers.len() as u64 - 1,
         capacity: u64::from(filter_common::PortClass::MAX),
-        bytes: size_of_val(compiled.ports.classes.as_slice()) as u64,
+        bytes: size_of::<PortClasses>() as u64,
     }
 }

@@ -1,8 +1,12 @@
 //! All counters at once, as quickly as it can be done.
 
-use std::{collections::BTreeSet, convert::Infallible, fmt::Debug};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    fmt::Debug,
+};
 
-use filter_common::counters::{ROW_LENGTH, Row, Slot};
+use filter_common::counters::{ROW_LENGTH, Row};
 use filter_user::{
     compile::Slots,
     metrics::{CounterSource, samples},
@@ -62,17 +66,21 @@ impl Places {
         rows.flat_map(|row| source.row(*row).unwrap()).collect()
     }
 
-    /// What was added to these counters, by name.
-    pub fn named(&self, moves: &[(Slot, u64)]) -> Counters {
-        let mut counters = Counters::new();
-        for (slot, n) in moves.iter().filter(|(_, n)| *n > 0) {
-            let name = match self.rows.binary_search(&slot.row) {
-                Ok(row) => self.names[row * ROW_LENGTH + slot.column].clone(),
-                Err(_) => format!("row {} column {}", slot.row, slot.column),
-            };
-            *counters.entry(name).or_default() += n;
-        }
-        counters
+    /// The counters of these rows that are not zero, by name.
+    pub fn named(&self, rows: &BTreeMap<u32, Row>) -> Counters {
+        let places = rows
+            .iter()
+            .flat_map(|(row, values)| (0..).zip(values).map(move |(column, n)| (*row, column, n)));
+        places
+            .filter(|(_, _, n)| **n > 0)
+            .map(|(row, column, n)| {
+                let name = match self.rows.binary_search(&row) {
+                    Ok(row) => self.names[row * ROW_LENGTH + column].clone(),
+                    Err(_) => format!("row {row} column {column}"),
+                };
+                (name, *n)
+            })
+            .collect()
     }
 
     /// What moved, by name.

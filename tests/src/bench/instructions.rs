@@ -11,7 +11,10 @@ use std::{
 };
 
 use aya_obj::{Object, generated::bpf_insn};
-use filter_common::counters::{ROWS, Row};
+use filter_common::{
+    Role,
+    counters::{ROWS, Row},
+};
 use filter_user::compile::{Compiled, Slots};
 use jiff::Timestamp;
 
@@ -94,7 +97,6 @@ impl Machine {
         let mut object = Object::parse(object).unwrap();
         let settings = compiled.settings;
         let globals: BTreeMap<&str, Vec<u8>> = [
-            ("ROLE", (case.role as u32).to_ne_bytes().to_vec()),
             ("MAIL_PORTS", settings.mail_ports.to_ne_bytes().to_vec()),
             ("HIGH_PORTS", settings.high_ports.to_ne_bytes().to_vec()),
         ]
@@ -128,7 +130,11 @@ impl Machine {
         let descriptors = descriptors.map(|(name, number, map)| (name.as_str(), *number, map));
         object.relocate_maps(descriptors, &text).unwrap();
         object.relocate_calls(&text).unwrap();
-        let key = object.programs["poolguard"].function_key();
+        let program = match case.role {
+            Role::Customer => "poolguard_cust",
+            Role::Network => "poolguard_net",
+        };
+        let key = object.programs[program].function_key();
         Self {
             program: object.functions[&key].instructions.clone(),
             maps,
@@ -346,10 +352,7 @@ fn contents(compiled: &Compiled) -> BTreeMap<&'static str, Vec<u8>> {
         masks.chain(words(&[policy.pool, policy.flags]))
     });
     [
-        (
-            "PORT_CLASSES",
-            compiled.ports.classes.as_flattened().to_vec(),
-        ),
+        ("PORT_CLASSES", compiled.ports.classes.to_vec()),
         ("PORT_SLOTS", words(&compiled.ports.slots)),
         ("POLICIES", policies.collect()),
         ("PREFIXES_V4", words(compiled.prefixes_v4.as_flattened())),

@@ -12,7 +12,7 @@ use aya::{
         ProgramFd, TestRun as _, TestRunAttrs, TestRunOptions, Xdp, XdpMode, loaded_programs,
     },
 };
-use filter_common::Family;
+use filter_common::{Family, PortClasses};
 
 use super::{
     customers::{EXEMPTED, FAMILIES, Layout, pool, prefixes},
@@ -204,16 +204,13 @@ impl Trie {
     }
 
     fn fill_ports(&mut self) {
-        let mut rows = [[0_u8; 256]; 256];
+        let mut classes = Box::new([0_u8; 1 << 16]);
         for port in PORTS {
-            let [row, column] = port.to_be_bytes();
-            rows[usize::from(row)][usize::from(column)] = class(port);
+            classes[usize::from(port)] = class(port);
         }
         let map = self.object.map_mut("PORT_CLASSES").unwrap();
-        let mut table: Array<_, [u8; 256]> = map.try_into().unwrap();
-        for (index, row) in (0..).zip(rows) {
-            table.set(index, row, 0).unwrap();
-        }
+        let mut table: Array<_, PortClasses> = map.try_into().unwrap();
+        table.set(0, *classes, 0).unwrap();
     }
 
     fn fill<K: Bits>(

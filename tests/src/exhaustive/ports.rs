@@ -1,11 +1,11 @@
 //! The whole decision, with its reason and every counter: ports, protocols,
 //! flags and the ends of a packet.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use filter_common::{
     PortClass,
-    counters::{Ledger, Slot, count},
+    counters::{Ledger, Row, count},
     decide,
 };
 use filter_user::{
@@ -293,12 +293,12 @@ impl Bench<'_> {
         let answer = self.oracle.arrive(interface, frame);
         let verdict = decide(frame, interface.role, &self.tables);
         let mut moves = Moves {
-            moved: Vec::new(),
+            rows: BTreeMap::new(),
             compiled,
         };
         count(&verdict, slot, frame.len(), &mut moves);
         let reason = verdict.reason.map(|reason| reason.name());
-        let moved = places.named(&moves.moved);
+        let moved = places.named(&moves.rows);
         let agree = verdict.passes() == answer.passes
             && (verdict.outcome.name(), reason) == (answer.outcome, answer.reason)
             && moved == answer.moved;
@@ -316,13 +316,13 @@ impl Bench<'_> {
 
 /// What one frame counts.
 struct Moves<'a> {
-    moved: Vec<(Slot, u64)>,
+    rows: BTreeMap<u32, Row>,
     compiled: &'a Compiled,
 }
 
 impl Ledger for Moves<'_> {
-    fn add(&mut self, slot: Slot, n: u64) {
-        self.moved.push((slot, n));
+    fn row(&mut self, number: u32) -> Option<&mut Row> {
+        Some(self.rows.entry(number).or_default())
     }
 
     fn port_slot(&self, class: PortClass) -> u32 {

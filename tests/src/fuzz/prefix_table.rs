@@ -161,9 +161,9 @@ fn walk(lines: &[Line], address: IpAddr) -> u32 {
         let Some(entry) = word(node + place / 16, place % 16) else {
             return 0;
         };
-        node = (entry & 0x3fff_ffff) as usize;
+        node = (entry & 0x1fff_ffff) as usize;
         place = bytes.get(next).map_or(0, |byte| usize::from(*byte));
-        let answer = match entry >> 30 {
+        let answer = match entry >> 29 {
             0 => Some(entry),
             1 => byte_of(node + place / 64, place),
             _ => continue,
