@@ -17,7 +17,7 @@ use filter_common::Protocol;
 use filter_user::{
     compile::Slots,
     config::Attach,
-    dataplane::{Attached, DataplaneError, Event},
+    dataplane::{Attached, DataplaneError},
 };
 use jiff::Timestamp;
 use poolguard_tests::{
@@ -323,20 +323,6 @@ fn pin_name(pin: &std::path::Path) -> &str {
     pin.file_name().and_then(|name| name.to_str()).unwrap()
 }
 
-/// What the data plane notices, inside the box.
-fn reconcile(wire: &mut Wire) -> Vec<String> {
-    let dataplane = wire.appliance.apparatus.dataplane();
-    let events = must(wire.appliance.inside.run(|| dataplane.reconcile()));
-    let told = events.into_iter().map(|(interface, event)| match event {
-        Event::Unfit(error) => panic!("{interface} is no end of a wire: {error}"),
-        Event::Attached => format!("{interface} attached"),
-        Event::Lost => format!("{interface} lost"),
-        Event::Failed(error) => format!("{interface} failed: {error}"),
-        Event::Unpinned(error) => format!("{interface} unpinned: {error}"),
-    });
-    told.collect()
-}
-
 #[test]
 fn a_larger_mtu_under_the_program_costs_no_counted_byte() {
     let mut wire = Wire::new();
@@ -352,7 +338,7 @@ fn a_larger_mtu_under_the_program_costs_no_counted_byte() {
     told(&drops(closed()), &mut wire);
 
     mtu(&wire, 9000);
-    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
     let mut large = closed();
     large.bytes.resize(8_000, 0);
     told(&drops(large), &mut wire);
@@ -364,15 +350,15 @@ fn an_interface_that_is_absent_gets_the_program_when_it_comes() {
     let mut wire = filtering();
     must(wire.appliance.enforce(&configs::absent_interface(), now()));
     enforces_the_base_configuration(&mut wire);
-    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
     let ip = |words: &str| wire.appliance.inside.ip(words);
     ip("link add eth9 type veth peer name far9");
-    assert_eq!(reconcile(&mut wire), ["eth9 attached"]);
-    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert_eq!(wire.appliance.reconcile(), ["eth9 attached"]);
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
     let shown = wire.appliance.inside.ip("-d link show eth9");
     assert!(shown.contains("xdp"), "{shown}");
     wire.appliance.inside.ip("link delete eth9");
-    assert_eq!(reconcile(&mut wire), ["eth9 lost"]);
+    assert_eq!(wire.appliance.reconcile(), ["eth9 lost"]);
     enforces_the_base_configuration(&mut wire);
 }
 
@@ -389,7 +375,7 @@ fn names_are_followed_and_devices_keep_their_links() {
     };
     // A name that is not configured: the device stays filtered as it was.
     rename(&wire, NETWORK, "wan");
-    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
     enforces_the_base_configuration(&mut wire);
     must(wire.appliance.enforce(&configs::base(), now()));
     assert_eq!(link_for(&mut wire, NETWORK).pin, network);
@@ -397,7 +383,7 @@ fn names_are_followed_and_devices_keep_their_links() {
     // The two change places, and roles with them.
     rename(&wire, CUSTOMERS, NETWORK);
     rename(&wire, "wan", CUSTOMERS);
-    let mut events = reconcile(&mut wire);
+    let mut events = wire.appliance.reconcile();
     events.sort();
     assert_eq!(events, ["eth0 attached", "eth1 attached"]);
     // The pins say so to the next run: the index is the device's.
@@ -422,7 +408,7 @@ fn a_pin_that_somebody_removed_is_made_anew() {
     let pin = link_for(&mut wire, NETWORK).pin;
     std::fs::remove_file(&pin).unwrap();
     enforces_the_base_configuration(&mut wire);
-    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
     assert!(pin.exists());
 }
 
@@ -431,7 +417,7 @@ fn a_link_that_somebody_detached_is_made_anew() {
     let mut wire = filtering();
     let pin = link_for(&mut wire, NETWORK).pin;
     command("bpftool", &format!("link detach pinned {}", pin.display()));
-    let mut events = reconcile(&mut wire);
+    let mut events = wire.appliance.reconcile();
     events.sort();
     assert_eq!(events, ["eth0 attached", "eth0 lost"]);
     enforces_the_base_configuration(&mut wire);

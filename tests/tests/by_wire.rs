@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use filter_common::Protocol;
-use filter_user::dataplane::{DataplaneError, Event, WireError, detach_leftovers};
+use filter_user::dataplane::{DataplaneError, WireError, detach_leftovers};
 use jiff::Timestamp;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},
@@ -84,20 +84,6 @@ fn forwards(wire: &mut Wire) {
         .network(closed(), inbound(DIALUP, Protocol::Tcp, 80))
         .customers(open(), unwatched());
     tell(&story, wire).unwrap_or_else(|complaints| panic!("{complaints}"));
-}
-
-/// What the data plane notices, inside the box.
-fn reconcile(wire: &mut Wire) -> Vec<String> {
-    let dataplane = wire.appliance.apparatus.dataplane();
-    let events = must(wire.appliance.inside.run(|| dataplane.reconcile()));
-    let told = events.into_iter().map(|(interface, event)| match event {
-        Event::Attached => format!("{interface} attached"),
-        Event::Lost => format!("{interface} lost"),
-        Event::Failed(error) => format!("{interface} failed: {error}"),
-        Event::Unpinned(error) => format!("{interface} unpinned: {error}"),
-        Event::Unfit(error) => format!("{interface} unfit: {error}"),
-    });
-    told.collect()
 }
 
 /// Whether somebody has told an interface to take frames for others.
@@ -198,7 +184,7 @@ fn an_end_that_is_made_anew_is_joined_again() {
         wanted.insert(unsent(left), 2);
         assert_eq!(moved(&before, &wire.appliance.counters()), wanted);
         wire.plug_in_again(side);
-        let mut events = reconcile(&mut wire);
+        let mut events = wire.appliance.reconcile();
         events.sort();
         assert_eq!(events, [format!("{gone} attached"), format!("{gone} lost")]);
         forwards(&mut wire);
@@ -287,7 +273,7 @@ fn what_somebody_has_set_otherwise_is_set_again() {
     wire.appliance.inside.ip("link set eth0 promisc off");
     let on = "-K eth1 rxvlan on";
     wire.appliance.inside.run(|| command("ethtool", on));
-    assert_eq!(reconcile(&mut wire), [""; 0]);
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
     assert!(is_promiscuous(&wire, NETWORK));
     assert!(!is_on(&wire, CUSTOMERS, OFFLOADS[0]));
     let apparatus = &mut wire.appliance.apparatus;

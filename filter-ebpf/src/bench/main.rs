@@ -91,16 +91,12 @@ pub(crate) fn send(ctx: XdpContext) -> u32 {
 }
 
 /// Live frames come back as whoever forwarded them left them: writes the Ethernet
-/// address of the router again, and what is to be left of an IPv4 packet's life.
+/// address of the router again, and what is to be left of the packet's life.
 #[inline(always)]
 fn renew(ctx: &XdpContext, spec: &'static Spec) -> Option<&'static Spec> {
     const ROUTER: [u8; 6] = [2, 0, 0, 0, 0, 2];
-    /// Before the checksum; the protocol, TCP, stands beside it.
-    const TIME_TO_LIVE: [u8; 2] = [64, 6];
     put(ctx, 0, ROUTER)?;
-    if spec.checksum_at != 0 {
-        put(ctx, spec.checksum_at - 2, TIME_TO_LIVE)?;
-    }
+    put(ctx, spec.life_at.into(), spec.life)?;
     Some(spec)
 }
 

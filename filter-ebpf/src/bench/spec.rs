@@ -51,8 +51,11 @@ pub struct Spec {
     pub header_sum: u32,
     /// The index of the interface that live frames are sent out of; 0 to drop them.
     pub interface: u32,
-    /// Always zero.
-    pub reserved: u32,
+    /// Where the time to live is, with the protocol behind it, or the hop limit,
+    /// with the next header before it.
+    pub life_at: u16,
+    /// What is written there.
+    pub life: [u8; 2],
 }
 
 /// The forbidden ports, and again as many of them as make a power of two.

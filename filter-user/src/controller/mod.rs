@@ -150,6 +150,7 @@ impl Controller {
         state: StateDirectory,
     ) -> Result<(Self, TcpListener), ApplyError> {
         let now = Timestamp::now();
+        tracing::info!(file = %config_file.display(), "reading the configuration");
         // What is kept there opens ports, and may be a whole configuration.
         let doubts = config::doubts(&state.files(), Severity::Error);
         if !doubts.is_empty() {
@@ -164,6 +165,7 @@ impl Controller {
         exemptions::warn_of_ignored(&config);
         let mut dataplane = Dataplane::open(instance)?;
         let found = dataplane.links().len();
+        tracing::info!("building the tables and loading the program for each interface");
         let begun = Begun::begin(&mut dataplane, &config, now);
         let begun = match begun {
             Ok(begun) => begun,

@@ -155,9 +155,9 @@ impl Case {
     /// What varies, if there are so many prefixes.
     pub fn spec(&self, layout: Layout, prefixes: u32) -> Spec {
         let (customers, count) = self.customers(layout, prefixes);
-        let (source, destination, length) = match self.family {
-            Family::V4 => (12, 16, 4),
-            Family::V6 => (8, 24, 16),
+        let (source, destination, length, life) = match self.family {
+            Family::V4 => (12, 16, 4, 8),
+            Family::V6 => (8, 24, 16, 6),
         };
         let (own, other) = match self.role {
             Role::Customer => (source, destination),
@@ -183,7 +183,8 @@ impl Case {
             checksum_at: only_if(self.family == Family::V4, at(10)),
             header_sum: sum.sum(),
             interface: 0,
-            reserved: 0,
+            life_at: at(life) as u16,
+            life: [header[life], header[life + 1]],
         }
     }
 }

@@ -8,39 +8,36 @@
 //! itself, and what it takes to carry and to decide it.
 
 use std::{
+    any::Any,
     fs,
     io::Write as _,
     process::{Command, Stdio},
 };
 
 use filter_common::Family;
-use filter_user::compile::Slots;
-use jiff::Timestamp;
 
 use super::{
     cases::{Case, Kind},
-    customers::{Layout, configuration},
+    customers::{FAMILIES, Layout, configuration, pool},
     netfilter,
     plan::Plan,
-    programs,
+    programs::{self, Trie},
     results::{Medians, Row, Way},
     rounds::{median, time},
     spec::Spec,
-    subjects::{Subject, xdp_filter},
+    subjects::{Subject, enforce, xdp_filter},
 };
 use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK},
-    host,
-    kernel::{Apparatus, must},
     wire::{Namespace, stay_on_this_cpu},
 };
 
-/// The cases: one to be dropped, two to be forwarded.
+/// What is sent: one to be dropped, two to be forwarded.
 const KINDS: [Kind; 3] = [Kind::Dropped, Kind::Unwatched, Kind::Exempted];
 
-/// How customers are spread: what is hardest for poolguard, and all the same to
-/// whoever hashes.
-const LAYOUT: Layout = Layout::Scattered;
+/// Those who hash addresses, to whom it is all the same how customers are spread.
+/// They have a router for each family, so that no frame meets the other one's rule.
+const HASHES: [Subject; 3] = [Subject::NftIngress, Subject::NftForward, Subject::Iptables];
 
 /// So many frames are sent before anything is timed, to see what becomes of them.
 const LOOKED_AT: u32 = 3200;
@@ -48,7 +45,9 @@ const LOOKED_AT: u32 = 3200;
 /// A router with a filter, and what is at the ends of its cables.
 struct Site {
     subject: Subject,
-    prefixes: Option<u32>,
+    /// What it filters for; nothing, if it knows no customers.
+    tables: Option<(Layout, u32)>,
+    families: &'static [Family],
     /// Sends.
     network: Namespace,
     /// The index of its interface.
@@ -56,14 +55,20 @@ struct Site {
     router: Namespace,
     /// Receives.
     customers: Namespace,
-    /// Keeps poolguard's program.
-    _poolguard: Option<Apparatus>,
-    /// For each of [`KINDS`].
-    times: [Vec<f64>; KINDS.len()],
+    /// With which its program goes, where there is such a thing.
+    _program: Option<Box<dyn Any>>,
+    /// For each case.
+    times: Vec<Vec<f64>>,
 }
 
 impl Site {
-    fn new(subject: Subject, prefixes: Option<u32>, apparatus: &mut programs::Apparatus) -> Self {
+    fn new(
+        subject: Subject,
+        tables: Option<(Layout, u32)>,
+        families: &'static [Family],
+        apparatus: &mut programs::Apparatus,
+        object: &[u8],
+    ) -> Self {
         let (network, router, customers) = (Namespace::new(), Namespace::new(), Namespace::new());
         router.join(NETWORK, &network, "cable");
         router.join(CUSTOMERS, &customers, "cable");
@@ -82,52 +87,63 @@ impl Site {
         let cable = index_of(&network, "cable");
         let mut site = Self {
             subject,
-            prefixes,
+            tables,
+            families,
             network,
             cable,
             router,
             customers,
-            _poolguard: None,
-            times: Default::default(),
+            _program: None,
+            times: Vec::new(),
         };
-        site.filter(apparatus);
+        site.filter(apparatus, object);
         site
     }
 
     /// Puts the filter in place.
-    fn filter(&mut self, apparatus: &mut programs::Apparatus) {
-        let prefixes = self.prefixes.unwrap_or_default();
+    fn filter(&mut self, apparatus: &mut programs::Apparatus, object: &[u8]) {
+        let router = &self.router;
+        let (layout, prefixes) = self.tables.unwrap_or((Layout::Dense, 0));
+        let family = self.families[0];
         match self.subject {
             Subject::NoFilter => {}
             Subject::Floor => {
-                self.router.run(|| apparatus.attach_floor(NETWORK));
+                router.run(|| apparatus.attach_floor(NETWORK));
             }
-            Subject::Poolguard => self._poolguard = Some(poolguard(&self.router, prefixes)),
+            Subject::Poolguard => {
+                let text = configuration(layout, prefixes);
+                self._program = Some(Box::new(enforce(router, &Configuration { text })));
+            }
+            Subject::LpmTrie => {
+                let mut trie = Trie::load(object, layout, prefixes);
+                router.run(|| trie.attach(NETWORK));
+                self._program = Some(Box::new(trie));
+            }
             Subject::XdpFilter => {
-                let _number = xdp_filter(&self.router, NETWORK);
+                let _number = xdp_filter(router, NETWORK);
             }
             Subject::NftIngress => {
-                netfilter::nft(&self.router, netfilter::INGRESS, LAYOUT, prefixes)
+                netfilter::nft(router, netfilter::INGRESS, family, layout, prefixes)
             }
             Subject::NftForward => {
-                netfilter::nft(&self.router, netfilter::FORWARD, LAYOUT, prefixes)
+                netfilter::nft(router, netfilter::FORWARD, family, layout, prefixes)
             }
-            Subject::Iptables => netfilter::iptables(&self.router, LAYOUT, prefixes),
-            Subject::FloorWithoutFrags
-            | Subject::LpmTrie
-            | Subject::Router
-            | Subject::Bridge
-            | Subject::Wire => {
+            Subject::Iptables => netfilter::iptables(router, family, layout, prefixes),
+            Subject::FloorWithoutFrags | Subject::Router | Subject::Bridge | Subject::Wire => {
                 panic!("{:?} is measured elsewhere", self.subject)
             }
         }
     }
 
+    fn takes(&self, case: &Case) -> bool {
+        self.subject.takes_live(case.kind) && self.families.contains(&case.family)
+    }
+
     fn spec(&self, case: &Case) -> Spec {
-        let prefixes = self.prefixes.unwrap_or(1_000_000);
+        let (layout, prefixes) = self.tables.unwrap_or(EVERYWHERE);
         Spec {
             interface: self.cable,
-            ..case.spec(LAYOUT, prefixes)
+            ..case.spec(layout, prefixes)
         }
     }
 
@@ -141,10 +157,11 @@ impl Site {
         // The machine's own packets are frames, too.
         assert!(
             arrived.abs_diff(wanted) < 20,
-            "{:?} with {:?}: {:?}: {arrived} of {LOOKED_AT} frames came out",
+            "{:?} with {:?}: {:?}, {:?}: {arrived} of {LOOKED_AT} frames came out",
             self.subject,
-            self.prefixes,
-            case.kind
+            self.tables,
+            case.kind,
+            case.family
         );
     }
 
@@ -163,116 +180,126 @@ impl Site {
     }
 }
 
+/// The customers that frames are for where nobody asks which ones there are.
+const EVERYWHERE: (Layout, u32) = (Layout::Scattered, 1_000_000);
+
 /// Times every subject on the cases that there are live.
 pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
-    let cases = KINDS.map(|kind| Case::new(kind, Family::V4).unwrap());
-    let wanted: Vec<usize> = (0..cases.len())
-        .filter(|&n| plan.wants(&cases[n]))
-        .collect();
-    if wanted.is_empty() {
+    let all = KINDS.map(|kind| FAMILIES.map(|family| Case::new(kind, family).unwrap()));
+    let mut cases: Vec<Case> = all.into_iter().flatten().collect();
+    cases.retain(|case| plan.wants(case));
+    if cases.is_empty() {
         return Vec::new();
     }
     stay_on_this_cpu();
     let mut apparatus = programs::Apparatus::load(object);
-    let mut sites = Vec::new();
-    for subject in [Subject::Floor, Subject::NoFilter, Subject::XdpFilter] {
-        sites.push(Site::new(subject, None, &mut apparatus));
-    }
-    for &prefixes in plan.sizes {
-        eprintln!("building routers with {prefixes} customers");
-        for subject in [
-            Subject::Poolguard,
-            Subject::NftIngress,
-            Subject::NftForward,
-            Subject::Iptables,
-        ] {
-            sites.push(Site::new(subject, Some(prefixes), &mut apparatus));
+    let mut sites = sites(object, plan, &mut apparatus);
+    for site in &mut sites {
+        site.times = vec![Vec::new(); cases.len()];
+        for case in cases.iter().filter(|case| site.takes(case)) {
+            site.look(case, &mut apparatus);
         }
     }
-    let takes_part = |site: &Site, number: usize| site.subject.takes_live(cases[number].kind);
-    for site in &sites {
-        for &number in wanted.iter().filter(|&&number| takes_part(site, number)) {
-            site.look(&cases[number], &mut apparatus);
-        }
-    }
-    let mut generator = Vec::new();
+    let mut generators = vec![Vec::new(); cases.len()];
     for round in 1..=plan.live_rounds {
         eprintln!("live round {round} of {}", plan.live_rounds);
-        let case = &cases[0];
-        apparatus.write(case.spec(LAYOUT, 1_000_000));
-        generator.push(time(plan.live_turn, |frames| {
-            apparatus.send(&case.frame, frames)
-        }));
-        for &number in &wanted {
-            for site in &mut sites {
-                if takes_part(site, number) {
-                    site.measure(number, &cases[number], plan, &mut apparatus);
-                }
+        for (number, case) in cases.iter().enumerate() {
+            let (layout, prefixes) = EVERYWHERE;
+            apparatus.write(case.spec(layout, prefixes));
+            generators[number].push(time(plan.live_turn, |frames| {
+                apparatus.send(&case.frame, frames)
+            }));
+            for site in sites.iter_mut().filter(|site| site.takes(case)) {
+                site.measure(number, case, plan, &mut apparatus);
             }
         }
     }
-    rows(&cases, &wanted, &sites, &generator)
+    let numbered = cases.iter().enumerate().zip(&generators);
+    numbered
+        .flat_map(|((number, case), generator)| rows(number, case, &sites, generator))
+        .collect()
 }
 
-fn rows(cases: &[Case], wanted: &[usize], sites: &[Site], generator: &[f64]) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for &number in wanted {
-        let floor = if cases[number].passes {
-            Subject::NoFilter
-        } else {
-            Subject::Floor
-        };
-        let floor = sites.iter().find(|site| site.subject == floor).unwrap();
-        let minus = |one: &[f64], other: &[f64]| -> Vec<f64> {
-            one.iter()
-                .zip(other)
-                .map(|(one, other)| one - other)
-                .collect()
-        };
-        for site in sites.iter().filter(|site| !site.times[number].is_empty()) {
+/// A router for every subject and its customers.
+fn sites(object: &[u8], plan: &Plan, apparatus: &mut programs::Apparatus) -> Vec<Site> {
+    let mut sites = Vec::new();
+    let mut add = |subject, tables, families| {
+        sites.push(Site::new(subject, tables, families, apparatus, object));
+    };
+    for subject in [Subject::Floor, Subject::NoFilter, Subject::XdpFilter] {
+        add(subject, None, &FAMILIES);
+    }
+    for &prefixes in plan.sizes {
+        eprintln!("building routers with {prefixes} customers");
+        for subject in [Subject::Poolguard, Subject::LpmTrie] {
+            for &layout in plan.layouts {
+                add(subject, Some((layout, prefixes)), &FAMILIES);
+            }
+        }
+        let layout = plan.layouts[plan.layouts.len() - 1];
+        for subject in HASHES {
+            for family in FAMILIES.chunks(1) {
+                add(subject, Some((layout, prefixes)), family);
+            }
+        }
+    }
+    sites
+}
+
+/// What came of one case.
+fn rows(number: usize, case: &Case, sites: &[Site], generator: &[f64]) -> Vec<Row> {
+    let floor = match case.passes {
+        true => Subject::NoFilter,
+        false => Subject::Floor,
+    };
+    let floor = sites.iter().find(|site| site.subject == floor).unwrap();
+    let floor = &floor.times[number];
+    let minus = |one: &[f64], other: &[f64]| -> Vec<f64> {
+        one.iter()
+            .zip(other)
+            .map(|(one, other)| one - other)
+            .collect()
+    };
+    let measured = sites.iter().filter(|site| !site.times[number].is_empty());
+    measured
+        .map(|site| {
             let times = &site.times[number];
             let medians = Medians {
                 total: median(&minus(times, generator)),
-                floor: median(&minus(&floor.times[number], generator)),
-                over_floor: median(&minus(times, &floor.times[number])),
+                floor: median(&minus(floor, generator)),
+                over_floor: median(&minus(times, floor)),
             };
-            let tables = site.prefixes.map(|prefixes| (LAYOUT, prefixes));
-            rows.push(Row::new(
-                Way::Live,
-                &cases[number],
-                site.subject,
-                tables,
-                medians,
-            ));
-        }
-    }
-    rows
+            Row::new(Way::Live, case, site.subject, site.tables, medians)
+        })
+        .collect()
 }
 
-/// Has a router send everything for the pool out of its second interface.
+/// Has a router send everything for the pools out of its second interface.
 pub(super) fn route(router: &Namespace) {
+    let set = |setting: &str, value| {
+        fs::write(format!("/proc/sys/net/{setting}"), value).unwrap();
+    };
+    router.run(|| {
+        for interface in [NETWORK, CUSTOMERS] {
+            set(&format!("ipv6/conf/{interface}/accept_dad"), "0");
+            set(&format!("ipv6/conf/{interface}/disable_ipv6"), "0");
+        }
+        set("ipv4/ip_forward", "1");
+        set("ipv6/conf/all/forwarding", "1");
+    });
     // The frames are for this address.
     router.ip(&format!("link set {NETWORK} address 02:00:00:00:00:02"));
     router.ip(&format!("address add 192.0.2.1/24 dev {NETWORK}"));
-    router.ip(&format!("address add 198.51.100.1/24 dev {CUSTOMERS}"));
-    router.ip(&format!(
-        "neighbour add 198.51.100.2 lladdr 02:00:00:00:00:03 nud permanent dev {CUSTOMERS}"
-    ));
-    router.ip("route add 10.0.0.0/8 via 198.51.100.2");
-    router.run(|| fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap());
-}
-
-/// Has poolguard enforce its configuration on a router.
-fn poolguard(router: &Namespace, prefixes: u32) -> Apparatus {
-    let configuration = Configuration {
-        text: configuration(LAYOUT, prefixes),
-    };
-    let compiled = host::load(&configuration, Timestamp::now(), &mut Slots::default()).compiled;
-    let mut apparatus = Apparatus::open();
-    let dataplane = apparatus.dataplane();
-    let generation = must(dataplane.load(&compiled));
-    must(router.run(|| dataplane.enforce(generation)));
-    apparatus
+    for (own, customers, family) in [
+        ("198.51.100.1/24", "198.51.100.2", Family::V4),
+        ("2001:dbb::1/64", "2001:dbb::2", Family::V6),
+    ] {
+        router.ip(&format!("address add {own} dev {CUSTOMERS}"));
+        router.ip(&format!(
+            "neighbour add {customers} lladdr 02:00:00:00:00:03 nud permanent dev {CUSTOMERS}"
+        ));
+        router.ip(&format!("route add {} via {customers}", pool(family)));
+    }
 }
 
 pub(super) fn index_of(namespace: &Namespace, interface: &str) -> u32 {

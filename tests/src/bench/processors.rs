@@ -12,8 +12,6 @@
 use std::{fs, sync::Barrier, thread, time::Duration};
 
 use filter_common::Family;
-use filter_user::compile::Slots;
-use jiff::Timestamp;
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
@@ -28,12 +26,11 @@ use super::{
     results::{Medians, Row, Way},
     rounds::{median, own_time},
     spec::Spec,
-    subjects::Subject,
+    subjects::{Subject, enforce},
 };
 use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK},
-    host,
-    kernel::{Apparatus, must},
+    kernel::Apparatus,
     wire::{Namespace, command},
 };
 
@@ -112,7 +109,7 @@ impl Contest {
             network,
             customers,
             times: vec![Vec::new(); processors.len()],
-            poolguard: Some(poolguard(&inside, &configuration)),
+            poolguard: Some(enforce(&inside, &configuration)),
             _end: end,
             inside,
         }
@@ -315,17 +312,6 @@ fn bridge(inside: &Namespace) {
     crate::wire::until_forwarding(inside);
     let entry = format!("fdb replace 02:00:00:00:00:02 dev {CUSTOMERS} master static");
     inside.run(|| command("bridge", &entry));
-}
-
-fn poolguard(inside: &Namespace, configuration: &Configuration) -> Apparatus {
-    let compiled = host::load(configuration, Timestamp::now(), &mut Slots::default()).compiled;
-    let mut apparatus = Apparatus::open();
-    let dataplane = apparatus.dataplane();
-    inside.run(|| {
-        let generation = must(dataplane.load(&compiled));
-        must(dataplane.enforce(generation));
-    });
-    apparatus
 }
 
 /// Those that this process may run on.

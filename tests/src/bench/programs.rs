@@ -29,9 +29,9 @@ struct SpecValue(Spec);
     unsafe_code,
     reason = "aya asks for the promise that there is no padding"
 )]
-// SAFETY: `repr(C)`, five fields of 8 bytes, then eight of 4: no padding.
+// SAFETY: `repr(C)`, five fields of 8 bytes, then seven of 4 and two of 2: no padding.
 unsafe impl Pod for SpecValue {}
-const _: () = assert!(size_of::<Spec>() == 5 * 8 + 8 * 4);
+const _: () = assert!(size_of::<Spec>() == 5 * 8 + 7 * 4 + 2 * 2);
 
 /// Whether a program takes frames in several buffers. Programs call only those
 /// of their own kind.
@@ -196,6 +196,12 @@ impl Trie {
         }
         program(&mut trie.object, "trie").load().unwrap();
         trie
+    }
+
+    /// Attaches the program to an interface, for as long as this lives.
+    pub fn attach(&mut self, interface: &str) {
+        let trie = program(&mut self.object, "trie");
+        trie.attach(interface, XdpMode::Driver).unwrap();
     }
 
     /// The number of the program.

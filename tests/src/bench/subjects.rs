@@ -138,6 +138,18 @@ impl Tables {
     }
 }
 
+/// Has poolguard enforce a configuration on the interfaces of a box.
+pub(super) fn enforce(inside: &Namespace, configuration: &Configuration) -> Apparatus {
+    let compiled = host::load(configuration, Timestamp::now(), &mut Slots::default()).compiled;
+    let mut apparatus = Apparatus::open();
+    let dataplane = apparatus.dataplane();
+    inside.run(|| {
+        let generation = must(dataplane.load(&compiled));
+        must(dataplane.enforce(generation));
+    });
+    apparatus
+}
+
 /// Attaches xdp-filter to an interface, as its manual says, and gives the number
 /// of its program.
 ///

@@ -51,7 +51,8 @@ pub fn outcomes(rows: &[Row]) -> Vec<String> {
             (Way::Live, "dropped") if is_ours => {
                 for (rival, limit) in [("xdp_filter", 1.0), ("nft_ingress", 5.0)] {
                     let rival_row = rows.iter().find(|other| {
-                        (other.way, other.case, other.subject) == (row.way, row.case, rival)
+                        (other.way, other.case, other.subject, other.family)
+                            == (row.way, row.case, rival, row.family)
                             && [0, most].contains(&other.prefixes)
                     });
                     if let Some(other) = rival_row {

@@ -20,7 +20,7 @@ use std::{
 use filter_common::Protocol;
 use filter_user::{
     compile::Slots,
-    dataplane::{Counters as KernelCounters, DataplaneError},
+    dataplane::{Counters as KernelCounters, DataplaneError, Event},
 };
 use jiff::Timestamp;
 use nix::{
@@ -261,6 +261,20 @@ impl Appliance {
             self.counters = Some(dataplane.counters()?);
         }
         Ok(())
+    }
+
+    /// What the data plane notices of its interfaces, a line each.
+    pub fn reconcile(&mut self) -> Vec<String> {
+        let dataplane = self.apparatus.dataplane();
+        let events = must(self.inside.run(|| dataplane.reconcile()));
+        let told = events.into_iter().map(|(interface, event)| match event {
+            Event::Attached => format!("{interface} attached"),
+            Event::Lost => format!("{interface} lost"),
+            Event::Failed(error) => format!("{interface} failed: {error}"),
+            Event::Unpinned(error) => format!("{interface} unpinned: {error}"),
+            Event::Unfit(error) => format!("{interface} unfit: {error}"),
+        });
+        told.collect()
     }
 
     /// All counters, those of sentinels included.
