@@ -16,6 +16,7 @@
 #[expect(dead_code, reason = "frames are in one buffer here")]
 #[path = "../context.rs"]
 mod context;
+mod one_load;
 #[expect(unreachable_pub, reason = "the host reaches what is in this file")]
 mod spec;
 mod trie;

@@ -100,6 +100,7 @@ fn contests(
         let with = Some((tables.layout, tables.prefixes));
         add(Subject::Poolguard, with, &mut |case| tables.poolguard(case));
         add(Subject::LpmTrie, with, &mut |_| tables.trie());
+        add(Subject::OneLoad, with, &mut |_| apparatus.one_load());
     }
     contests
 }

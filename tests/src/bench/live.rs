@@ -129,7 +129,11 @@ impl Site {
                 netfilter::nft(router, netfilter::FORWARD, family, layout, prefixes)
             }
             Subject::Iptables => netfilter::iptables(router, family, layout, prefixes),
-            Subject::FloorWithoutFrags | Subject::Router | Subject::Bridge | Subject::Wire => {
+            Subject::FloorWithoutFrags
+            | Subject::OneLoad
+            | Subject::Router
+            | Subject::Bridge
+            | Subject::Wire => {
                 panic!("{:?} is measured elsewhere", self.subject)
             }
         }

@@ -57,6 +57,7 @@ impl Apparatus {
         for name in [
             "floor",
             "floor_without_frags",
+            "one_load",
             "vary",
             "vary_without_frags",
             "send",
@@ -80,6 +81,11 @@ impl Apparatus {
             Buffers::One => "floor_without_frags",
         };
         program(&mut self.object, name).info().unwrap().id()
+    }
+
+    /// The number of the program that reads one word.
+    pub fn one_load(&mut self) -> u32 {
+        program(&mut self.object, "one_load").info().unwrap().id()
     }
 
     /// Attaches the program that only drops to an interface, for as long as this lives.

@@ -28,6 +28,8 @@ pub enum Subject {
     FloorWithoutFrags,
     /// poolguard.
     Poolguard,
+    /// A program that reads one word of a table as large as poolguard's, and drops.
+    OneLoad,
     /// The policy on a kernel LPM trie.
     LpmTrie,
     /// xdp-filter of xdp-tools, with the same ports, for everybody.
@@ -54,6 +56,7 @@ impl Subject {
         match self {
             Self::Floor | Self::FloorWithoutFrags => "floor",
             Self::Poolguard => "poolguard",
+            Self::OneLoad => "one_load",
             Self::LpmTrie => "lpm_trie",
             Self::XdpFilter => "xdp_filter",
             Self::NftIngress => "nft_ingress",
@@ -78,6 +81,7 @@ impl Subject {
     /// customers and reads no PPPoE; the trie has neither rule 5 nor return traffic.
     pub const fn can_decide(self, kind: Kind) -> bool {
         match self {
+            Self::OneLoad => matches!(kind, Kind::Dropped),
             Self::LpmTrie => !matches!(kind, Kind::SmtpOut | Kind::Return),
             Self::XdpFilter => !matches!(
                 kind,
