@@ -1,8 +1,9 @@
 //! The XDP program: reads the frame, asks [`filter_common::decide`], counts.
 //!
 //! There is no policy here. One copy of the program is loaded for each
-//! interface and generation, with its settings as constants; the copies of a generation share its tables, and all
-//! copies share the counters and the memory of flows.
+//! interface and generation, with its settings as constants; the copies of a
+//! generation share its tables, and all copies share the counters and the memory of
+//! flows.
 
 #![no_std]
 #![no_main]

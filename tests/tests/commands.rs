@@ -67,6 +67,19 @@ fn it_comes_serves_and_goes() {
     assert!(last_line(&output).contains("is not running: nobody answers on /run/poolguard/"));
 }
 
+/// Each takes a second or more with a million customers.
+#[test]
+fn a_start_says_what_it_is_at() {
+    let machine = Machine::new();
+    let mut running = machine.start();
+    let file = machine.config_file();
+    let reading = running.log_until("reading the configuration");
+    assert!(reading.contains(&file.display().to_string()), "{reading}");
+    running.log_until("building the tables and loading the program for each interface");
+    running.log_until("enforcing");
+    running.stop();
+}
+
 #[test]
 fn an_interface_that_is_missing_is_waited_for() {
     let machine = Machine::without_interfaces();
