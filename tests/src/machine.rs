@@ -381,8 +381,11 @@ impl<'a> Running<'a> {
 
     /// Reads the log up to a line that contains `words`, and gives that back.
     pub fn log_until(&mut self, words: &str) -> String {
+        // In all: a line may be repeated for ever.
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let line = self.log.recv_timeout(PATIENCE);
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let line = self.log.recv_timeout(patience);
             let line = line.unwrap_or_else(|error| panic!("{words:?} in the log: {error}"));
             if line.contains(words) {
                 return line;
