@@ -166,11 +166,22 @@ fn walk(lines: &[Line], address: IpAddr) -> u32 {
         let answer = match entry >> 29 {
             0 => Some(entry),
             1 => byte_of(node + place / 64, place),
+            2 => lines.get(node).map(|line| sparse(line, place)),
             _ => continue,
         };
         return answer.unwrap_or(0);
     }
     0
+}
+
+/// The answer for a value in a sparse leaf, cell by cell.
+fn sparse(line: &Line, value: usize) -> u32 {
+    let bytes = line.map(u32::to_le_bytes);
+    let [factor, rest, ..] = bytes[0].map(usize::from);
+    let word = (2 * value + 1) * factor / 32 % 16;
+    let cells = bytes[word].as_chunks::<2>().0;
+    let cell = cells.iter().find(|cell| usize::from(cell[0]) == value);
+    cell.map_or(rest as u32, |cell| cell[1].into())
 }
 
 fn address(family: Family, bytes: [u8; 16]) -> IpAddr {
