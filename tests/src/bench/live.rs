@@ -2,7 +2,7 @@
 //!
 //! Each subject has a box of its own, a router with two interfaces. The kernel's
 //! own generator (`BPF_PROG_TEST_RUN` with live frames) sends into the cable to
-//! the first one; what is forwarded comes out at the other end of the second.
+//! one of them; what is forwarded comes out at the other end of the other one.
 //! All of it happens on one processor, one batch of frames after the other, so
 //! that the time of a frame is what it takes to generate it, which is measured by
 //! itself, and what it takes to carry and to decide it.
@@ -14,10 +14,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use filter_common::Family;
+use filter_common::{Family, Role};
 
 use super::{
-    cases::{Case, Kind},
+    cases::{Case, Kind, REMEMBERED},
     customers::{FAMILIES, Layout, configuration, pool},
     netfilter,
     plan::Plan,
@@ -32,9 +32,6 @@ use crate::{
     wire::{Namespace, stay_on_this_cpu},
 };
 
-/// What is sent: one to be dropped, two to be forwarded.
-const KINDS: [Kind; 3] = [Kind::Dropped, Kind::Unwatched, Kind::Exempted];
-
 /// Those who hash addresses, to whom it is all the same how customers are spread.
 /// They have a router for each family, so that no frame meets the other one's rule.
 const HASHES: [Subject; 3] = [Subject::NftIngress, Subject::NftForward, Subject::Iptables];
@@ -48,17 +45,35 @@ struct Site {
     /// What it filters for; nothing, if it knows no customers.
     tables: Option<(Layout, u32)>,
     families: &'static [Family],
-    /// Sends.
-    network: Namespace,
-    /// The index of its interface.
-    cable: u32,
     router: Namespace,
-    /// Receives.
-    customers: Namespace,
+    network: End,
+    customers: End,
     /// With which its program goes, where there is such a thing.
     _program: Option<Box<dyn Any>>,
     /// For each case.
     times: Vec<Vec<f64>>,
+}
+
+/// What is at the other end of one of the router's cables.
+struct End {
+    namespace: Namespace,
+    /// The index of its interface.
+    cable: u32,
+}
+
+impl End {
+    /// Joins it to the router's interface.
+    fn new(router: &Namespace, interface: &str) -> Self {
+        let namespace = Namespace::new();
+        router.join(interface, &namespace, "cable");
+        // Whoever takes no frames in several buffers takes no large ones.
+        router.ip(&format!("link set {interface} mtu 1500"));
+        namespace.ip("link set cable mtu 1500");
+        // Live frames are taken where there is NAPI, and there is with GRO.
+        router.run(|| crate::wire::command("ethtool", &format!("-K {interface} gro on")));
+        let cable = index_of(&namespace, "cable");
+        Self { namespace, cable }
+    }
 }
 
 impl Site {
@@ -69,29 +84,16 @@ impl Site {
         apparatus: &mut programs::Apparatus,
         object: &[u8],
     ) -> Self {
-        let (network, router, customers) = (Namespace::new(), Namespace::new(), Namespace::new());
-        router.join(NETWORK, &network, "cable");
-        router.join(CUSTOMERS, &customers, "cable");
-        // Whoever takes no frames in several buffers takes no large ones.
-        for (namespace, interface) in [
-            (&router, NETWORK),
-            (&router, CUSTOMERS),
-            (&network, "cable"),
-            (&customers, "cable"),
-        ] {
-            namespace.ip(&format!("link set {interface} mtu 1500"));
-        }
-        // Live frames are taken where there is NAPI, and there is with GRO.
-        router.run(|| crate::wire::command("ethtool", &format!("-K {NETWORK} gro on")));
+        let router = Namespace::new();
+        let network = End::new(&router, NETWORK);
+        let customers = End::new(&router, CUSTOMERS);
         route(&router);
-        let cable = index_of(&network, "cable");
         let mut site = Self {
             subject,
             tables,
             families,
-            network,
-            cable,
             router,
+            network,
             customers,
             _program: None,
             times: Vec::new(),
@@ -108,7 +110,10 @@ impl Site {
         match self.subject {
             Subject::NoFilter => {}
             Subject::Floor => {
-                router.run(|| apparatus.attach_floor(NETWORK));
+                router.run(|| {
+                    apparatus.attach_floor(NETWORK);
+                    apparatus.attach_floor(CUSTOMERS);
+                });
             }
             Subject::Poolguard => {
                 let text = configuration(layout, prefixes);
@@ -140,23 +145,63 @@ impl Site {
     }
 
     fn takes(&self, case: &Case) -> bool {
-        self.subject.takes_live(case.kind) && self.families.contains(&case.family)
+        let takes = match self.subject {
+            // What a case's times are compared with.
+            Subject::Floor => !case.passes,
+            Subject::NoFilter => case.passes,
+            _ => self.subject.can_decide(case.kind),
+        };
+        takes && self.families.contains(&case.family)
     }
 
-    fn spec(&self, case: &Case) -> Spec {
+    /// Who sends the frames of a case, and who receives them.
+    fn ends(&self, case: &Case) -> (&End, &End) {
+        match case.role {
+            Role::Network => (&self.network, &self.customers),
+            Role::Customer => (&self.customers, &self.network),
+        }
+    }
+
+    /// Has `work` done where the frames of a case are sent, once it is said what
+    /// varies in them.
+    fn at_sender<T: Send>(
+        &self,
+        case: &Case,
+        apparatus: &mut programs::Apparatus,
+        work: impl FnOnce(&mut programs::Apparatus) -> T + Send,
+    ) -> T {
+        let (sender, _) = self.ends(case);
         let (layout, prefixes) = self.tables.unwrap_or(EVERYWHERE);
-        Spec {
-            interface: self.cable,
+        apparatus.write(Spec {
+            interface: sender.cable,
             ..case.spec(layout, prefixes)
+        });
+        sender.namespace.run(|| work(apparatus))
+    }
+
+    /// Has customers open flows, so that there is return traffic.
+    fn open_flows(&self, apparatus: &mut programs::Apparatus) {
+        for family in FAMILIES {
+            let opening = Case::opening(family);
+            // Each of them at least once, as chance will have it.
+            self.at_sender(&opening, apparatus, |apparatus| {
+                apparatus.send(&opening.frame, 20 * REMEMBERED);
+            });
         }
     }
 
     /// Sends frames and sees whether they come out at the other end, if they should.
     fn look(&self, case: &Case, apparatus: &mut programs::Apparatus) {
-        apparatus.write(self.spec(case));
-        let before = received(&self.customers);
-        self.network.run(|| apparatus.send(&case.frame, LOOKED_AT));
-        let arrived = received(&self.customers) - before;
+        // What is not everyone's exemption is some customers' in a scan.
+        if case.kind == Kind::Flood {
+            return;
+        }
+        let (_, receiver) = self.ends(case);
+        let before = received(&receiver.namespace);
+        self.at_sender(case, apparatus, |apparatus| {
+            apparatus.send(&case.frame, LOOKED_AT);
+        });
+        let arrived = received(&receiver.namespace) - before;
         let wanted = if case.passes { u64::from(LOOKED_AT) } else { 0 };
         // The machine's own packets are frames, too.
         assert!(
@@ -176,10 +221,10 @@ impl Site {
         plan: &Plan,
         apparatus: &mut programs::Apparatus,
     ) {
-        apparatus.write(self.spec(case));
-        let each = self
-            .network
-            .run(|| time(plan.live_turn, |frames| apparatus.send(&case.frame, frames)));
+        // The time is that of the thread there.
+        let each = self.at_sender(case, apparatus, |apparatus| {
+            time(plan.live_turn, |frames| apparatus.send(&case.frame, frames))
+        });
         self.times[number].push(each);
     }
 }
@@ -189,17 +234,15 @@ const EVERYWHERE: (Layout, u32) = (Layout::Scattered, 1_000_000);
 
 /// Times every subject on the cases that there are live.
 pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
-    let all = KINDS.map(|kind| FAMILIES.map(|family| Case::new(kind, family).unwrap()));
-    let mut cases: Vec<Case> = all.into_iter().flatten().collect();
-    cases.retain(|case| plan.wants(case));
-    if cases.is_empty() {
-        return Vec::new();
-    }
+    let cases = plan.cases();
     stay_on_this_cpu();
     let mut apparatus = programs::Apparatus::load(object);
     let mut sites = sites(object, plan, &mut apparatus);
     for site in &mut sites {
         site.times = vec![Vec::new(); cases.len()];
+        if site.subject == Subject::Poolguard {
+            site.open_flows(&mut apparatus);
+        }
         for case in cases.iter().filter(|case| site.takes(case)) {
             site.look(case, &mut apparatus);
         }
@@ -291,8 +334,10 @@ pub(super) fn route(router: &Namespace) {
         set("ipv4/ip_forward", "1");
         set("ipv6/conf/all/forwarding", "1");
     });
-    // The frames are for this address.
-    router.ip(&format!("link set {NETWORK} address 02:00:00:00:00:02"));
+    // All frames are for this address.
+    for interface in [NETWORK, CUSTOMERS] {
+        router.ip(&format!("link set {interface} address 02:00:00:00:00:02"));
+    }
     router.ip(&format!("address add 192.0.2.1/24 dev {NETWORK}"));
     for (own, customers, family) in [
         ("198.51.100.1/24", "198.51.100.2", Family::V4),

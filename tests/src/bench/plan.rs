@@ -18,6 +18,8 @@ pub struct Plan {
     pub live_rounds: usize,
     /// The same for live frames.
     pub live_turn: Duration,
+    /// The same where there are boxes, of which there are few.
+    pub box_turn: Duration,
     /// How customers are spread.
     pub layouts: &'static [Layout],
     /// How many customers there are in each family.
@@ -33,7 +35,8 @@ impl Plan {
             decision_rounds: 9,
             turn: Duration::from_millis(6),
             live_rounds: 7,
-            live_turn: Duration::from_millis(20),
+            live_turn: Duration::from_millis(10),
+            box_turn: Duration::from_millis(20),
             layouts: &Layout::ALL,
             sizes: &[10, 1_000, 10_000, 100_000, 1_000_000],
             only: None,
@@ -46,7 +49,8 @@ impl Plan {
             decision_rounds: 5,
             turn: Duration::from_millis(3),
             live_rounds: 5,
-            live_turn: Duration::from_millis(10),
+            live_turn: Duration::from_millis(4),
+            box_turn: Duration::from_millis(10),
             layouts: &[Layout::Dense],
             sizes: &[10, 100_000],
             only: None,

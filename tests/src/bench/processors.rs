@@ -197,13 +197,13 @@ pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
                     &contest.network,
                     nowhere,
                     &contest.case,
-                    plan.live_turn,
+                    plan.box_turn,
                 );
                 generator[count - 1].push(time);
             }
             for contest in &mut contests {
                 let (network, case) = (&contest.network, &contest.case);
-                let time = time(senders, network, contest.spec(), case, plan.live_turn);
+                let time = time(senders, network, contest.spec(), case, plan.box_turn);
                 contest.times[count - 1].push(time);
             }
         }

@@ -77,26 +77,21 @@ impl Subject {
         }
     }
 
-    /// Whether its program can decide this as poolguard does. xdp-filter knows no
-    /// customers and reads no PPPoE; the trie has neither rule 5 nor return traffic.
+    /// Whether it decides this as poolguard does. xdp-filter knows no customers and
+    /// reads no PPPoE; netfilter reads none either, unless it is the host's own; the
+    /// trie and the rules for netfilter have neither rule 5 nor return traffic.
     pub const fn can_decide(self, kind: Kind) -> bool {
         match self {
             Self::OneLoad => matches!(kind, Kind::Dropped),
             Self::LpmTrie => !matches!(kind, Kind::SmtpOut | Kind::Return),
+            Self::NftIngress | Self::NftForward | Self::Iptables => {
+                !matches!(kind, Kind::SmtpOut | Kind::QinqPppoe | Kind::Return)
+            }
             Self::XdpFilter => !matches!(
                 kind,
                 Kind::Exempted | Kind::SmtpOut | Kind::QinqPppoe | Kind::Return
             ),
             _ => true,
-        }
-    }
-
-    /// Whether it is sent frames of this kind.
-    pub const fn takes_live(self, kind: Kind) -> bool {
-        match self {
-            Self::Floor => matches!(kind, Kind::Dropped),
-            Self::NoFilter => !matches!(kind, Kind::Dropped),
-            _ => self.can_decide(kind),
         }
     }
 }
