@@ -37,6 +37,14 @@ static DIRECT_SMTP: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static MONITOR: Global<u32> = Global::new(0);
 
+/// Port number to class. A constant, not a map: there is nothing to look up, and
+/// next to every frame asks.
+#[unsafe(no_mangle)]
+static PORT_CLASSES: PortClasses = [0; 1 << 16];
+/// Class to counter slot of the port.
+#[unsafe(no_mangle)]
+static PORT_SLOTS: [u32; PortClass::MAX as usize + 1] = [0; PortClass::MAX as usize + 1];
+
 /// Whether what passes goes out of [`PEER`], and not to the kernel.
 #[unsafe(no_mangle)]
 static WIRE: Global<u32> = Global::new(0);
@@ -49,13 +57,6 @@ static PEER: DevMap = DevMap::with_max_entries(1, 0);
 /// Frames change no table of a generation: no two CPUs ever want to write to the
 /// same cache line. With this flag the verifier enforces it.
 const READ_ONLY: u32 = aya_ebpf::bindings::BPF_F_RDONLY_PROG;
-/// Port number to class, all in one value: for several there would be a lookup
-/// with a key that depends on the frame. Of the generation.
-#[map]
-static PORT_CLASSES: Array<PortClasses> = Array::with_max_entries(1, READ_ONLY);
-/// Class to counter slot of the port. Of the generation.
-#[map]
-static PORT_SLOTS: Array<u32> = Array::with_max_entries(PortClass::MAX as u32 + 1, READ_ONLY);
 /// Policy number to policy. Of the generation, sized when it is loaded.
 #[map]
 static POLICIES: Array<Policy> = Array::with_max_entries(1, READ_ONLY);
@@ -80,6 +81,15 @@ static FLOWS: LruHashMap<Flow, u64> = LruHashMap::with_max_entries(CAPACITY, 0);
 /// Where the heads of frames are copied whose linear part is too short.
 #[map]
 static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
+
+/// An element of a constant that the controller sets: to the compiler they are all
+/// zero, and it must not know.
+#[inline(always)]
+fn element<T: Copy, const N: usize>(constant: &'static [T; N], place: usize) -> T {
+    let element: *const T = &constant[place];
+    // SAFETY: it is a reference.
+    unsafe { element.read_volatile() }
+}
 
 /// This CPU's room for the head of a frame.
 #[inline(always)]
@@ -142,13 +152,10 @@ impl Tables for Generation {
 
     #[inline(always)]
     fn port_class(&self, port: u16) -> PortClass {
-        let Some(classes) = PORT_CLASSES.get(0) else {
-            return PortClass::UNWATCHED;
-        };
         // The compiler knows that a port has 16 bits and would leave the mask
         // out. The verifier of Linux 6.1 does not: it forgets the bounds of what
         // was swapped or assembled with OR. So the compiler must not know.
-        PortClass(classes[black_box(port as usize) & 0xffff])
+        PortClass(element(&PORT_CLASSES, black_box(port as usize) & 0xffff))
     }
 
     #[inline(always)]
@@ -203,6 +210,6 @@ impl Ledger for Counters {
 
     #[inline(always)]
     fn port_slot(&self, class: PortClass) -> u32 {
-        PORT_SLOTS.get(class.0 as u32).copied().unwrap_or(0)
+        element(&PORT_SLOTS, (class.0 & PortClass::MAX) as usize)
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     io,
     os::fd::{AsFd as _, BorrowedFd},
-    slice,
 };
 
 use aya::{
@@ -359,11 +358,10 @@ fn load_object(
         .override_global("RETURN_TRAFFIC", &return_traffic, true)
         .override_global("DIRECT_SMTP", &direct_smtp, true)
         .override_global("MONITOR", &monitor, true)
+        .override_global("PORT_CLASSES", &*compiled.ports.classes, true)
+        .override_global("PORT_SLOTS", &compiled.ports.slots, true)
         .map_pin_path("COUNTERS", pins.counters())
         .map_pin_path("FLOWS", pins.flows());
-    for table in ["PORT_CLASSES", "PORT_SLOTS"] {
-        loader.map_pin_path(table, shared.table(table));
-    }
     let prefixes = Prefixes::of(compiled).map(|prefixes| (prefixes.name, prefixes.room));
     for (table, entries) in prefixes
         .into_iter()
@@ -379,12 +377,6 @@ fn load_object(
 
 fn fill(object: &mut Ebpf, compiled: &Compiled) -> Result<(), DataplaneError> {
     let policies: Vec<PolicyValue> = compiled.policies.iter().copied().map(PolicyValue).collect();
-    fill_table::<PortClasses>(
-        object,
-        "PORT_CLASSES",
-        slice::from_ref(&compiled.ports.classes),
-    )?;
-    fill_table::<u32>(object, "PORT_SLOTS", &compiled.ports.slots)?;
     fill_table::<PolicyValue>(object, "POLICIES", &policies)?;
     fill_table::<Line>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
     fill_table::<Line>(object, "PREFIXES_V6", &compiled.prefixes_v6)

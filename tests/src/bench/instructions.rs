@@ -99,6 +99,8 @@ impl Machine {
         let globals: BTreeMap<&str, Vec<u8>> = [
             ("MAIL_PORTS", settings.mail_ports.to_ne_bytes().to_vec()),
             ("HIGH_PORTS", settings.high_ports.to_ne_bytes().to_vec()),
+            ("PORT_CLASSES", compiled.ports.classes.to_vec()),
+            ("PORT_SLOTS", words(&compiled.ports.slots)),
         ]
         .into();
         let globals = globals
@@ -344,20 +346,20 @@ fn size(code: u8) -> usize {
 
 /// What the controller puts into the maps.
 fn contents(compiled: &Compiled) -> BTreeMap<&'static str, Vec<u8>> {
-    let words =
-        |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
     let policies = compiled.policies.iter().flat_map(|policy| {
         let masks = policy.forbidden.iter().chain(&policy.exempt);
         let masks = masks.flat_map(|mask| mask.to_le_bytes());
         masks.chain(words(&[policy.pool, policy.flags]))
     });
     [
-        ("PORT_CLASSES", compiled.ports.classes.to_vec()),
-        ("PORT_SLOTS", words(&compiled.ports.slots)),
         ("POLICIES", policies.collect()),
         ("PREFIXES_V4", words(compiled.prefixes_v4.as_flattened())),
         ("PREFIXES_V6", words(compiled.prefixes_v6.as_flattened())),
         ("COUNTERS", vec![0; ROWS as usize * size_of::<Row>()]),
     ]
     .into()
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
