@@ -153,8 +153,8 @@ fn leaf<'a>(entry: u32, byte: u64, line: impl Fn(u32) -> Option<&'a Line>) -> u3
 pub fn sparse(words: &Line, byte: u64) -> u32 {
     let header = words[0];
     let pair = words[sparse_word(header & 0xff, byte)];
-    // Zero where a cell has the value. The second one moves to the place of the
-    // first one that has not: which one it is nobody could predict.
+    // A cell that has the value begins with zero then. The second one moves to the
+    // place of a first one that has not: a branch would be mispredicted half the time.
     let differs = pair ^ (byte as u32 * 0x0001_0001);
     let second = ((differs & 0xff) + 0xff) >> 8;
     let cell = differs >> (second * 16);

@@ -144,8 +144,8 @@ impl Generation {
             });
         }
         Ok(Self {
+            watched_ports: watched_ports(compiled, copies.len()),
             copies,
-            watched_ports: watched_ports(compiled),
             policies: compiled.policies.clone(),
             policy_room: policy_room(compiled),
             prefixes: Prefixes::of(compiled),
@@ -420,11 +420,12 @@ fn fill_table<T: Pod>(
     Ok(())
 }
 
-fn watched_ports(compiled: &Compiled) -> TableUse {
+/// Constants of each copy.
+fn watched_ports(compiled: &Compiled, copies: usize) -> TableUse {
     TableUse {
         table: "watched_ports",
         entries: compiled.ports.numbers.len() as u64 - 1,
         capacity: u64::from(filter_common::PortClass::MAX),
-        bytes: size_of::<PortClasses>() as u64,
+        bytes: (copies * size_of::<PortClasses>()) as u64,
     }
 }

@@ -32,8 +32,8 @@ impl Plan {
     /// Under ten minutes.
     pub fn whole() -> Self {
         Self {
-            decision_rounds: 9,
-            turn: Duration::from_millis(6),
+            decision_rounds: 7,
+            turn: Duration::from_millis(10),
             live_rounds: 7,
             live_turn: Duration::from_millis(10),
             box_turn: Duration::from_millis(20),
