@@ -75,28 +75,43 @@ impl Node {
 
     /// The line of a sparse leaf, if all that differ from the rest fit into one.
     fn sparse(&self) -> Option<Line> {
-        let mut counts = [0; 1 << u8::BITS];
-        for &answer in self.0.iter() {
-            counts[answer as usize] += 1;
+        let rest = self.majority();
+        let mut cells = Vec::new();
+        for (value, &answer) in self.0.iter().enumerate() {
+            if answer == rest {
+                continue;
+            }
+            if cells.len() == MOST_CELLS {
+                return None;
+            }
+            cells.push([value as u8, answer as u8]);
         }
-        let (rest, &most) = (0..=u8::MAX)
-            .zip(&counts)
-            .max_by_key(|(_, count)| **count)?;
-        if NODE_VALUES - most > MOST_CELLS {
-            return None;
-        }
-        let values = (0..=u8::MAX).zip(self.0.iter().map(|&answer| answer as u8));
-        let cells: Vec<[u8; 2]> = values
-            .filter(|&(_, answer)| answer != rest)
-            .map(|(value, answer)| [value, answer])
-            .collect();
+        let rest = rest as u8;
         (1..=u8::MAX).find_map(|factor| sparse_line(factor, rest, &cells))
+    }
+
+    /// What more than half of the values have; any of what they have, if there is no
+    /// such thing (R. S. Boyer, J S. Moore, "MJRTY: a fast majority vote algorithm",
+    /// 1981).
+    fn majority(&self) -> u32 {
+        let (mut candidate, mut ahead) = (self.0[0], 0_u32);
+        for &entry in self.0.iter() {
+            if entry == candidate {
+                ahead += 1;
+            } else if ahead == 0 {
+                (candidate, ahead) = (entry, 1);
+            } else {
+                ahead -= 1;
+            }
+        }
+        candidate
     }
 }
 
 /// Nobody looks for a factor for more of them: it would seldom be found, and takes
 /// the longer the less there is one.
 const MOST_CELLS: usize = 20;
+const _: () = assert!(MOST_CELLS < NODE_VALUES / 2);
 
 /// The line of a [sparse leaf](sparse) with this factor, if there is one: `rest` but
 /// for these cells.
