@@ -12,6 +12,9 @@ const SEED: u64 = 0x0070_616f;
 /// Odd, and near 2^24 divided by the golden ratio: neighbours in the order are
 /// far apart, and the first `n` of them are everywhere.
 const FAR_APART: u64 = 0x009e_3779;
+/// With twelve there would still be more than twenty customers in each /24, but the
+/// number is to be odd.
+const SPARSELY: u64 = 11;
 /// A pool has 2^24 places.
 const PLACES: u64 = (1 << 24) - 1;
 
@@ -25,17 +28,23 @@ pub enum Layout {
     Dense,
     /// Everywhere.
     Scattered,
+    /// Every eleventh place: in each /24 just too many for one line of the prefix
+    /// table, so that about no million takes more of it.
+    Every11th,
 }
 
 impl Layout {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Dense, Self::Scattered];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Dense, Self::Scattered, Self::Every11th];
+    /// Those for every case.
+    pub const COMMON: [Self; 2] = [Self::Dense, Self::Scattered];
 
     /// Its name in the results.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Dense => "dense",
             Self::Scattered => "scattered",
+            Self::Every11th => "every_11th",
         }
     }
 
@@ -49,6 +58,7 @@ impl Layout {
         let (stride, seed) = match self {
             Self::Dense => (1, 0),
             Self::Scattered => (FAR_APART, SEED),
+            Self::Every11th => (SPARSELY, 0),
         };
         Customers {
             pool,

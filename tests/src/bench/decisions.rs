@@ -35,7 +35,7 @@ pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
     let cases = plan.cases();
     let mut poolguards = kernel::Apparatus::open();
     let mut tables = Vec::new();
-    for &layout in plan.layouts {
+    for &layout in plan.layouts_of_drops {
         for &prefixes in plan.sizes {
             eprintln!("loading {prefixes} customers, {}", layout.name());
             tables.push(Tables::load(&mut poolguards, object, layout, prefixes));
@@ -48,7 +48,7 @@ pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
     outside.ip("link set far mtu 1500");
     let filter = xdp_filter(&inside, NETWORK);
     let mut apparatus = programs::Apparatus::load(object);
-    let mut contests = contests(&cases, &mut apparatus, &mut tables, filter);
+    let mut contests = contests(plan, &cases, &mut apparatus, &mut tables, filter);
     open_flows(&mut apparatus, &mut tables);
     for contest in &contests {
         look(&mut apparatus, &cases[contest.case], contest);
@@ -70,15 +70,19 @@ pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
 /// Who competes, in the order of their turns: whoever has tables decides all cases
 /// before they are anybody else's caches.
 fn contests(
+    plan: &Plan,
     cases: &[Case],
     apparatus: &mut programs::Apparatus,
     tables: &mut [Tables],
     xdp_filter: u32,
 ) -> Vec<Contest> {
     let mut contests = Vec::new();
+    let is_wanted = |tables: Option<(Layout, u32)>, kind| {
+        kind == Kind::Dropped || tables.is_none_or(|(layout, _)| plan.layouts.contains(&layout))
+    };
     let mut add = |subject: Subject, tables, program: &mut dyn FnMut(&Case) -> u32| {
         for (number, case) in cases.iter().enumerate() {
-            if subject.can_decide(case.kind) {
+            if subject.can_decide(case.kind) && is_wanted(tables, case.kind) {
                 contests.push(Contest {
                     case: number,
                     subject,

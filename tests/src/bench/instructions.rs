@@ -195,7 +195,9 @@ impl Machine {
     }
 
     fn compute(&mut self, instruction: bpf_insn) {
-        let is_wide = instruction.code & 7 == 7;
+        let is_swap = instruction.code & 0xf0 == 0xd0;
+        // A swap says itself how wide it is.
+        let is_wide = is_swap || instruction.code & 7 == 7;
         let own = self.registers[usize::from(instruction.dst_reg())];
         let other = self.operand(instruction);
         let (own, other) = match is_wide {
@@ -225,8 +227,7 @@ impl Machine {
                 _ => own.to_be(),
             },
         };
-        let is_swap = instruction.code & 0xf0 == 0xd0;
-        let result = if is_wide || is_swap {
+        let result = if is_wide {
             result
         } else {
             result & 0xffff_ffff

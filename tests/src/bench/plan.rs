@@ -22,6 +22,8 @@ pub struct Plan {
     pub box_turn: Duration,
     /// How customers are spread.
     pub layouts: &'static [Layout],
+    /// The same where `dropped` is decided.
+    pub layouts_of_drops: &'static [Layout],
     /// How many customers there are in each family.
     pub sizes: &'static [u32],
     /// This case alone.
@@ -37,7 +39,8 @@ impl Plan {
             live_rounds: 7,
             live_turn: Duration::from_millis(10),
             box_turn: Duration::from_millis(20),
-            layouts: &Layout::ALL,
+            layouts: &Layout::COMMON,
+            layouts_of_drops: &Layout::ALL,
             sizes: &[10, 1_000, 10_000, 100_000, 1_000_000],
             only: None,
         }
@@ -52,6 +55,7 @@ impl Plan {
             live_turn: Duration::from_millis(4),
             box_turn: Duration::from_millis(10),
             layouts: &[Layout::Dense],
+            layouts_of_drops: &[Layout::Dense],
             sizes: &[10, 100_000],
             only: None,
         }
