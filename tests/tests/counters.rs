@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use filter_common::{
-    DropReason, Protocol, Rule, Uninspected,
-    counters::{Direction, INTERFACES, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Slot},
+    DropReason, PortClass, Protocol, Rule, Uninspected,
+    counters::{
+        Direction, INTERFACES, Ledger, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Row, Slot,
+        count_unsent,
+    },
 };
 
 fn all() -> Vec<Slot> {
@@ -52,4 +55,31 @@ fn every_counter_has_a_place_of_its_own() {
 fn no_row_is_missing_and_none_is_empty() {
     let rows: BTreeSet<u32> = all().iter().map(|slot| slot.row).collect();
     assert!(rows.into_iter().eq(0..ROWS));
+}
+
+/// Counters and no ports.
+struct Rows(Vec<Row>);
+
+impl Ledger for Rows {
+    fn row(&mut self, number: u32) -> Option<&mut Row> {
+        self.0.get_mut(number as usize)
+    }
+
+    fn port_slot(&self, _: PortClass) -> u32 {
+        0
+    }
+}
+
+/// In rows that have been there since before there were wires.
+#[test]
+fn what_is_unsent_is_counted_behind_a_port_and_nowhere_else() {
+    for interface in 0..INTERFACES {
+        let mut rows = Rows(vec![Row::default(); ROWS as usize]);
+        count_unsent(interface, &mut rows);
+        let place = Slot::unsent(interface);
+        let port = Slot::port(interface, Direction::Inbound, Protocol::Tcp);
+        assert_eq!(place.row, port.row);
+        assert_eq!(rows.0[place.row as usize][place.column], 1);
+        assert_eq!(rows.0.iter().flatten().sum::<u64>(), 1);
+    }
 }
