@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use filter_common::{
     DropReason, Frame, PortClass,
     parse::{Parsed, parse},
+    prefix_table::{LINE_WORDS, sparse_word},
 };
 use poolguard_tests::{fixture::Step, fixtures};
 
@@ -34,6 +35,25 @@ fn every_number_is_a_class_within_the_mask() {
         assert_eq!(PortClass(class + 64).bit(), 1 << class);
     }
     assert_eq!(PortClass(u8::MAX).bit(), 1 << 63);
+}
+
+/// Every verdict would be right without, and the table four times as large.
+#[test]
+fn twenty_customers_at_even_distances_fit_into_a_line() {
+    for distance in [1_u8, 3, 5, 7, 9, 11, 13, 15, 17, 37] {
+        for first in 0..=u8::MAX {
+            let values = (0..20_u8).map(|n| first.wrapping_add(n.wrapping_mul(distance)));
+            let fits = |factor: &u32| {
+                let mut cells = [0; LINE_WORDS];
+                for value in values.clone() {
+                    cells[sparse_word(*factor, value.into())] += 1;
+                }
+                cells[0] == 0 && cells.iter().all(|cells| *cells <= 2)
+            };
+            let factor = (1..=255).find(fits);
+            assert!(factor.is_some(), "{distance} between them, from {first}");
+        }
+    }
 }
 
 fn reason(frame: &[u8]) -> Option<DropReason> {
