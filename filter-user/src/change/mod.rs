@@ -28,6 +28,10 @@ use crate::config::{Config, PortSpec, TemporaryExemption};
 pub struct Change {
     /// What is gained and lost, piece by piece.
     pub entries: Vec<Entry>,
+    /// Whether there are exemptions that differ and are not among the entries,
+    /// for want of room.
+    #[serde(default)]
+    pub more_exemptions: bool,
     /// The temporary exemptions that the new one has: a reload keeps them.
     pub kept: Vec<TemporaryExemption>,
     /// The addresses that are in a pool of the old configuration.
@@ -174,7 +178,14 @@ pub enum What {
 impl Change {
     /// Compares two configurations as they hold at `now`.
     pub fn between(old: &Config, new: &Config, now: Timestamp) -> Self {
-        tally::tally(old, new, now)
+        tally::tally(old, new, now, usize::MAX)
+    }
+
+    /// The same for who has not the memory for a million pieces: of exemptions, so
+    /// many that differ are listed, those of the lowest addresses. The addresses that
+    /// are opened and closed are counted all the same.
+    pub fn in_part(old: &Config, new: &Config, now: Timestamp, exemptions: usize) -> Self {
+        tally::tally(old, new, now, exemptions)
     }
 
     /// How many addresses it concerns.
@@ -188,7 +199,7 @@ impl Change {
 
     /// Whether nothing differs.
     pub fn is_none(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && !self.more_exemptions
     }
 }
 

@@ -13,6 +13,9 @@ impl Change {
         for entry in &self.entries {
             let _infallible = writeln!(text, "{entry}");
         }
+        if self.more_exemptions {
+            text.push_str("  and more exemptions: `poolguard diff OLD NEW` lists all of them\n");
+        }
         for exemption in &self.kept {
             let _infallible = writeln!(text, "  {exemption}: kept");
         }

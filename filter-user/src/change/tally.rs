@@ -22,9 +22,10 @@ use crate::{
     config::{Config, Interface, Pool},
 };
 
-pub(super) fn tally(old: &Config, new: &Config, now: Timestamp) -> Change {
+pub(super) fn tally(old: &Config, new: &Config, now: Timestamp, most_grants: usize) -> Change {
     let numbers = PortNumbers::of([old, new]);
-    let mut tally = Tally::new(View::new(old, &numbers, now), View::new(new, &numbers, now));
+    let views = [old, new].map(|config| View::new(config, &numbers, now));
+    let mut tally = Tally::new(views, most_grants);
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
     let Extent {
         customers,
@@ -33,6 +34,7 @@ pub(super) fn tally(old: &Config, new: &Config, now: Timestamp) -> Change {
     } = tally.reach.extent();
     Change {
         entries: tally.entries(&numbers),
+        more_exemptions: tally.more_grants,
         kept: new
             .temporary
             .iter()
@@ -120,12 +122,16 @@ struct Tally<'a> {
     /// For each new pool the addresses that stay in it.
     staying: Vec<Counter>,
     grants: HashMap<(Sign, IpNet, Grant), Counter>,
+    /// The most that are taken note of.
+    most_grants: usize,
+    /// Whether there were more.
+    more_grants: bool,
     /// What temporary exemptions open, by their place in the list.
     loans: BTreeMap<(Sign, usize, PortSet, bool), Counter>,
 }
 
 impl<'a> Tally<'a> {
-    fn new(old: View<'a>, new: View<'a>) -> Self {
+    fn new([old, new]: [View<'a>; 2], most_grants: usize) -> Self {
         let (old_config, new_config) = (old.config, new.config);
         let pool_names = |config: &'a Config| config.pools.iter().map(|pool| pool.name.as_str());
         let lost = pool_prefixes(old_config, new_config).map(|prefix| (Sign::Lost, prefix));
@@ -138,6 +144,8 @@ impl<'a> Tally<'a> {
                 .collect(),
             staying: vec![Counter::default(); new_config.pools.len()],
             grants: HashMap::new(),
+            most_grants,
+            more_grants: false,
             loans: BTreeMap::new(),
             reach: Reach::new(old, new),
         }
@@ -187,8 +195,12 @@ impl<'a> Tally<'a> {
         for (sign, grant) in [(Sign::Lost, lost), (Sign::Gained, gained)] {
             if let Some(grant) = grant.filter(|g| !g.ports.is_empty() || g.smtp_out) {
                 let prefix = prefix_around(range, grant.prefix_len);
-                let counter = self.grants.entry((sign, prefix, grant));
-                counter.or_default().add(range);
+                let key = (sign, prefix, grant);
+                if self.grants.len() < self.most_grants || self.grants.contains_key(&key) {
+                    self.grants.entry(key).or_default().add(range);
+                } else {
+                    self.more_grants = true;
+                }
             }
         }
     }

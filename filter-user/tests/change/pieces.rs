@@ -1,6 +1,8 @@
 //! Which pieces are gained and lost, and how many addresses each concerns.
 
-use crate::between;
+use filter_user::change::Change;
+
+use crate::{between, config, now};
 
 const BOX: &str = r#"
 [[interface]]
@@ -114,6 +116,30 @@ fn a_pool_takes_addresses_from_the_one_around_it() {
             "- exemption acme 203.0.113.8/29 25, 443: 8 addresses",
         ],
     );
+}
+
+/// The controller has no room for a million of them. What is opened and closed is
+/// counted all the same.
+#[test]
+fn exemptions_are_listed_in_part() {
+    let new = BOX.replace("203.0.113.8/29", "203.0.113.64/29");
+    let (old, new) = (config(BOX), config(&new));
+    let pieces = [
+        "- exemption acme 203.0.113.8/29 25, 443: 8 addresses\n",
+        "+ exemption acme 203.0.113.64/29 25, 443: 8 addresses\n",
+    ];
+    let more = "  and more exemptions: `poolguard diff OLD NEW` lists all of them\n";
+    let totals = "\nopened: 8 IPv4 addresses, 1.5625% of the customers' 512\n\
+                  closed: 8 IPv4 addresses, 1.5625% of the customers' 512\n";
+    for (most, lines) in [
+        (2, pieces.concat()),
+        (1, [pieces[0], more].concat()),
+        (0, more.to_owned()),
+    ] {
+        let change = Change::in_part(&old, &new, now(), most);
+        assert_eq!(change.render(), lines + totals);
+        assert!(!change.is_none());
+    }
 }
 
 #[test]
