@@ -391,7 +391,7 @@ impl Controller {
     ///
     /// When it would be refused for a mistake.
     pub fn diff(&self) -> Result<Change, ApplyError> {
-        /// More are for nobody to read; a million take 1.5 GB, and eight seconds of
+        /// More are for nobody to read; a million take 1.5 GB, and nine seconds of
         /// a controller who has something else to do.
         const EXEMPTIONS: usize = 10_000;
         let now = Timestamp::now();
