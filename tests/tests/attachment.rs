@@ -17,7 +17,7 @@ use filter_common::Protocol;
 use filter_user::{
     compile::Slots,
     config::Attach,
-    dataplane::{Attached, DataplaneError},
+    dataplane::{Attached, DataplaneError, Demand},
 };
 use jiff::Timestamp;
 use poolguard_tests::{
@@ -279,7 +279,7 @@ fn a_second_filter_is_refused_and_the_first_one_goes_on() {
     let refused = wire
         .appliance
         .inside
-        .run(|| second.dataplane().enforce(generation));
+        .run(|| second.dataplane().enforce(generation, Demand::All));
     let error = refused.unwrap_err();
     assert!(matches!(error, DataplaneError::Occupied { .. }), "{error}");
     second.detach();

@@ -18,7 +18,7 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     });
     let result = result.map(|loaded| {
         // Whose files they are matters where they are put into force.
-        let doubts = config::doubts(&loaded.files, Severity::Warning);
+        let doubts = config::doubts(&loaded.texts.paths(), Severity::Warning);
         Loaded {
             warnings: loaded.warnings.and(doubts),
             ..loaded

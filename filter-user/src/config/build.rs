@@ -26,12 +26,12 @@ use super::{
     words::quoted,
 };
 
-/// Reads `main` and what it includes. Also names the files that were read.
+/// Reads `main` and what it includes. Also gives the texts that were read.
 pub(super) fn read(
     files: &dyn Files,
     main: &Path,
     mistakes: &mut Mistakes,
-) -> (Draft, Vec<PathBuf>) {
+) -> (Draft, Vec<Arc<Text>>) {
     let mut reading = Reading {
         files,
         mistakes,
@@ -55,7 +55,7 @@ struct Reading<'a> {
     files: &'a dyn Files,
     mistakes: &'a mut Mistakes,
     draft: Draft,
-    read: Vec<PathBuf>,
+    read: Vec<Arc<Text>>,
     seen: HashSet<PathBuf>,
 }
 
@@ -168,9 +168,12 @@ impl Reading<'_> {
     /// The text of a file, if it is one.
     fn text(&mut self, path: &Path, content: Vec<u8>) -> Option<Arc<Text>> {
         let order = self.read.len();
-        self.read.push(path.to_owned());
         match String::from_utf8(content) {
-            Ok(content) => Some(Arc::new(Text::new(path, content, order))),
+            Ok(content) => {
+                let text = Arc::new(Text::new(path, content, order));
+                self.read.push(Arc::clone(&text));
+                Some(text)
+            }
             Err(error) => {
                 self.not_utf8(path, &error.utf8_error(), error.as_bytes(), order);
                 None
@@ -189,6 +192,7 @@ impl Reading<'_> {
         let diagnostic = Diagnostic::error(&Place::new(&text, bad), message);
         self.mistakes
             .push_unreadable(Some(&text), diagnostic.help("save the file as UTF-8"));
+        self.read.push(text);
     }
 }
 

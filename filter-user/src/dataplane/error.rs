@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use super::wire::WireError;
-use crate::remedy::{remedy, remedy_for_cause};
+use crate::{
+    config::Attach,
+    remedy::{remedy, remedy_for_cause},
+};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
 use thiserror::Error;
@@ -84,6 +87,21 @@ pub enum DataplaneError {
     NoNativeXdp {
         /// Its name.
         interface: String,
+    },
+    /// It has the program in a mode that is not configured any more.
+    #[error(
+        "interface {interface}: still filtered in mode {}, as by an earlier configuration, since \
+         {} was refused. A reload tries that again",
+        mode.name(),
+        wanted.name()
+    )]
+    OtherMode {
+        /// Its name.
+        interface: String,
+        /// How it is attached.
+        mode: Attach,
+        /// How it is configured.
+        wanted: Attach,
     },
     /// The program could not be attached or replaced for another reason.
     #[error(

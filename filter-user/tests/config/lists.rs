@@ -92,7 +92,7 @@ fn columns_come_in_any_order_and_some_may_lack() {
             "203.0.113.3/32  true acme never lists/a.csv:2",
         ]
     );
-    let read = load(&files).unwrap().files;
+    let read = load(&files).unwrap().texts.paths();
     assert_eq!(read.len(), 3, "{read:?}");
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.permitted += other.permitted;
         self.forbidden += other.forbidden;
         self.lost += other.lost;
