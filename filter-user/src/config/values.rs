@@ -14,7 +14,7 @@ use super::{
     model::PortSpec,
     reader::{Read, Value, Wrong},
     share::Share,
-    words::{list, quoted},
+    words::{is_unprintable, list, quoted},
 };
 
 pub(super) use super::prefix::prefix;
@@ -84,7 +84,7 @@ pub(super) fn check_name(name: &str) -> Read<()> {
             "write a name that says who it is",
         ));
     }
-    if name.chars().any(char::is_control) {
+    if name.chars().any(is_unprintable) {
         return Err(Wrong::new(
             "a name with control characters",
             "write a name of letters, digits, blanks and signs",
@@ -97,6 +97,18 @@ pub(super) fn check_name(name: &str) -> Read<()> {
         ));
     }
     Ok(())
+}
+
+/// The ticket of a customer: any text that can be printed in a line.
+pub(super) fn ticket(value: Value<'_, '_>) -> Read<String> {
+    let ticket = string(value)?;
+    match ticket.chars().any(is_unprintable) {
+        true => Err(Wrong::new(
+            "a ticket with control characters",
+            "write it in one line, of letters, digits, blanks and signs",
+        )),
+        false => Ok(ticket),
+    }
 }
 
 /// What the metrics call the absence of a pool.

@@ -382,7 +382,7 @@ error: byte 0xe9 is not UTF-8
 2 | x = "caf�"
   |         ^
   |
-  = help: save the file as UTF-8
+  = help: save the file as UTF-8: the byte is `é` in ISO 8859-1
 "#,
     );
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{fine, wrong};
+use crate::{complete, fine, load, wrong};
 
 #[test]
 fn an_interface_name_that_the_kernel_refuses() {
@@ -169,6 +169,34 @@ error: a name of 67 bytes
    = help: write at most 64
 "#,
     );
+}
+
+/// Names and tickets are printed: what turns a line round, or ends it, or hides, is
+/// refused in whatever way it is written.
+#[test]
+fn characters_that_nobody_sees() {
+    for escape in [
+        "\\u0000", "\\n", "\\u001b", "\\u0085", "\\u2028", "\\u202e", "\\u2067", "\\ufeff",
+    ] {
+        let said = |key: &str, printed: &[&str]| {
+            let (name, ticket) = match key {
+                "name" => (escape, ""),
+                _ => ("", escape),
+            };
+            let text = format!(
+                "[[customer]]\nname = \"acme{name}\"\nprefixes = [\"203.0.113.8/29\"]\n\
+                 allow_inbound = [25]\nticket = \"NOC-1{ticket}\"\n"
+            );
+            let report = load(&complete(&text)).unwrap_err();
+            let said = report
+                .diagnostics()
+                .iter()
+                .map(|said| said.message.as_str());
+            assert_eq!(said.collect::<Vec<_>>(), printed, "{escape}");
+        };
+        said("name", &["a name with control characters"]);
+        said("ticket", &["a ticket with control characters"]);
+    }
 }
 
 #[test]
