@@ -194,7 +194,8 @@ enum Command {
         #[arg(long)]
         test: bool,
     },
-    /// What the continuous integration runs: lint, demo, deb --test, test
+    /// What the continuous integration runs: lint, demo, deb --test, a few of the
+    /// tests on Debian's kernels, test
     Ci,
 }
 
@@ -227,6 +228,7 @@ fn main() -> ExitCode {
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))
             .and_then(|()| deb::run_command(true))
+            .and_then(|()| kernel::smoke())
             .and_then(|()| test::run_command(&[])),
     };
     match outcome {

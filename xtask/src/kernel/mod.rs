@@ -31,14 +31,37 @@ use crate::{
     workspace::{self, step},
 };
 
-/// How long the machine may take.
+/// How long a machine may take for everything.
 const LIMIT: Duration = Duration::from_secs(90 * 60);
 
 /// What the tests read, where they look for it.
 const DATA: [&str; 2] = ["tests/captures", "tests/regressions"];
 
+/// On each kernel in the continuous integration: the program is loaded, attached
+/// and kept, decides frames, and passes and drops them on a wire.
+const SMOKE: [&str; 3] = [
+    "mail_leaves_only_through_the_mail_servers",
+    "the_program_is_attached_natively_by_a_bpf_link",
+    "a_reload_keeps_the_flows",
+];
+const SMOKE_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// A few of the tests, on both kernels.
+pub(crate) fn smoke() -> Result<()> {
+    run(None, &SMOKE.map(str::to_owned), &SMOKE, SMOKE_LIMIT)
+}
+
 /// The command. `which` is the kernel, or both; `args` are for the test programs.
 pub(crate) fn run_command(which: Option<Stock>, args: &[String]) -> Result<()> {
+    run(which, args, &[], LIMIT)
+}
+
+fn run(
+    which: Option<Stock>,
+    args: &[String],
+    expected: &[&'static str],
+    limit: Duration,
+) -> Result<()> {
     if env::consts::ARCH != "x86_64" {
         bail!("the machine is an x86-64 one, and runs the programs that are built here");
     }
@@ -65,6 +88,7 @@ pub(crate) fn run_command(which: Option<Stock>, args: &[String]) -> Result<()> {
             image: &image,
             initramfs: &initramfs,
             console: &console,
+            limit,
         };
         let processor = machine.processor(&busybox)?;
         let contents = contents(kernel, &busybox, &programs, args, &directory)?;
@@ -73,7 +97,7 @@ pub(crate) fn run_command(which: Option<Stock>, args: &[String]) -> Result<()> {
             "booting Debian's {} {processor}",
             kernel.release()
         ));
-        if !boot(&machine, processor) {
+        if !boot(&machine, processor, expected) {
             failed.push(format!("{} (see {})", kernel.release(), console.display()));
         }
     }
@@ -84,9 +108,9 @@ pub(crate) fn run_command(which: Option<Stock>, args: &[String]) -> Result<()> {
 }
 
 /// Runs the tests in a machine and says how they went.
-fn boot(machine: &Machine, processor: Processor) -> bool {
-    let mut report = Report::default();
-    let outcome = machine.run(processor, LIMIT, |line| {
+fn boot(machine: &Machine, processor: Processor, expected: &[&'static str]) -> bool {
+    let mut report = Report::expecting(expected);
+    let outcome = machine.run(processor, |line| {
         if let Some(line) = report.add(line) {
             println!("{line}");
         }

@@ -33,6 +33,8 @@ pub(super) struct Machine<'a> {
     pub(super) initramfs: &'a Path,
     /// The file that gets what the kernel says.
     pub(super) console: &'a Path,
+    /// How long it may take.
+    pub(super) limit: Duration,
 }
 
 /// What runs the machine's instructions.
@@ -68,9 +70,11 @@ impl Machine<'_> {
         root.script("/bin/busybox", &fs::read(busybox)?);
         fs::write(self.initramfs, root.finish())?;
         let mut started = false;
-        let outcome = self.run(Processor::Kvm, TRIAL_LIMIT, |line| {
-            started |= line == STARTED;
-        });
+        let trial = Machine {
+            limit: TRIAL_LIMIT,
+            ..*self
+        };
+        let outcome = trial.run(Processor::Kvm, |line| started |= line == STARTED);
         if let Err(error) = outcome {
             step(format_args!("it does not: {error:#}"));
         }
@@ -82,13 +86,8 @@ impl Machine<'_> {
 
     /// Runs the machine until it switches itself off, and gives every line that
     /// comes out of its second serial port to `line`.
-    pub(super) fn run(
-        &self,
-        processor: Processor,
-        limit: Duration,
-        mut line: impl FnMut(&str),
-    ) -> Result<()> {
-        let deadline = Instant::now() + limit;
+    pub(super) fn run(&self, processor: Processor, mut line: impl FnMut(&str)) -> Result<()> {
+        let deadline = Instant::now() + self.limit;
         let mut machine = Running(self.command(processor).spawn().context("cannot run qemu")?);
         let port = machine.0.stdout.take().context("qemu has no output")?;
         let (sender, lines) = mpsc::channel();
@@ -102,7 +101,7 @@ impl Machine<'_> {
                 Ok(text) => line(String::from_utf8_lossy(&text).trim_end()),
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    bail!("the machine was not done after {} s", limit.as_secs())
+                    bail!("the machine was not done after {} s", self.limit.as_secs())
                 }
             }
         }
