@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     command::{CommandLine, find_program, output},
+    packages::known_to_apt,
     setup::{self, Mode, Remedy},
     workspace::cache,
 };
@@ -64,7 +65,7 @@ pub(super) fn qemu() -> Result<Qemu> {
         return Ok(found);
     }
     let wanted = || to_install("qemu-system-x86");
-    let packages = known(wanted, "the package qemu-system-x86")?;
+    let packages = known_to_apt("the package qemu-system-x86", wanted)?;
     let remedy = unpack(&directory, &packages, "");
     setup::obtain(Mode::Install, NAME, find, &[remedy])
 }
@@ -85,7 +86,7 @@ pub(super) fn kernel() -> Result<Kernel> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    let package = known(newest_kernel, "Debian 12's kernel package")?;
+    let package = known_to_apt("Debian 12's kernel package", newest_kernel)?;
     let remedy = unpack(&directory, &[package], PARTS);
     setup::obtain(Mode::Install, "Debian 12's kernel", find, &[remedy])
 }
@@ -169,17 +170,6 @@ fn needs(module: &[u8]) -> Vec<String> {
     let list = String::from_utf8_lossy(list.unwrap_or_default()).replace('-', "_");
     let names = list.split(',').filter(|name| !name.is_empty());
     names.map(str::to_owned).collect()
-}
-
-/// Looks something up in apt's lists, which may have to be fetched first.
-fn known<T>(look: impl Fn() -> Option<T>, what: &str) -> Result<T> {
-    let update = Remedy {
-        what: "apt's lists of packages, system-wide".to_owned(),
-        program: "apt-get",
-        as_root: true,
-        commands: vec![CommandLine::new(["apt-get", "update"])],
-    };
-    setup::obtain(Mode::Install, what, look, &[update])
 }
 
 fn newest_kernel() -> Option<String> {
