@@ -41,6 +41,8 @@ pub mod host;
 #[cfg(feature = "kernel")]
 pub mod kernel;
 #[cfg(feature = "kernel")]
+pub mod living;
+#[cfg(feature = "kernel")]
 pub mod machine;
 pub mod oracle;
 #[cfg(feature = "kernel")]

@@ -113,15 +113,6 @@ impl Machine {
         machine
     }
 
-    /// With the two interfaces, and a copy of this machine's files that only
-    /// programs on the box see, to install something there.
-    #[must_use]
-    pub fn with_files() -> Self {
-        let mut machine = Self::new();
-        machine.bpffs = Some(Bpffs::with_files(&machine.directory));
-        machine
-    }
-
     /// One more interface, on a cable that leads outside.
     pub fn add_veth(&self, interface: &str) {
         self.namespace.join(interface, &self.outside, interface);
@@ -259,28 +250,7 @@ impl Machine {
 
     /// The status and the body of an HTTP answer.
     pub fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.namespace.run(|| {
-            let mut stream = TcpStream::connect("127.0.0.1:9188").unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            write!(
-                stream,
-                "GET {path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n"
-            )
-            .unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            answer
-        });
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let length = head.lines().find_map(|line| {
-            line.to_lowercase()
-                .strip_prefix("content-length: ")?
-                .parse()
-                .ok()
-        });
-        assert_eq!(length, Some(body.len()), "a whole answer");
-        (status, body.to_owned())
+        get(&self.namespace, path)
     }
 
     /// What `poolguard status --json` prints.
@@ -328,27 +298,9 @@ struct Bpffs {
 
 impl Bpffs {
     fn mount() -> Self {
-        Self::keep("true", Path::new("/"))
-    }
-
-    /// With a root directory in memory on top of the machine's own. What the box
-    /// shares with those outside of it is in `shared`.
-    fn with_files(shared: &Path) -> Self {
-        let script = "cd \"$1\" && mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir upper work root \
-             && mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root && cd root \
-             && mount --rbind /proc proc && mount --rbind /sys sys && mount --rbind /dev dev \
-             && mount -t tmpfs tmpfs run && mount -t tmpfs tmpfs tmp && mkdir -p \".$1\" \
-             && mount --bind \"$1\" \".$1\" && pivot_root . mnt && umount -l /mnt && cd /";
-        Self::keep(script, shared)
-    }
-
-    /// Prepares the mounts, mounts bpffs, and keeps them.
-    fn keep(prepare: &str, argument: &Path) -> Self {
         let mut command = Command::new("unshare");
-        let mount = "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep infinity";
-        let script = format!("{prepare} && {mount}");
-        command.args(["--mount", "--propagation", "private"]);
-        command.args(["sh", "-c", &script, "sh"]).arg(argument);
+        let script = "mount -t bpf bpf /sys/fs/bpf && echo mounted && exec sleep infinity";
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script]);
         let mut keeper = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = keeper.stdout.take().unwrap();
@@ -461,6 +413,32 @@ impl Drop for Running<'_> {
         let _gone = child.wait();
         eprintln!("stopped instance {}", self.machine.instance);
     }
+}
+
+/// The status and the body of an HTTP answer of the controller in a network namespace.
+pub fn get(namespace: &Namespace, path: &str) -> (u16, String) {
+    let answer = namespace.run(|| {
+        let mut stream = TcpStream::connect("127.0.0.1:9188").unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let length = head.lines().find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
+    assert_eq!(length, Some(body.len()), "a whole answer");
+    (status, body.to_owned())
 }
 
 /// The binary that was built with this one.

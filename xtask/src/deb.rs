@@ -1,5 +1,4 @@
-//! `cargo xtask deb`: the Debian package, and whether it comes and goes as it
-//! should.
+//! `cargo xtask deb`: the Debian package.
 
 use std::{fs, path::PathBuf};
 
@@ -24,7 +23,14 @@ const CARGO_DEB: CrateTool = CrateTool {
 const DIRECTORY: &str = "target/deb";
 
 /// The command.
-pub(crate) fn run_command(test: bool) -> Result<()> {
+pub(crate) fn run_command() -> Result<()> {
+    let [package] = build(["1"])?;
+    println!("{}", package.display());
+    Ok(())
+}
+
+/// Builds the package, once for each of these revisions, and has lintian look it over.
+pub(crate) fn build<const N: usize>(revisions: [&str; N]) -> Result<[PathBuf; N]> {
     let tools = setup::for_programs(Mode::Install, packages::DEB)?;
     let cargo_deb = CARGO_DEB.obtain(Mode::Install)?;
     build::program(&tools)?;
@@ -33,25 +39,20 @@ pub(crate) fn run_command(test: bool) -> Result<()> {
     cargo.args(["build", "--release", "--package", "filter-user"]);
     run(cargo.args(["--bin", "poolguard", "--example", "manual"]))?;
     manual()?;
-    let package = |revision: &str| {
-        let file = workspace::root().join(format!("{DIRECTORY}/poolguard-{revision}.deb"));
+    let files = revisions
+        .map(|revision| workspace::root().join(format!("{DIRECTORY}/poolguard-{revision}.deb")));
+    for (revision, file) in revisions.iter().zip(&files) {
         step(format_args!("packing {}", file.display()));
         let mut pack = outside_cargo(&cargo_deb);
         pack.args(["--no-build", "--package", "filter-user"]);
         pack.args(["--deb-revision", revision, "--output"]);
-        run(pack.arg(&file)).map(|()| file)
-    };
-    let first = package("1")?;
+        run(pack.arg(file))?;
+    }
     step("lintian");
     run(outside_cargo("lintian")
         .args(["--allow-root", "--fail-on", "error,warning"])
-        .arg(&first))?;
-    if test {
-        let second = package("2")?;
-        self::test([first.clone(), second])?;
-    }
-    println!("{}", first.display());
-    Ok(())
+        .args(files.first()))?;
+    Ok(files)
 }
 
 /// Makes the manual pages and the completions.
@@ -73,14 +74,4 @@ fn manual() -> Result<()> {
         .context("pandoc made a page without sections")?;
     fs::write(&page, format!("{head}{name}.SH {body}"))?;
     Ok(())
-}
-
-/// Installs, upgrades and purges them on a copy of this machine.
-fn test([first, second]: [PathBuf; 2]) -> Result<()> {
-    step("testing the package");
-    run(host_cargo()
-        .args(["test", "--package", "poolguard-tests"])
-        .args(["--features", "package", "--test", "package"])
-        .env("POOLGUARD_DEB", first)
-        .env("POOLGUARD_NEXT_DEB", second))
 }

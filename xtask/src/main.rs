@@ -20,6 +20,7 @@ mod packages;
 mod setup;
 mod soak;
 mod sum;
+mod systemd;
 mod test;
 mod toolchain;
 mod verify;
@@ -188,13 +189,19 @@ enum Command {
     ///
     /// The package is target/deb/poolguard-1.deb. Exit status 1 if lintian has
     /// anything to say that is not explained.
-    Deb {
-        /// Also install it on a copy of this machine, upgrade it while traffic
-        /// goes on, and purge it (as root)
+    Deb,
+    /// The package under a living systemd, on Debian 12 and on Debian 13 (as root)
+    ///
+    /// Boots each in namespaces of its own, and installs, starts, reloads, stops,
+    /// kills, hangs, upgrades, reboots, removes and purges poolguard there while
+    /// numbered frames go through it. The root file systems are made by mmdebstrap,
+    /// once. Exit status 1 if anything went wrong. Leaves nothing running.
+    Systemd {
+        /// On this one alone
         #[arg(long)]
-        test: bool,
+        only: Option<systemd::Release>,
     },
-    /// What the continuous integration runs: lint, demo, deb --test, a few of the
+    /// What the continuous integration runs: lint, demo, systemd, a few of the
     /// tests on Debian's kernels, test
     Ci,
 }
@@ -223,11 +230,12 @@ fn main() -> ExitCode {
         Command::Captures => captures::run_command(),
         Command::Fuzz { minutes, target } => fuzz::run_command(minutes, target),
         Command::Mutants { args } => mutants::run_command(&args),
-        Command::Deb { test } => deb::run_command(test),
+        Command::Deb => deb::run_command(),
+        Command::Systemd { only } => systemd::run_command(only),
         Command::Lint => lint::run_command(),
         Command::Ci => lint::run_command()
             .and_then(|()| demo::run_command(false, false))
-            .and_then(|()| deb::run_command(true))
+            .and_then(|()| systemd::run_command(None))
             .and_then(|()| kernel::smoke())
             .and_then(|()| test::run_command(&[])),
     };

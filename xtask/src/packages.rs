@@ -46,6 +46,15 @@ pub(crate) const DEB: &[Program] = &[
     program("pandoc", "pandoc"),
 ];
 
+/// What boots a living systemd.
+pub(crate) const SYSTEMD: &[Program] = &[
+    IP,
+    program("mmdebstrap", "mmdebstrap"),
+    program("mount", "mount"),
+    program("nsenter", "util-linux"),
+    program("unshare", "util-linux"),
+];
+
 /// What the demo runs.
 pub(crate) const DEMO: &[Program] = &[
     IP,
@@ -71,7 +80,7 @@ pub(crate) const BENCH: &[Program] = &[
 
 /// What all commands run.
 pub(crate) fn all() -> Vec<Program> {
-    let mut all = [TEST, MACHINE, BENCH, DEB, DEMO].concat();
+    let mut all = [TEST, MACHINE, BENCH, DEB, DEMO, SYSTEMD].concat();
     all.sort_unstable_by_key(|program| program.name);
     all.dedup_by_key(|program| program.name);
     all
@@ -102,6 +111,17 @@ pub(crate) fn obtain(mode: Mode, programs: &[Program]) -> Result<()> {
 pub(crate) fn names(programs: &[Program]) -> String {
     let names: Vec<_> = programs.iter().map(|program| program.name).collect();
     names.join(" ")
+}
+
+/// Looks something up in apt's lists, which may have to be fetched first.
+pub(crate) fn known_to_apt<T>(what: &str, look: impl Fn() -> Option<T>) -> Result<T> {
+    let update = Remedy {
+        what: "apt's lists of packages, system-wide".to_owned(),
+        program: "apt-get",
+        as_root: true,
+        commands: vec![CommandLine::new(["apt-get", "update"])],
+    };
+    setup::obtain(Mode::Install, what, look, &[update])
 }
 
 /// Installs Debian packages. Nothing is removed for them: where one conflicts

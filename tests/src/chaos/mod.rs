@@ -10,8 +10,8 @@ mod faults;
 mod report;
 mod site;
 mod traffic;
-mod upgrade;
 
 pub use faults::{Plan, inject};
 pub use report::{HEAD, Row};
-pub use upgrade::Packaged;
+pub(crate) use site::{CONFIGURATIONS, Ends, FORBIDDEN, bridge};
+pub(crate) use traffic::{Tally, during};

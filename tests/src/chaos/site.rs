@@ -6,15 +6,18 @@ use crate::{
     configs::address,
     frames::tcp,
     machine::Machine,
-    wire::{Port, Side, pass_unseen, until_forwarding},
+    wire::{Namespace, Port, Side, pass_unseen, until_forwarding},
 };
 
 /// How long a frame may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long frames that are not to arrive are waited for.
+const MOMENT: Duration = Duration::from_millis(20);
+
 /// The two configurations agree on every probe, and on nothing else that can be
 /// different.
-pub(super) const CONFIGURATIONS: [&str; 2] = [
+pub(crate) const CONFIGURATIONS: [&str; 2] = [
     r#"
 max_change = "100%"
 [[interface]]
@@ -100,13 +103,13 @@ const PROBES: [(Side, &str, &str, u16, bool); 11] = [
 
 /// Of the probes, those from the network: to a dynamic customer, to a static one,
 /// who can be exempted, and one that passes.
-pub(super) const FORBIDDEN: usize = 0;
+pub(crate) const FORBIDDEN: usize = 0;
 pub(super) const EXEMPTED: usize = 2;
 const PERMITTED: usize = 5;
 
 /// The far ends of the two cables.
 #[derive(Debug)]
-pub(super) struct Ends {
+pub(crate) struct Ends {
     customers: Port,
     network: Port,
     pub(super) probes: Vec<Probe>,
@@ -114,7 +117,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    fn new(machine: &Machine) -> Self {
+    pub(crate) fn new(outside: &Namespace) -> Self {
         let probe = |&(from, source, destination, port, passes)| {
             let [source, destination] = [source, destination].map(address);
             let arrival = tcp((source, 40_000), (destination, port)).arrival();
@@ -127,10 +130,21 @@ impl Ends {
             }
         };
         Self {
-            customers: port(machine, "eth1"),
-            network: port(machine, "eth0"),
+            customers: port(outside, "eth1"),
+            network: port(outside, "eth0"),
             probes: PROBES.iter().map(probe).collect(),
             sent: 0,
+        }
+    }
+
+    /// Sends nothing but what is forbidden, and so waits a moment for what should not
+    /// arrive.
+    pub(crate) fn forbidden_alone(mut self) -> Self {
+        self.probes.retain(|probe| !probe.passes);
+        Self {
+            customers: self.customers.with_patience(MOMENT),
+            network: self.network.with_patience(MOMENT),
+            ..self
         }
     }
 
@@ -153,7 +167,7 @@ impl Ends {
     }
 
     /// Whether a frame of this kind, from the network, passes at the moment.
-    pub(super) fn passes(&mut self, kind: usize) -> bool {
+    pub(crate) fn passes(&mut self, kind: usize) -> bool {
         let number = self.send(kind);
         let after_it = self.send(PERMITTED);
         let mut passed = false;
@@ -181,8 +195,18 @@ impl Ends {
     }
 }
 
-fn port(machine: &Machine, interface: &str) -> Port {
-    Port::open(&machine.outside, interface).with_patience(PATIENCE)
+fn port(outside: &Namespace, interface: &str) -> Port {
+    Port::open(outside, interface).with_patience(PATIENCE)
+}
+
+/// Makes a bridge of a box, and its two interfaces ports of that.
+pub(crate) fn bridge(inside: &Namespace) {
+    pass_unseen(inside);
+    inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
+    for interface in ["eth0", "eth1"] {
+        inside.ip(&format!("link set {interface} master br0"));
+    }
+    until_forwarding(inside);
 }
 
 /// The box, with a bpffs of its own.
@@ -193,21 +217,11 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) fn new() -> Self {
-        Self::on(Machine::with_bpffs())
-    }
-
-    /// A bridge on this machine.
-    pub(super) fn on(machine: Machine) -> Self {
-        let inside = &machine.namespace;
-        pass_unseen(inside);
-        inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
-        for interface in ["eth0", "eth1"] {
-            inside.ip(&format!("link set {interface} master br0"));
-        }
-        until_forwarding(inside);
+        let machine = Machine::with_bpffs();
+        bridge(&machine.namespace);
         machine.configure(CONFIGURATIONS[0]);
         Self {
-            ends: Ends::new(&machine),
+            ends: Ends::new(&machine.outside),
             machine,
         }
     }
@@ -218,6 +232,6 @@ impl Site {
         let inside = &self.machine.namespace;
         inside.ip("link set eth0 master br0");
         until_forwarding(inside);
-        self.ends.network = port(&self.machine, "eth0");
+        self.ends.network = port(&self.machine.outside, "eth0");
     }
 }

@@ -14,15 +14,15 @@ const BURST: u32 = 8;
 
 /// What became of the frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// Sent, that are to pass.
-    pub(super) permitted: u64,
+    pub(crate) permitted: u64,
     /// Sent, that are not to.
-    pub(super) forbidden: u64,
+    pub(crate) forbidden: u64,
     /// Did not pass and should have.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Passed and should not have.
-    pub(super) leaked: u64,
+    pub(crate) leaked: u64,
 }
 
 impl Tally {
@@ -35,7 +35,7 @@ impl Tally {
 }
 
 /// Does something while traffic goes on, and says what became of that.
-pub(super) fn during<T>(ends: &mut Ends, fault: impl FnOnce() -> T) -> (T, Tally) {
+pub(crate) fn during<T>(ends: &mut Ends, fault: impl FnOnce() -> T) -> (T, Tally) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let traffic = scope.spawn(|| {

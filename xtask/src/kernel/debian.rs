@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use crate::{
     apt::{self, OPTIONS, Wanted},
     command::{CommandLine, find_program, output},
+    packages::known_to_apt,
     setup::{self, Mode, Remedy},
     workspace::cache,
 };
@@ -82,7 +83,7 @@ pub(super) fn qemu() -> Result<Qemu> {
         return Ok(found);
     }
     let wanted = || to_install("qemu-system-x86");
-    let packages = known(wanted, "the package qemu-system-x86")?;
+    let packages = known_to_apt("the package qemu-system-x86", wanted)?;
     let remedy = unpack(&directory, &packages, "");
     setup::obtain(Mode::Install, NAME, find, &[remedy])
 }
@@ -104,7 +105,7 @@ pub(super) fn kernel(stock: Stock, busybox: &Path) -> Result<Kernel> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    known(archives, "the archives of Debian's packages")?;
+    known_to_apt("the archives of Debian's packages", archives)?;
     let what = format!("Linux {version} of Debian's {release}");
     let remedy = fetch_kernel(&directory, &what, release, busybox);
     setup::obtain(Mode::Install, &what, find, &[remedy])
@@ -147,17 +148,6 @@ impl Kernel {
     pub(super) fn modules_inside(&self) -> PathBuf {
         Path::new("/lib/modules").join(&self.release)
     }
-}
-
-/// Looks something up in apt's lists, which may have to be fetched first.
-fn known<T>(look: impl Fn() -> Option<T>, what: &str) -> Result<T> {
-    let update = Remedy {
-        what: "apt's lists of packages, system-wide".to_owned(),
-        program: "apt-get",
-        as_root: true,
-        commands: vec![CommandLine::new(["apt-get", "update"])],
-    };
-    setup::obtain(Mode::Install, what, look, &[update])
 }
 
 /// Where this machine gets Debian's packages.

@@ -1,0 +1,110 @@
+//! Boots.
+
+use std::{fs::OpenOptions, process::Command};
+
+use super::site::Site;
+
+/// Cuts the power and boots. Says what systemd says of the state then.
+fn power_cycle(site: &mut Site) -> String {
+    site.debian.cut_power();
+    site.debian.boot()
+}
+
+pub(super) fn first_boot(site: &mut Site) -> String {
+    let debian = &mut site.debian;
+    let state = debian.boot();
+    assert_eq!(state, "running", "{}", debian.says("systemctl --failed"));
+    assert_eq!(
+        debian.says("systemctl show --property=LoadState --value systemd-sysctl"),
+        "masked"
+    );
+    // Opened alone: should it be possible, nothing is changed.
+    let sysctl = OpenOptions::new()
+        .write(true)
+        .open(debian.own("/proc/sys/kernel/pid_max"));
+    let refused = sysctl.expect_err("sysctls are the whole machine's");
+    let version = debian.says("systemctl --version");
+    let version = version.lines().next().unwrap_or_default();
+    format!("{version}; a sysctl: {refused}")
+}
+
+pub(super) fn before_its_interfaces(site: &mut Site) -> String {
+    site.debian.power_off();
+    // What was in bpffs is gone, as with any machine that reboots.
+    site.passes_all();
+    site.unplug();
+
+    let state = site.debian.boot();
+    let debian = &site.debian;
+    assert_eq!(state, "running", "{}", debian.says("systemctl --failed"));
+    let log = debian.says("journalctl --boot --quiet --output=cat");
+    assert!(!log.contains("ordering cycle"), "{log}");
+    let before = debian.says("journalctl --boot=-1 --quiet --output=cat --unit=poolguard");
+    assert!(before.contains("stopped, and STILL ENFORCING"), "{before}");
+    assert!(
+        before.ends_with("Stopped poolguard.service - poolguard packet filter."),
+        "{before}"
+    );
+    assert_eq!(debian.property("poolguard", "ActiveState"), "active");
+    let entered = |unit| -> u64 {
+        let moment = debian.property(unit, "ActiveEnterTimestampMonotonic");
+        moment.parse().unwrap()
+    };
+    let [ready, networks] = ["poolguard.service", "network-pre.target"].map(entered);
+    assert!(
+        0 < ready && ready < networks,
+        "ready at {ready}, networks from {networks} on"
+    );
+    let (readiness, why) = site.get("/readyz");
+    assert_eq!(readiness, 503, "{why}");
+    assert_eq!(site.programs(), 0);
+
+    site.plug_in();
+    site.debian
+        .until("it enforces on both", || site.get("/readyz").0 == 200);
+    format!(
+        "ready {} ms before networks may come; {why:?}; attached when they came: {}",
+        (networks - ready) / 1000,
+        site.filters()
+    )
+}
+
+pub(super) fn with_another_var(site: &mut Site) -> String {
+    let debian = &mut site.debian;
+    debian.power_off();
+    let copied = Command::new("cp")
+        .arg("--archive")
+        .args(["/var", "/srv/var"].map(|path| debian.path(path)))
+        .status();
+    assert!(copied.unwrap().success());
+    debian.remove("/var/lib/poolguard");
+    debian.remove("/srv/var/lib/poolguard");
+    debian.write(
+        "/etc/systemd/system/late.service",
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=sleep 1\n",
+    );
+    let fstab =
+        |options| format!("/srv/var /var none {options},x-systemd.requires=late.service 0 0\n");
+    debian.write("/etc/fstab", &fstab("bind"));
+    let state = debian.boot();
+    assert_eq!(state, "running", "{}", debian.says("systemctl --failed"));
+    let late = site.filters();
+    let debian = &mut site.debian;
+    assert!(
+        debian.path("/srv/var/lib/poolguard").is_dir(),
+        "in what came later"
+    );
+    assert!(
+        !debian.path("/var/lib/poolguard").exists(),
+        "and not below it"
+    );
+
+    debian.write("/etc/fstab", &fstab("bind,ro"));
+    let state = power_cycle(site);
+    assert_eq!(site.debian.property("poolguard", "ActiveState"), "active");
+    let read_only = site.filters();
+    for file in ["/etc/fstab", "/etc/systemd/system/late.service"] {
+        site.debian.remove(file);
+    }
+    format!("late: {late}; read-only: {read_only} (the system is {state})")
+}
