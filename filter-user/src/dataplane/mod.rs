@@ -15,12 +15,17 @@
 
 mod bpf;
 mod bpf_link;
+mod claims;
+mod device;
 mod error;
+mod fitness;
 mod generation;
 mod link;
 mod live_table;
 mod maps;
+mod netlink;
 mod notes;
+mod occupied;
 mod pins;
 mod preflight;
 mod shared;
@@ -29,6 +34,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::DataplaneError;
+pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse};
 pub use link::{Attached, Standing, standing};
 pub use pins::{BadInstanceName, Instance};
@@ -43,8 +49,10 @@ use crate::{
     compile::{Amendment, Compiled, CompiledInterface},
     config::Attach,
 };
-use link::{index_of, name_of, name_or_number};
+use claims::Claims;
+use link::name_or_number;
 use notes::Notes;
+use occupied::{above, check_above};
 use pins::Pins;
 use wire::{End, Settings};
 
@@ -218,7 +226,13 @@ impl Dataplane {
     /// interfaces then go on with the generation that was running.
     pub fn enforce(&mut self, mut next: Generation) -> Result<(), DataplaneError> {
         let interfaces = next.interfaces();
-        let mut claims = self.claims(&interfaces)?;
+        let Claims {
+            devices: mut claims,
+            refused,
+        } = Claims::of(&interfaces, &self.links)?;
+        if let Some((_, error)) = refused.into_iter().next() {
+            return Err(error);
+        }
         // What can fail before what hardly can.
         claims.sort_by_key(|&(index, interface)| self.can_replace(index, interface));
         let ends = wire::ends(&claims);
@@ -255,9 +269,43 @@ impl Dataplane {
             next.send_to(&end.interface, end.peer_index)?;
         }
         for &(index, interface) in claims {
+            if !self.can_replace(index, interface) {
+                self.make_way(index, &interface.name, claims, done)?;
+            }
             self.settle(index, next, interface, done)?;
         }
         Ok(wire::check_ability(&new)?)
+    }
+
+    /// Takes the program off devices that leave the configuration for the one that
+    /// they get their frames from: the kernel attaches nothing below them.
+    fn make_way(
+        &mut self,
+        index: u32,
+        interface: &str,
+        claims: &[(u32, &CompiledInterface)],
+        done: &mut Vec<(u32, Step)>,
+    ) -> Result<(), DataplaneError> {
+        let leaving = self.unclaimed(claims);
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        for upper in above(index).map_err(DataplaneError::Interfaces)? {
+            let Some(link) = self.links.get(&upper.index) else {
+                continue;
+            };
+            if leaving.contains(&upper.index) {
+                let step = Step::Detached(link.mode, link.serves.clone());
+                self.detach_link(upper.index)?;
+                done.push((upper.index, step));
+                tracing::warn!(
+                    interface = %upper.name,
+                    "NOT ENFORCING here any more: {interface}, where its frames arrive before, is \
+                     configured instead"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The policies that the running tables have; none where nothing runs.
@@ -288,11 +336,15 @@ impl Dataplane {
     pub fn reconcile(&mut self) -> Result<Vec<(String, Event)>, DataplaneError> {
         let interfaces = self.running.as_ref().map(Generation::interfaces);
         let interfaces = interfaces.unwrap_or_default();
-        let claims = self.claims(&interfaces)?;
+        let claims = Claims::of(&interfaces, &self.links)?;
         let Some(mut running) = self.running.take() else {
             return Ok(Vec::new());
         };
-        let mut events = Vec::new();
+        let refused = claims.refused.into_iter();
+        let mut events: Vec<_> = refused
+            .map(|(interface, error)| (interface, Event::Failed(error)))
+            .collect();
+        let claims = claims.devices;
         let repinned = self.pins.create().and_then(|()| {
             self.notes.pin()?;
             self.settings.pin()?;
@@ -336,41 +388,6 @@ impl Dataplane {
         Ok(events)
     }
 
-    /// Which device is meant by each interface: the one that has the name, or
-    /// else the one that has the program and had the name, unless its new name is
-    /// configured as well. Interfaces without a device are left out.
-    fn claims<'a>(
-        &self,
-        interfaces: &'a [CompiledInterface],
-    ) -> Result<Vec<(u32, &'a CompiledInterface)>, DataplaneError> {
-        let mut claims = Vec::new();
-        for interface in interfaces {
-            let index = match index_of(&interface.name)? {
-                Some(index) => Some(index),
-                None => self.renamed(interface, interfaces)?,
-            };
-            claims.extend(index.map(|index| (index, interface)));
-        }
-        Ok(claims)
-    }
-
-    /// The device that had the name of an interface, and has none now that is
-    /// configured.
-    fn renamed(
-        &self,
-        interface: &CompiledInterface,
-        interfaces: &[CompiledInterface],
-    ) -> Result<Option<u32>, DataplaneError> {
-        let mut links = self.links.values();
-        let link = links.find(|link| link.serves == interface.name);
-        let Some(index) = link.and_then(Attached::index) else {
-            return Ok(None);
-        };
-        let name = name_of(index)?;
-        let is_configured = |name: &String| interfaces.iter().any(|other| other.name == *name);
-        Ok(name.filter(|name| !is_configured(name)).map(|_| index))
-    }
-
     /// Whether there is a link that can go over to another program. Another
     /// mode takes another link, and so does an interface that has lost it.
     fn can_replace(&self, index: u32, interface: &CompiledInterface) -> bool {
@@ -397,6 +414,9 @@ impl Dataplane {
         if let Some(link) = self.links.get(&index) {
             let step = Step::Detached(link.mode, link.serves.clone());
             let was_attached = link.index().is_some();
+            if was_attached {
+                check_above(&interface.name, index)?;
+            }
             self.detach_link(index)?;
             if was_attached {
                 done.push((index, step));
@@ -496,7 +516,8 @@ impl Dataplane {
         &self,
         interfaces: &[CompiledInterface],
     ) -> Result<Vec<String>, DataplaneError> {
-        let left = self.unclaimed(&self.claims(interfaces)?).into_iter();
+        let claims = Claims::of(interfaces, &self.links)?.devices;
+        let left = self.unclaimed(&claims).into_iter();
         let attached = left.filter(|index| self.links[index].index().is_some());
         Ok(attached.map(name_or_number).collect())
     }

@@ -23,9 +23,37 @@ const KERNEL: &str = "^linux-image-6[.]1[.]0-[0-9]+-amd64$";
 /// checksum is one that `libcrc32c`, below `nf_tables`, asks for by itself.
 const MODULES: [&str; 4] = ["veth", "bridge", "crc32c_generic", "nf_tables"];
 
+/// Those of the devices that `tests/tests/devices.rs` makes, in the same way.
+const DEVICES: [&str; 20] = [
+    "8021q",
+    "bonding",
+    "dummy",
+    "geneve",
+    "ifb",
+    "ip6_gre",
+    "ip6_tunnel",
+    "ip_gre",
+    "ipip",
+    "ipvlan",
+    "macvlan",
+    "macvtap",
+    "nlmon",
+    "ppp_generic",
+    "sit",
+    "team",
+    "tun",
+    "vrf",
+    "vxlan",
+    "wireguard",
+];
+
 /// What is unpacked of the kernel's package.
 const PARTS: &str = "./boot './lib/modules/*/kernel/net' './lib/modules/*/kernel/lib' \
-     './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/drivers/net/veth.ko'";
+     './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/arch/x86/crypto' \
+     './lib/modules/*/kernel/drivers/net/*.ko' './lib/modules/*/kernel/drivers/net/bonding' \
+     './lib/modules/*/kernel/drivers/net/ipvlan' './lib/modules/*/kernel/drivers/net/ppp' \
+     './lib/modules/*/kernel/drivers/net/slip' './lib/modules/*/kernel/drivers/net/team' \
+     './lib/modules/*/kernel/drivers/net/vxlan' './lib/modules/*/kernel/drivers/net/wireguard'";
 
 /// The emulator, and where its parts are.
 pub(super) struct Qemu {
@@ -118,7 +146,7 @@ impl Kernel {
         let root = self.directory.join("lib/modules").join(&self.release);
         find_modules(&root, &mut there)?;
         let mut ordered = Vec::new();
-        for module in MODULES {
+        for module in MODULES.iter().chain(&DEVICES) {
             self.add(module, &there, &mut ordered)?;
         }
         Ok(ordered)

@@ -17,6 +17,9 @@ mount -t tmpfs run /run
 # Should the host be gone, the machine ends all the same.
 (sleep 3600; poweroff -f) &
 
+# Else each namespace of a test would begin with a device of every kind of tunnel.
+echo 1 >/proc/sys/net/core/fb_tunnels_only_for_init_net
+
 echo "@kernel $(uname -r)"
 while read -r module; do
     insmod "/modules/$module" || echo "@failed insmod $module"
