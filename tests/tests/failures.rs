@@ -250,17 +250,22 @@ fn an_interface_that_is_not_enforced_on_is_named() {
         "reload refused",
         &["deciding on eth1; NOT ENFORCING on eth0"],
     );
-    // It comes back, and is one that has no XDP of its own.
+    // It comes back, and is one that XDP does not see all frames of.
     machine.namespace.ip("link add eth0 up type bridge");
     says(
         &mut running,
         "the interface cannot be attached to as configured, NOT ENFORCING there",
-        &["interface=eth0", "Tried again", "attach = \"generic\""],
+        &[
+            "interface=eth0",
+            "Tried again",
+            "it is a bridge",
+            "Configure",
+        ],
     );
     let (code, text) = machine.get("/readyz");
     assert_eq!(code, 503, "{text}");
     assert!(
-        text.contains("not enforcing on eth0: interface eth0: "),
+        text.contains("not enforcing on eth0: it is a bridge"),
         "{text}"
     );
     running.stop();

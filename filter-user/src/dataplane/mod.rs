@@ -15,12 +15,17 @@
 
 mod bpf;
 mod bpf_link;
+mod claims;
+mod device;
 mod error;
+mod fitness;
 mod generation;
 mod link;
 mod live_table;
 mod maps;
+mod netlink;
 mod notes;
+mod occupied;
 mod pins;
 mod preflight;
 mod shared;
@@ -29,6 +34,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::DataplaneError;
+pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse};
 pub use link::{Attached, Standing, standing};
 pub use pins::{BadInstanceName, Instance};
@@ -43,8 +49,10 @@ use crate::{
     compile::{Amendment, Compiled, CompiledInterface},
     config::Attach,
 };
-use link::{index_of, name_of, name_or_number};
+use claims::Claims;
+use link::name_or_number;
 use notes::Notes;
+use occupied::{above, check_above};
 use pins::Pins;
 use wire::{End, Settings};
 
@@ -273,7 +281,17 @@ impl Dataplane {
         demand: Demand,
     ) -> Result<Events, DataplaneError> {
         let interfaces = next.interfaces();
-        let claims = self.claims(&interfaces)?;
+        let Claims {
+            devices: claims,
+            refused,
+        } = Claims::of(&interfaces, &self.links)?;
+        let mut events = Vec::new();
+        for (interface, error) in refused {
+            if demand == Demand::All && !self.waits_for(&interface, &interfaces) {
+                return Err(error);
+            }
+            events.push((interface, Event::Failed(error)));
+        }
         let mut groups = Group::all(&claims);
         // What can fail before what hardly can.
         groups.sort_by_key(|group| {
@@ -281,12 +299,14 @@ impl Dataplane {
             claims.all(|&(index, interface)| self.can_replace(index, interface))
         });
         let before = self.settings.devices();
-        let (mut done, mut events, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut done, mut ends) = (Vec::new(), Vec::new());
         for group in groups {
             let (set, steps) = (self.settings.devices(), done.len());
-            match self.put_in(&mut next, &group, &mut done) {
+            match self.put_in(&mut next, &group, &claims, &mut done) {
                 Ok(()) => ends.extend(group.ends),
-                Err(error) if demand == Demand::WhatCan || self.waits_for(&group) => {
+                Err(error)
+                    if demand == Demand::WhatCan || self.waits_for_group(&group, &interfaces) =>
+                {
                     self.take_back(&mut next, done.split_off(steps));
                     log_unset(self.settings.go_back_to(set));
                     events.push((group.name(), Event::Failed(error)));
@@ -312,6 +332,7 @@ impl Dataplane {
         &mut self,
         next: &mut Generation,
         group: &Group<'_>,
+        claims: &[(u32, &CompiledInterface)],
         done: &mut Vec<(u32, Step)>,
     ) -> Result<(), DataplaneError> {
         // Of ends that are joined already it is said, and nothing else is refused
@@ -324,29 +345,68 @@ impl Dataplane {
             next.send_to(&end.interface, end.peer_index)?;
         }
         for &(index, interface) in &group.claims {
+            if !self.can_replace(index, interface) {
+                self.make_way(index, &interface.name, claims, done)?;
+            }
             self.settle(index, next, interface, done)?;
         }
         Ok(wire::check_ability(&new)?)
     }
 
-    /// Whether the running generation has these interfaces just so, and none of
-    /// them has the program.
-    fn waits_for(&self, group: &Group<'_>) -> bool {
+    /// Whether the running generation has an interface just so: it is waited for, and
+    /// may go on keeping everybody waiting.
+    fn waits_for(&self, interface: &str, wanted: &[CompiledInterface]) -> bool {
         let Some(running) = &self.running else {
             return false;
         };
-        let known = running.interfaces();
-        group.claims.iter().all(|&(index, wanted)| {
-            let is_known = known.iter().any(|known| {
+        let (known, mut wanted) = (running.interfaces(), wanted.iter());
+        let wanted = wanted.find(|wanted| wanted.name == interface);
+        wanted.is_some_and(|wanted| {
+            known.iter().any(|known| {
                 (&known.name, known.attach, &known.peer)
                     == (&wanted.name, wanted.attach, &wanted.peer)
-            });
-            is_known
-                && self
-                    .links
-                    .get(&index)
-                    .is_none_or(|link| link.index().is_none())
+            })
         })
+    }
+
+    /// Whether a group is waited for, and nothing of it has the program.
+    fn waits_for_group(&self, group: &Group<'_>, wanted: &[CompiledInterface]) -> bool {
+        group.claims.iter().all(|&(index, interface)| {
+            let link = self.links.get(&index);
+            self.waits_for(&interface.name, wanted)
+                && link.is_none_or(|link| link.index().is_none())
+        })
+    }
+
+    /// Takes the program off devices that leave the configuration for the one that
+    /// they get their frames from: the kernel attaches nothing below them.
+    fn make_way(
+        &mut self,
+        index: u32,
+        interface: &str,
+        claims: &[(u32, &CompiledInterface)],
+        done: &mut Vec<(u32, Step)>,
+    ) -> Result<(), DataplaneError> {
+        let leaving = self.unclaimed(claims);
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        for upper in above(index).map_err(DataplaneError::Interfaces)? {
+            let Some(link) = self.links.get(&upper.index) else {
+                continue;
+            };
+            if leaving.contains(&upper.index) {
+                let step = Step::Detached(link.mode, link.serves.clone());
+                self.detach_link(upper.index)?;
+                done.push((upper.index, step));
+                tracing::warn!(
+                    interface = %upper.name,
+                    "NOT ENFORCING here any more: {interface}, where its frames arrive before, is \
+                     configured instead"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The policies that the running tables have; none where nothing runs.
@@ -377,11 +437,15 @@ impl Dataplane {
     pub fn reconcile(&mut self) -> Result<Events, DataplaneError> {
         let interfaces = self.running.as_ref().map(Generation::interfaces);
         let interfaces = interfaces.unwrap_or_default();
-        let claims = self.claims(&interfaces)?;
+        let claims = Claims::of(&interfaces, &self.links)?;
         let Some(mut running) = self.running.take() else {
             return Ok(Vec::new());
         };
-        let mut events = Vec::new();
+        let refused = claims.refused.into_iter();
+        let mut events: Vec<_> = refused
+            .map(|(interface, error)| (interface, Event::Failed(error)))
+            .collect();
+        let claims = claims.devices;
         let repinned = self.pins.create().and_then(|()| {
             self.notes.pin()?;
             self.settings.pin()?;
@@ -403,7 +467,7 @@ impl Dataplane {
             if indices.any(|index| self.links.contains_key(index)) {
                 self.look_after(&mut running, &group, &mut events);
                 ends.extend(group.ends);
-            } else if self.join(&mut running, &group, &mut events) {
+            } else if self.join(&mut running, &group, &claims, &mut events) {
                 ends.extend(group.ends);
             }
         }
@@ -414,10 +478,16 @@ impl Dataplane {
     }
 
     /// Attaches to a group of which nothing is attached, or to nothing of it.
-    fn join(&mut self, running: &mut Generation, group: &Group<'_>, events: &mut Events) -> bool {
+    fn join(
+        &mut self,
+        running: &mut Generation,
+        group: &Group<'_>,
+        claims: &[(u32, &CompiledInterface)],
+        events: &mut Events,
+    ) -> bool {
         let set = self.settings.devices();
         let mut done = Vec::new();
-        if let Err(error) = self.put_in(running, group, &mut done) {
+        if let Err(error) = self.put_in(running, group, claims, &mut done) {
             self.take_back(running, done);
             log_unset(self.settings.go_back_to(set));
             events.push((group.name(), Event::Failed(error)));
@@ -462,41 +532,6 @@ impl Dataplane {
         }
     }
 
-    /// Which device is meant by each interface: the one that has the name, or
-    /// else the one that has the program and had the name, unless its new name is
-    /// configured as well. Interfaces without a device are left out.
-    fn claims<'a>(
-        &self,
-        interfaces: &'a [CompiledInterface],
-    ) -> Result<Vec<(u32, &'a CompiledInterface)>, DataplaneError> {
-        let mut claims = Vec::new();
-        for interface in interfaces {
-            let index = match index_of(&interface.name)? {
-                Some(index) => Some(index),
-                None => self.renamed(interface, interfaces)?,
-            };
-            claims.extend(index.map(|index| (index, interface)));
-        }
-        Ok(claims)
-    }
-
-    /// The device that had the name of an interface, and has none now that is
-    /// configured.
-    fn renamed(
-        &self,
-        interface: &CompiledInterface,
-        interfaces: &[CompiledInterface],
-    ) -> Result<Option<u32>, DataplaneError> {
-        let mut links = self.links.values();
-        let link = links.find(|link| link.serves == interface.name);
-        let Some(index) = link.and_then(Attached::index) else {
-            return Ok(None);
-        };
-        let name = name_of(index)?;
-        let is_configured = |name: &String| interfaces.iter().any(|other| other.name == *name);
-        Ok(name.filter(|name| !is_configured(name)).map(|_| index))
-    }
-
     /// Whether there is a link that can go over to another program. Another
     /// mode takes another link, and so does an interface that has lost it.
     fn can_replace(&self, index: u32, interface: &CompiledInterface) -> bool {
@@ -523,6 +558,9 @@ impl Dataplane {
         if let Some(link) = self.links.get(&index) {
             let step = Step::Detached(link.mode, link.serves.clone());
             let was_attached = link.index().is_some();
+            if was_attached {
+                check_above(&interface.name, index)?;
+            }
             self.detach_link(index)?;
             if was_attached {
                 done.push((index, step));
@@ -622,7 +660,8 @@ impl Dataplane {
         &self,
         interfaces: &[CompiledInterface],
     ) -> Result<Vec<String>, DataplaneError> {
-        let left = self.unclaimed(&self.claims(interfaces)?).into_iter();
+        let claims = Claims::of(interfaces, &self.links)?.devices;
+        let left = self.unclaimed(&claims).into_iter();
         let attached = left.filter(|index| self.links[index].index().is_some());
         Ok(attached.map(name_or_number).collect())
     }

@@ -35,6 +35,14 @@ role = "network"
 [[interface]]
 name = "all"
 role = "network"
+
+[[interface]]
+name = "eth%d"
+role = "network"
+
+[[interface]]
+name = "ppp*"
+role = "network"
 "#,
         r#"
 error: an empty interface name
@@ -51,7 +59,7 @@ error: an interface name of 16 bytes: the kernel has room for 15
 6 | name = "enp0s31f6.12345x"
   |        ^^^^^^^^^^^^^^^^^^
   |
-  = help: write it as `ip link` shows it: "eth0"
+  = help: write it as `ip link` shows it at the beginning of the line: "eth0". An altname can be longer, and is another name of the same interface
 
 error: no interface can be called `eth0/1`
   --> poolguard.toml:10:8
@@ -75,7 +83,7 @@ error: no interface can be called `eth0:1`
 18 | name = "eth0:1"
    |        ^^^^^^^^
    |
-   = help: write it as `ip link` shows it: "eth0"
+   = help: write "eth0"
 
 error: no interface can be called `..`
   --> poolguard.toml:22:8
@@ -92,8 +100,58 @@ error: no interface can be called `all`
    |        ^^^^^
    |
    = help: write it as `ip link` shows it: "eth0"
+
+error: no interface can be called `eth%d`
+  --> poolguard.toml:30:8
+   |
+30 | name = "eth%d"
+   |        ^^^^^^^
+   |
+   = help: write it as `ip link` shows it: "eth0"
+
+error: `ppp*` is a pattern, and no interface
+  --> poolguard.toml:34:8
+   |
+34 | name = "ppp*"
+   |        ^^^^^^
+   |
+   = help: write an [[interface]] for each, by its name. PPPoE sessions need none: they are filtered at the Ethernet interface that they come in at
 "#,
     );
+}
+
+#[test]
+fn an_interface_name_with_what_other_programs_print_around_it() {
+    for written in [
+        "eth0@if2",
+        "eth0@eth1",
+        "2: eth0@if3: <UP>",
+        "17: eth0: <BROADCAST,MULTICAST>",
+        "eth0:",
+        " eth0",
+        "eth0\\t",
+    ] {
+        let text = format!("[[interface]]\nname = \"{written}\"\nrole = \"customer\"\n");
+        let report = crate::load(&crate::complete(&text))
+            .unwrap_err()
+            .render(false);
+        assert!(report.contains("no interface can be called"), "{report}");
+        assert!(report.contains("help: write \"eth0\""), "{report}");
+    }
+}
+
+#[test]
+fn an_interface_name_that_means_several() {
+    for written in ["ppp*", "ppp+", "eth?", "eth[01]"] {
+        let text = format!("[[interface]]\nname = \"{written}\"\nrole = \"customer\"\n");
+        let report = crate::load(&crate::complete(&text))
+            .unwrap_err()
+            .render(false);
+        assert!(
+            report.contains("is a pattern, and no interface"),
+            "{report}"
+        );
+    }
 }
 
 #[test]
@@ -105,7 +163,7 @@ name = "enp0s31f6.12345"
 role = "customer"
 
 [[interface]]
-name = "größe-0@%"
+name = "größe-0+x"
 role = "network"
 "#,
     );

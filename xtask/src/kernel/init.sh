@@ -17,6 +17,9 @@ mount -t tmpfs run /run
 # Should the host be gone, the machine ends all the same.
 (sleep 5400; poweroff -f) &
 
+# Else each namespace of a test would begin with a device of every kind of tunnel.
+echo 1 >/proc/sys/net/core/fb_tunnels_only_for_init_net
+
 echo "@kernel $(uname -r)"
 # The kernel asks for modules by itself, as on a real machine: here only for a
 # failure that has a name.
