@@ -95,23 +95,25 @@ fn an_interface_that_is_missing_is_waited_for() {
 }
 
 #[test]
-fn a_driver_without_native_xdp_is_named_and_generic_works_there() {
+fn a_bridge_is_refused_in_either_mode_and_the_rest_goes_on() {
     let machine = Machine::without_interfaces();
     machine.add_veth("eth1");
     machine.namespace.ip("link add eth0 up type bridge");
-    let why = "interface eth0: its driver has no native XDP. Use a driver that has it, or accept \
-               the slow path: attach = \"generic\"";
+    let why = "interface eth0: it is a bridge: only what is meant for this host arrives there";
     let mut running = machine.start();
     let line = running.log_until("cannot be attached to as configured, NOT ENFORCING");
     assert!(line.contains(why), "{line}");
-    assert_eq!(
-        machine.get("/readyz"),
-        (503, format!("not enforcing on eth0: {why}\n"))
+    assert_eq!(machine.status()["interfaces"][0]["attached"], true);
+    let (code, text) = machine.get("/readyz");
+    assert_eq!(code, 503);
+    assert!(
+        text.starts_with("not enforcing on eth0: it is a bridge"),
+        "{text}"
     );
     machine.configure(&CONFIG.replace("\"network\"", "\"network\"\nattach = \"generic\""));
-    assert!(machine.poolguard("reload").status.success());
-    assert_eq!(machine.status()["interfaces"][1]["mode"], "generic");
-    assert_eq!(machine.get("/readyz").0, 200);
+    let output = machine.poolguard("reload");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(last_line(&output).contains(why), "{output:?}");
     running.stop();
 }
 
@@ -139,8 +141,8 @@ fn another_xdp_program_is_left_alone() {
     for interface in ["eth1", "eth0"] {
         let line = second.log_until("cannot be attached to as configured, NOT ENFORCING");
         let why = format!(
-            "interface {interface}: another XDP program is attached already. `bpftool net` shows \
-             it; `ip link set dev {interface} xdp off` removes one that is not held by a bpf_link"
+            "interface {interface}: poolguard's instance {} filters there already",
+            machine.instance
         );
         assert!(line.contains(&why), "{line}");
     }
@@ -242,8 +244,9 @@ fn a_refused_reload_keeps_the_old_configuration() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         last_line(&output),
-        "poolguard: not reloaded, generation 1 stays in force: interface br7: its driver has no \
-         native XDP. Use a driver that has it, or accept the slow path: attach = \"generic\""
+        "poolguard: not reloaded, generation 1 stays in force: interface br7: it is a bridge: only \
+         what is meant for this host arrives there, and what is forwarded would pass unfiltered. \
+         Configure the ports of br7"
     );
     assert!(!machine.get("/metrics").1.contains("br7"), "nor its names");
     let status = machine.status();
