@@ -354,6 +354,45 @@ fn a_trial_that_an_older_poolguard_began_goes_back() {
 }
 
 #[test]
+fn a_trial_that_an_older_poolguard_began_can_be_confirmed() {
+    let machine = provider_machine();
+    let before = config::load(&machine.config_file(), Timestamp::now()).unwrap();
+    machine.configure(&format!("enforcement = \"monitor\"\n{}", provider()));
+    let state = machine.state().join(&machine.instance);
+    fs::create_dir_all(&state).unwrap();
+    let deadline = Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let kept = json!({
+        "version": 1, "deadline": deadline, "rolled_back": false, "previous": before.config,
+    });
+    fs::write(state.join("unconfirmed.json"), kept.to_string()).unwrap();
+    let running = machine.start_with("run");
+    done(&machine, "confirm");
+    running.kill();
+    machine.configure(&provider());
+    let mut running = machine.start();
+    running.log_until("the files are NOT in force");
+    assert_eq!(machine.status()["monitor"], true, "that was confirmed");
+    running.stop();
+}
+
+#[test]
+fn force_ends_a_trial_also_where_the_file_is_wrong() {
+    let machine = provider_machine();
+    let running = machine.start_with("run");
+    machine.configure(&format!("enforcement = \"monitor\"\n{}", provider()));
+    done(&machine, "reload --force --confirm 1h");
+    running.kill();
+    machine.configure("[[");
+    let mut running = machine.start_with("run --force");
+    goes_on_with_the_last(&machine, &mut running, "no interface has the role");
+    running.kill();
+    let mut running = machine.start();
+    goes_on_with_the_last(&machine, &mut running, "no interface has the role");
+    assert!(!machine.state_file("on-trial.tar").exists());
+    running.stop();
+}
+
+#[test]
 fn what_went_back_is_confirmed_once_the_file_says_the_same() {
     let machine = provider_machine();
     let mut running = machine.start_with("run");
@@ -368,6 +407,7 @@ fn what_went_back_is_confirmed_once_the_file_says_the_same() {
     let running = machine.start();
     assert_eq!(machine.status()["rolled_back"], Value::Null);
     goes_by_the_file(&machine);
+    assert!(!machine.state_file("unconfirmed.json").exists());
     running.stop();
 }
 

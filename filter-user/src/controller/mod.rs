@@ -220,7 +220,14 @@ impl Controller {
         controller.log_standing();
         if let Some(texts) = to_keep {
             controller.keep_files(&texts, now);
+        }
+        if matches!(
+            controller.standing,
+            Standing::Confirmed | Standing::LastGood(_)
+        ) {
+            // A trial that an earlier run has left is over.
             controller.keep_as_it_stands();
+            controller.forget_trial();
         }
         controller.log_wires();
         Ok((controller, listener))
@@ -366,11 +373,15 @@ impl Controller {
             };
             let extent = (!options.force).then(|| scope.spawn(extent));
             let (state, main, texts) = (&self.state, &self.config_file, &loaded.texts);
-            let prepared = scope.spawn(|| archive::prepare(state, archive_name, main, texts, now));
+            let prepared = scope.spawn(|| {
+                guarded("keeping the configuration", || {
+                    archive::prepare(state, archive_name, main, texts, now)
+                })
+            });
             let compiled = guarded("compiling", || compile(&loaded.config, &mut slots, now));
             (compiled, extent.map(joined), joined(prepared))
         });
-        let compiled = compiled??;
+        let (compiled, prepared) = (compiled??, prepared?);
         if let Some(extent) = extent {
             // Not the new one's limit: a mistake could be in there as well.
             check_limit(extent?, self.config.max_change)?;
@@ -559,7 +570,7 @@ impl Controller {
                 return false;
             }
         };
-        let is_news = !events.is_empty();
+        let is_news = !events.is_empty() || !self.failing.is_empty();
         self.log_events(events);
         if is_news {
             self.publish();

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     change::{Extent, check_limit},
     config::{self, Config, Loaded, Report, Texts},
-    state::StateDirectory,
+    state::{Prepared, StateDirectory},
     status::LastGood,
 };
 
@@ -184,7 +184,9 @@ impl KeptState<'_> {
             let tried = match (self.on_trial, is_older) {
                 (Some(archive), _) => load_kept(archive, now).ok(),
                 // A poolguard that kept no archives began it.
-                (None, true) => load(file, now).ok(),
+                (None, true) => load(file, now)
+                    .inspect(|loaded| keep_on_trial(state, file, loaded, now))
+                    .ok(),
                 (None, false) => None,
             };
             if let Some(Loaded {
@@ -218,6 +220,14 @@ impl KeptState<'_> {
         warn_of_rollback(file, deadline);
         let standing = Standing::RolledBack(deadline);
         Ok(Some(chosen(previous, Report::default(), standing)))
+    }
+}
+
+/// Keeps what is on trial, so that it can be confirmed.
+fn keep_on_trial(state: &StateDirectory, file: &Path, loaded: &Loaded, now: Timestamp) {
+    let prepared = archive::prepare(state, ON_TRIAL, file, &loaded.texts, now);
+    if let Err(error) = prepared.and_then(Prepared::commit) {
+        tracing::error!(%error, "what is on trial cannot be kept, and so not be confirmed");
     }
 }
 
