@@ -236,8 +236,7 @@ impl Controller {
         let deadline = trial.deadline;
         let mut config = Config::clone(&trial.previous);
         config.temporary.clone_from(&self.config.temporary);
-        let mut slots = self.slots.clone();
-        let compiled = compile(&config, &mut slots, now)?;
+        let compiled = compile(&config, now)?;
         let listener = (config.metrics != self.config.metrics)
             .then(|| listen(config.metrics.listen))
             .transpose()
@@ -249,8 +248,7 @@ impl Controller {
                 );
                 None
             });
-        self.enforce(&compiled, &slots)?;
-        self.slots = slots;
+        self.enforce(&compiled)?;
         self.config = config;
         self.standing = Standing::RolledBack(deadline);
         self.keep_as_it_stands();

@@ -33,13 +33,14 @@ pub use confirmation::{ConfirmError, Confirmed};
 pub use exemptions::{ExemptionError, NewExemption};
 use kept::Kept;
 pub use outcome::{DiffOutcome, ReloadOutcome};
-pub use snapshot::{KernelState, Shared, Snapshot};
+pub use snapshot::{Shared, Snapshot};
 
 use crate::{
     change::{Change, Extent, TooMuch, check_limit},
-    compile::{self, CompileError, Compiled, Slots, amend, compile},
+    compile::{self, CompileError, Compiled, amend, compile},
     config::{self, Config, Interface, Loaded, Report, Severity},
-    dataplane::{Dataplane, DataplaneError, Event, Instance},
+    dataplane::{Dataplane, DataplaneError, Event, FlowMemory, Instance},
+    listing::some_of,
     remedy::remedy,
     state::{StateDirectory, StateError},
     status::{InterfaceStatus, Reloads, Status, WireStatus},
@@ -112,9 +113,8 @@ pub struct Controller {
     state: StateDirectory,
     config: Config,
     standing: Standing,
-    slots: Slots,
     dataplane: Dataplane,
-    kernel: Arc<KernelState>,
+    flows: Arc<FlowMemory>,
     status: Status,
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
@@ -191,7 +191,7 @@ impl Controller {
         let Begun {
             kept,
             compiled,
-            kernel,
+            flows,
             listener,
         } = begun;
         let status = Status {
@@ -226,19 +226,18 @@ impl Controller {
         };
         let snapshot = Snapshot {
             status: status.clone(),
-            slots: kept.slots.clone(),
+            books: dataplane.books().clone(),
             tables: Vec::new(),
             links: dataplane.links().clone(),
-            kernel: Arc::clone(&kernel),
+            flows: Arc::clone(&flows),
         };
         let mut controller = Self {
             config_file: config_file.to_owned(),
             state,
             config,
             standing,
-            slots: kept.slots,
             dataplane,
-            kernel,
+            flows,
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
@@ -314,13 +313,11 @@ impl Controller {
         let loaded = self.load(now)?;
         log_report(&loaded.warnings);
         exemptions::warn_of_ignored(&loaded.config);
-        // A configuration that is refused leaves no names behind.
-        let mut slots = self.slots.clone();
         let (compiled, extent) = thread::scope(|scope| {
             let extent = || Extent::between(&self.config, &loaded.config, now);
             // Beside the tables: with a million exemptions both take a while.
             let extent = (!options.force).then(|| scope.spawn(extent));
-            let compiled = compile(&loaded.config, &mut slots, now);
+            let compiled = compile(&loaded.config, now);
             (compiled, extent.map(thread::ScopedJoinHandle::join))
         });
         let compiled = compiled?;
@@ -338,7 +335,7 @@ impl Controller {
         let standing = self.next_standing(options.confirm, now)?;
         // First, so that a crash at any moment leaves a way back.
         self.keep(&standing)?;
-        if let Err(error) = self.enforce(&compiled, &slots) {
+        if let Err(error) = self.enforce(&compiled) {
             self.keep_as_it_stands();
             return Err(error.into());
         }
@@ -346,7 +343,6 @@ impl Controller {
             confirmation::log_trial(trial.deadline);
         }
         self.standing = standing;
-        self.slots = slots;
         self.config = loaded.config;
         Ok((compiled, loaded.warnings, listener))
     }
@@ -444,10 +440,8 @@ impl Controller {
                 Err(error) => tracing::info!(%error, "new tables take the place of those in use"),
             }
         }
-        let mut slots = self.slots.clone();
-        let compiled = compile(&self.config, &mut slots, now)?;
-        self.enforce(&compiled, &slots)?;
-        self.slots = slots;
+        let compiled = compile(&self.config, now)?;
+        self.enforce(&compiled)?;
         self.note(&compiled);
         Ok(())
     }
@@ -455,24 +449,21 @@ impl Controller {
     fn amend(&mut self, prefixes: &[IpNet], now: Timestamp) -> Result<compile::Loaded, ApplyError> {
         let policies = self.dataplane.policies();
         let policies = policies.ok_or(DataplaneError::NoProgram)?;
-        // Nothing has a name that it had not before.
-        let slots = &mut self.slots;
-        let amendment = amend(&self.config, prefixes, policies, slots, now)?;
+        let amendment = amend(&self.config, prefixes, policies, now)?;
         self.dataplane.amend(&amendment)?;
         Ok(amendment.loaded)
     }
 
-    fn enforce(&mut self, compiled: &Compiled, slots: &Slots) -> Result<(), DataplaneError> {
+    fn enforce(&mut self, compiled: &Compiled) -> Result<(), DataplaneError> {
         let generation = self.dataplane.load(compiled)?;
-        // Before the first frame is counted under a new name.
-        self.kept(slots).write(&mut self.dataplane)?;
+        // Before the first frame is counted in it.
+        self.kept().write(&mut self.dataplane)?;
         self.dataplane.enforce(generation)
     }
 
     /// What the next controller has to know.
-    fn kept(&self, slots: &Slots) -> Kept {
+    fn kept(&self) -> Kept {
         Kept {
-            slots: slots.clone(),
             counting_since: self.status.counting_since,
             generation: self.status.generation,
             reloads: self.status.reloads.total,
@@ -606,6 +597,10 @@ impl Controller {
 
     /// Takes note of what was put into force.
     fn note(&mut self, compiled: &Compiled) {
+        // Of interfaces whose counters are gone.
+        let books = self.dataplane.books();
+        let attachments = &mut self.status.attachments;
+        attachments.retain(|interface, _| books.has_interface(interface));
         self.status.monitor = compiled.settings.monitor;
         self.status.forwarding = forwarding(compiled).to_owned();
         self.status.interfaces = interfaces(compiled);
@@ -631,12 +626,12 @@ impl Controller {
         };
         self.shared.publish(Snapshot {
             status: self.status.clone(),
-            slots: self.slots.clone(),
+            books: self.dataplane.books().clone(),
             tables: self.dataplane.tables(),
             links: self.dataplane.links().clone(),
-            kernel: Arc::clone(&self.kernel),
+            flows: Arc::clone(&self.flows),
         });
-        if let Err(error) = self.kept(&self.slots).write(&mut self.dataplane) {
+        if let Err(error) = self.kept().write(&mut self.dataplane) {
             tracing::error!(
                 %error,
                 "cannot note the state for after a restart, with which counters begin anew. The \
@@ -660,7 +655,7 @@ impl Controller {
 struct Begun {
     kept: Kept,
     compiled: Compiled,
-    kernel: Arc<KernelState>,
+    flows: Arc<FlowMemory>,
     listener: TcpListener,
 }
 
@@ -670,35 +665,21 @@ impl Begun {
         config: &Config,
         now: Timestamp,
     ) -> Result<Self, ApplyError> {
-        let mut kept = Kept::read(dataplane, now)?;
-        let compiled = compile(config, &mut kept.slots, now)?;
+        let kept = Kept::read(dataplane, now)?;
+        let compiled = compile(config, now)?;
         let listener = listen(config.metrics.listen)?;
         let generation = dataplane.load(&compiled)?;
-        // Before the first frame is counted under a new name.
+        // Before the first frame is counted in it.
         kept.write(dataplane)?;
-        let kernel = Arc::new(KernelState {
-            counters: dataplane.counters()?,
-            flows: dataplane.flows()?,
-        });
+        let flows = Arc::new(dataplane.flows()?);
         dataplane.enforce(generation)?;
         Ok(Self {
             kept,
             compiled,
-            kernel,
+            flows,
             listener,
         })
     }
-}
-
-/// Some names for the log, where there may be thousands.
-fn some_of(mut names: Vec<&str>) -> Vec<String> {
-    const NAMED: usize = 20;
-    names.dedup();
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    let names = names.into_iter().map(str::to_owned);
-    names.chain(more).collect()
 }
 
 /// The interfaces that are to be attached; whether they are is looked up by

@@ -137,6 +137,22 @@ impl BpfLink {
     /// `InvalidData` for a link of another type. This takes no descriptor, so
     /// that a process that has run out of them does not take its links for gone.
     pub(super) fn interface_index(&self) -> io::Result<Option<u32>> {
+        let info = self.info()?;
+        Ok(Some(info.ifindex).filter(|&index| index != 0))
+    }
+
+    /// The number that the kernel gave the program which decides there; none when
+    /// it is attached nowhere any more.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub(super) fn program_id(&self) -> io::Result<Option<u32>> {
+        let info = self.info()?;
+        Ok(Some(info.prog_id).filter(|_| info.ifindex != 0))
+    }
+
+    fn info(&self) -> io::Result<attributes::LinkInfo> {
         let mut info = attributes::LinkInfo::default();
         let get = attributes::ObjInfo {
             bpf_fd: number(&self.0),
@@ -145,7 +161,7 @@ impl BpfLink {
         };
         bpf(Command::ObjGetInfo, &get)?;
         if info.link_type == LINK_TYPE_XDP {
-            Ok(Some(info.ifindex).filter(|&index| index != 0))
+            Ok(info)
         } else {
             let error = "not a link of an XDP program";
             Err(io::Error::new(io::ErrorKind::InvalidData, error))

@@ -14,7 +14,13 @@ use super::{
     device::{Device, is_gone, set_promiscuous},
     offload::{Features, switch, word},
 };
-use crate::dataplane::{DataplaneError, link::name_or_number, maps, notes::Notes, pins::Pins};
+use crate::dataplane::{
+    DataplaneError,
+    link::name_or_number,
+    maps,
+    notes::{Notes, SETTINGS_BYTES},
+    pins::Pins,
+};
 
 /// What was set on a device, and was otherwise before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +71,7 @@ pub(in super::super) struct Devices {
 pub(in super::super) struct Settings {
     devices: Devices,
     /// None before there is something to note.
-    notes: Option<Notes>,
+    notes: Option<Notes<SETTINGS_BYTES>>,
 }
 
 impl Settings {
@@ -75,7 +81,7 @@ impl Settings {
         if !place.exists() {
             return Ok(Self::default());
         }
-        if !maps::are_notes(&place)? {
+        if !maps::are_notes(&place, SETTINGS_BYTES)? {
             return Err(DataplaneError::ForeignPin { path: place });
         }
         let notes = Notes::at(place)?;
