@@ -3,7 +3,7 @@
 //! The program keeps one array of *rows* a CPU, each of sixteen 64-bit
 //! counters, so that what belongs together (all counters of a pool) is in one
 //! place and is read with one system call. Slots are given to names by the
-//! controller and never move while it runs: a reload renumbers nothing.
+//! controller, for each generation anew: each counts in rows of its own.
 
 use crate::{
     policy::{PortClass, Protocol},
@@ -16,7 +16,7 @@ pub const ROW_LENGTH: usize = 16;
 /// One row.
 pub type Row = [u64; ROW_LENGTH];
 
-/// How many interfaces can be counted over the life of the counters.
+/// How many interfaces one generation can count.
 pub const INTERFACES: u32 = 256;
 /// How many pools, [`NO_POOL`] included.
 pub const POOLS: u32 = 1024;
@@ -26,9 +26,12 @@ pub const PORTS: u32 = 256;
 /// The pool slot of frames that concern no pool.
 pub const NO_POOL: u32 = 0;
 
-const UNINSPECTED_ROW: u32 = 0;
-const DROPPED_REASON_ROW: u32 = 1;
-const WOULD_DROP_REASON_ROW: u32 = 2;
+/// The row of what passed without a port to look at, by reason.
+pub const UNINSPECTED_ROW: u32 = 0;
+/// The row of what was dropped, by the last detail.
+pub const DROPPED_REASON_ROW: u32 = 1;
+/// The row of what would have been dropped, by the last detail.
+pub const WOULD_DROP_REASON_ROW: u32 = 2;
 const INTERFACE_ROWS: u32 = 3;
 const POOL_ROWS: u32 = INTERFACE_ROWS + INTERFACES / ROW_LENGTH as u32;
 const PORT_ROWS: u32 = POOL_ROWS + POOLS;
@@ -44,6 +47,19 @@ const _: () = assert!(Direction::ALL.len() * Protocol::COUNT <= UNSENT_COLUMN);
 /// interfaces: so what a poolguard without wires has counted goes on.
 const UNSENT_COLUMN: usize = ROW_LENGTH - 1;
 const _: () = assert!(INTERFACES <= PORTS);
+
+/// The row of a pool.
+#[inline(always)]
+pub const fn pool_row(pool: u32) -> u32 {
+    POOL_ROWS + pool
+}
+
+/// The row of a watched port, and of what is unsent of the interface with the same
+/// slot.
+#[inline(always)]
+pub const fn port_row(port: u32) -> u32 {
+    PORT_ROWS + port
+}
 
 /// The place of one counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +85,7 @@ impl Slot {
     #[inline(always)]
     pub const fn unsent(interface: u32) -> Self {
         Self {
-            row: PORT_ROWS + interface,
+            row: port_row(interface),
             column: UNSENT_COLUMN,
         }
     }
@@ -105,7 +121,7 @@ impl Slot {
     #[inline(always)]
     pub const fn pool(pool: u32, counter: PoolCounter) -> Self {
         Self {
-            row: POOL_ROWS + pool,
+            row: pool_row(pool),
             column: counter.column(),
         }
     }
@@ -114,7 +130,7 @@ impl Slot {
     #[inline(always)]
     pub const fn port(port: u32, direction: Direction, protocol: Protocol) -> Self {
         Self {
-            row: PORT_ROWS + port,
+            row: port_row(port),
             column: direction as usize * Protocol::COUNT + protocol as usize,
         }
     }

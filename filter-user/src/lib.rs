@@ -14,6 +14,7 @@ pub mod controller;
 pub mod dataplane;
 pub mod explain;
 pub mod host;
+mod listing;
 pub mod metrics;
 mod remedy;
 pub mod state;

@@ -13,7 +13,7 @@ use filter_common::{
     prefix_table::{Line, lookup_v4, lookup_v6},
 };
 use filter_user::{
-    compile::{PrefixTable, Slots, compile},
+    compile::{PrefixTable, compile},
     config::{Memory, load_from},
 };
 use ipnet::IpNet;
@@ -90,7 +90,7 @@ fn text_to_tables(criterion: &mut Criterion) {
         });
         let config = load_from(&files, path, now).unwrap().config;
         group.bench_function(BenchmarkId::new("compile", count), |bencher| {
-            bencher.iter(|| compile(&config, &mut Slots::default(), now).unwrap());
+            bencher.iter(|| compile(&config, now).unwrap());
         });
     }
     group.finish();

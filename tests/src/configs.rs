@@ -427,6 +427,18 @@ forbidden = [7, 8081]
     }
 }
 
+/// [`base`] with 600 pools more, the names of which begin with a word. They have
+/// the /24s of 10.0.0.0/8 from the first one on.
+pub fn six_hundred_pools(word: &str) -> Configuration {
+    let pools = (0..600).map(|pool| {
+        let prefix = format!("10.{}.{}.0/24", pool / 256, pool % 256);
+        format!(
+            "\n[[pool]]\nname = \"{word}-{pool}\"\nkind = \"dynamic\"\nprefixes = [\"{prefix}\"]\n"
+        )
+    });
+    base().and(&pools.collect::<String>())
+}
+
 /// An interface that is not there.
 pub fn absent_interface() -> Configuration {
     base().and("\n[[interface]]\nname = \"eth9\"\nrole = \"network\"\n")

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use filter_common::{counters, decide};
 use filter_user::{
-    compile::{Compiled, Slots, compile},
+    compile::{Compiled, compile},
     config::{self, Files, Memory},
     host::{HostCounters, HostTables},
-    metrics::{CounterSource, samples},
+    metrics::{Totals, samples},
 };
 use jiff::Timestamp;
 
@@ -39,8 +39,7 @@ pub fn tell_all(stories: Vec<Fixture>) {
 ///
 /// All that went wrong.
 pub fn tell_one(story: &Fixture) -> Result<(), String> {
-    let generation = load(&story.config, story.now, &mut Slots::default());
-    tell_under(story, &generation)
+    tell_under(story, &load(&story.config, story.now))
 }
 
 /// Tells one story under another configuration than its own.
@@ -48,60 +47,45 @@ pub fn tell_one(story: &Fixture) -> Result<(), String> {
 /// # Errors
 ///
 /// All that went wrong.
-pub fn tell_under(story: &Fixture, generation: &Generation) -> Result<(), String> {
+pub fn tell_under(story: &Fixture, generation: &Compiled) -> Result<(), String> {
     tell(story, &mut Host::new(generation))
 }
 
-/// A configuration's tables, and the names of its counters.
-pub struct Generation {
-    /// What the program's tables hold.
-    pub compiled: Compiled,
-    /// What its counters are called.
-    pub slots: Slots,
-}
-
 /// Reads and compiles a configuration, which has to be right.
-pub fn load(configuration: &Configuration, now: Timestamp, slots: &mut Slots) -> Generation {
+pub fn load(configuration: &Configuration, now: Timestamp) -> Compiled {
     let path = Path::new("poolguard.toml");
     let files = Memory::default().with(path, configuration.text.as_str());
-    load_file(&files, path, now, slots)
+    load_file(&files, path, now)
 }
 
 /// Reads and compiles a configuration file and what it includes, which have to
 /// be right.
-pub fn load_file(files: &dyn Files, path: &Path, now: Timestamp, slots: &mut Slots) -> Generation {
+pub fn load_file(files: &dyn Files, path: &Path, now: Timestamp) -> Compiled {
     let loaded = config::load_from(files, path, now)
         .unwrap_or_else(|report| panic!("the configuration is wrong: {report:?}"));
-    let compiled = compile(&loaded.config, slots, now).unwrap();
-    Generation {
-        compiled,
-        slots: slots.clone(),
-    }
+    compile(&loaded.config, now).unwrap()
 }
 
 /// Every counter under its name.
-pub fn read<C>(slots: &Slots, source: &C) -> Counters
-where
-    C: CounterSource<Error: std::fmt::Debug>,
-{
-    let samples = samples(slots, source).unwrap();
+pub fn read(totals: &Totals) -> Counters {
+    let samples = samples(totals);
     samples.iter().map(|s| (s.to_string(), s.value)).collect()
 }
 
 /// The decision function with tables and counters in ordinary memory.
 struct Host<'a> {
-    generation: &'a Generation,
+    generation: &'a Compiled,
     tables: HostTables<'a>,
     counters: HostCounters,
     now_seconds: u64,
 }
 
 impl<'a> Host<'a> {
-    fn new(generation: &'a Generation) -> Self {
+    fn new(generation: &'a Compiled) -> Self {
         Self {
             generation,
-            tables: HostTables::new(&generation.compiled),
-            counters: HostCounters::new(&generation.compiled),
+            tables: HostTables::new(generation),
+            counters: HostCounters::new(generation),
             now_seconds: 0,
         }
     }
@@ -109,7 +93,7 @@ impl<'a> Host<'a> {
 
 impl Filter for Host<'_> {
     fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
-        let mut interfaces = self.generation.compiled.interfaces.iter();
+        let mut interfaces = self.generation.interfaces.iter();
         let interface = interfaces.find(|i| i.name == interface).unwrap();
         let bytes = &frame.bytes[..];
         let verdict = decide(bytes, interface.role, &self.tables);
@@ -124,7 +108,8 @@ impl Filter for Host<'_> {
     }
 
     fn counters(&mut self) -> Counters {
-        let mut counters = read(&self.generation.slots, &self.counters);
+        let Ok(totals) = Totals::of(&self.generation.slots, &self.counters);
+        let mut counters = read(&totals);
         counters.insert(FLOWS.to_owned(), self.tables.flows().len() as u64);
         counters
     }

@@ -11,10 +11,8 @@ use std::{
 
 use filter_user::{
     compile::Slots,
-    dataplane::{
-        Counters as KernelCounters, Dataplane, DataplaneError, FlowMemory, Generation, Instance,
-        detach_leftovers,
-    },
+    dataplane::{Dataplane, DataplaneError, FlowMemory, Generation, Instance, detach_leftovers},
+    metrics::Totals,
 };
 use jiff::Timestamp;
 
@@ -181,7 +179,6 @@ pub fn must<T>(result: Result<T, DataplaneError>) -> T {
 struct Program {
     slots: Slots,
     generation: Generation,
-    counters: KernelCounters,
     flows: FlowMemory,
     /// The action for what passes.
     pass: u32,
@@ -191,20 +188,18 @@ struct Program {
 
 impl Program {
     fn load(config: &Configuration, now: Timestamp, pass: u32) -> Self {
-        let tables = host::load(config, now, &mut Slots::default());
+        let compiled = host::load(config, now);
         let mut apparatus = Apparatus::open();
-        let mut generation = must(apparatus.dataplane().load(&tables.compiled));
+        let mut generation = must(apparatus.dataplane().load(&compiled));
         if pass == XDP_REDIRECT {
             for interface in generation.interfaces() {
                 must(generation.send_to(&interface.name, Some(LOOPBACK)));
             }
         }
-        let counters = must(apparatus.dataplane().counters());
         let flows = must(apparatus.dataplane().flows());
         Self {
-            slots: tables.slots,
+            slots: compiled.slots,
             generation,
-            counters,
             flows,
             pass,
             _apparatus: apparatus,
@@ -226,7 +221,8 @@ impl Filter for Program {
     }
 
     fn counters(&mut self) -> Counters {
-        let mut counters = host::read(&self.slots, &self.counters);
+        let totals = Totals::of(&self.slots, &*self.generation.counters());
+        let mut counters = host::read(&must(totals));
         counters.insert(FLOWS.to_owned(), self.flows.table_use().entries);
         counters
     }

@@ -15,7 +15,6 @@ use std::{
 
 use filter_common::Protocol;
 use filter_user::{
-    compile::Slots,
     config::Attach,
     dataplane::{Attached, DataplaneError, Demand},
 };
@@ -23,8 +22,8 @@ use jiff::Timestamp;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK, NO_POOL, address},
     fixture::{
-        Counters, Expected, Fixture, allowed, answer, hidden, inbound, moved, smtp_out, tell,
-        unwatched,
+        Counters, Expected, Fixture, allowed, answer, hidden, inbound, moved, series, smtp_out,
+        tell, unwatched,
     },
     frames::{Arrival, tcp},
     host,
@@ -225,6 +224,72 @@ fn a_reload_under_traffic_loses_no_frame_and_no_count() {
     assert_eq!(moved(&before, &after), expected);
 }
 
+/// There is room for the counters of 1,023 pools: of the 600 that were renamed, 420
+/// are left, the last of them.
+#[test]
+fn six_hundred_pools_are_renamed_under_traffic_and_counted_to_the_frame() {
+    const BURST: u64 = 16;
+    const LEFT: [u32; 2] = [300, 599];
+    const GONE: u32 = 0;
+    let net = Hosts::v4();
+    let frames = [LEFT[0], LEFT[1], GONE].map(|pool| {
+        let host = format!("10.{}.{}.7", pool / 256, pool % 256);
+        tcp((net.internet, 40_000), (address(&host), 80)).arrival()
+    });
+    let dropped = |counters: &Counters, word: &str, pool: u32| {
+        let name = format!("{word}-{pool}");
+        let labels = [("pool", name.as_str()), ("rule", "inbound_port")];
+        counters.get(&series("dropped_packets", &labels)).copied()
+    };
+    let mut wire = Wire::filtering(&configs::six_hundred_pools("one"), now());
+    let mut before = wire.appliance.counters();
+    for (old, new) in [("one", "two"), ("two", "three"), ("three", "one")] {
+        assert_eq!(
+            dropped(&before, new, LEFT[0]),
+            None,
+            "not the one before last"
+        );
+        let done = AtomicBool::new(false);
+        let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
+        let sent = thread::scope(|scope| {
+            let traffic = scope.spawn(|| {
+                let mut sent = 0;
+                while !done.load(Ordering::Relaxed) {
+                    for frame in frames.iter().cycle().take(BURST as usize * frames.len()) {
+                        cables.send(Side::Network, &frame.bytes);
+                    }
+                    assert!(cables.arrived(Side::Network).is_empty(), "all are dropped");
+                    sent += BURST;
+                }
+                sent
+            });
+            // Also when something here panics.
+            let ends = SetOnDrop(&done);
+            leave_this_cpu();
+            let next = configs::six_hundred_pools(new);
+            appliance.enforce(&next, now()).unwrap();
+            drop(ends);
+            traffic.join().unwrap()
+        });
+        let after = wire.appliance.counters();
+        for pool in LEFT {
+            let count = |counters| {
+                let both = [old, new].map(|word| dropped(counters, word, pool));
+                both.into_iter().flatten().sum::<u64>()
+            };
+            assert_eq!(
+                count(&after) - count(&before),
+                sent,
+                "{old} to {new}, {pool}"
+            );
+        }
+        assert_eq!(dropped(&after, old, GONE), None);
+        let pools = after.keys().filter(|name| name.contains("return_packets"));
+        assert_eq!(pools.count(), 1023);
+        before = after;
+    }
+}
+
 #[test]
 fn a_reload_keeps_the_flows() {
     let net = Hosts::v6();
@@ -265,9 +330,9 @@ fn a_reload_that_fails_leaves_the_old_configuration_in_force() {
 fn a_second_filter_is_refused_and_the_first_one_goes_on() {
     let mut wire = filtering();
     let mut second = Apparatus::open();
-    let tables = host::load(&configs::base(), now(), &mut Slots::default());
+    let compiled = host::load(&configs::base(), now());
     let mut enforce = |wire: &Wire| {
-        let generation = must(second.dataplane().load(&tables.compiled));
+        let generation = must(second.dataplane().load(&compiled));
         let dataplane = second.dataplane();
         wire.appliance
             .inside

@@ -399,9 +399,9 @@ fn pins_that_are_not_poolguards_are_refused_or_replaced() {
     running.kill();
 
     // Another map in the place of the counters.
-    fs::remove_file(maps.join("counters")).unwrap();
-    let (notes, counters) = (maps.join("notes"), maps.join("counters"));
-    let other = [notes.to_str().unwrap(), counters.to_str().unwrap()];
+    let (books, counters) = (maps.join("books"), maps.join("counters-1"));
+    fs::remove_file(&counters).unwrap();
+    let other = [books.to_str().unwrap(), counters.to_str().unwrap()];
     let pin = format!("map pin pinned {} {}", other[0], other[1]);
     poolguard_tests::wire::command("bpftool", &pin);
     let mut running = machine.start_with("run");

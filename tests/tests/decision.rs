@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use filter_user::{compile::Slots, config::Disk};
+use filter_user::config::Disk;
 use poolguard_tests::{chapters, configs, fixtures, host};
 
 macro_rules! tell {
@@ -27,8 +27,7 @@ fn the_example_configuration_exempts_whom_it_says() {
     stories.retain(|story| story.config == configs::base());
     assert!(!stories.is_empty());
     for story in stories {
-        let mut slots = Slots::default();
-        let generation = host::load_file(&Disk, &example, story.now, &mut slots);
+        let generation = host::load_file(&Disk, &example, story.now);
         host::tell_under(&story, &generation).unwrap_or_else(|complaints| panic!("{complaints}"));
     }
 }

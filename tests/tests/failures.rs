@@ -137,7 +137,7 @@ fn a_start_that_fails_keeps_the_counters_of_an_earlier_run() {
     machine.configure("[[");
     let line = last_line(&refused(&machine, "run --strict"));
     assert!(line.contains("not started: nothing is enforced"), "{line}");
-    assert!(machine.pins().join("maps-1/counters").exists());
+    assert!(machine.pins().join("maps-1/counters-1").exists());
     machine.configure(CONFIG);
     let running = machine.start();
     assert_eq!(machine.status()["generation"], 2, "it counts on");
@@ -439,7 +439,7 @@ fn pins_that_somebody_removed_are_made_anew() {
     machine.namespace.ip("link set eth0 down");
     let maps = machine.pins().join("maps-1");
     wait_until(|| {
-        ["counters", "flows", "notes"]
+        ["counters-1", "flows", "books"]
             .iter()
             .all(|map| maps.join(map).exists())
     });

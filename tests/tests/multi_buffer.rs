@@ -22,9 +22,9 @@ const XDP_PASS: u32 = 2;
 /// first buffer up to well past its headers.
 fn verdicts(source: IpAddr, destination: IpAddr, port: u16) -> Vec<u32> {
     let now = "2026-06-15T12:00:00Z".parse().unwrap();
-    let tables = host::load(&configs::base(), now, &mut Default::default());
+    let compiled = host::load(&configs::base(), now);
     let mut apparatus = Apparatus::open();
-    let mut generation = must(apparatus.dataplane().load(&tables.compiled));
+    let mut generation = must(apparatus.dataplane().load(&compiled));
     let mut frame = tcp((source, 40_000), (destination, port)).arrival().bytes;
     frame.resize(8_000, 0);
     (0..=96)

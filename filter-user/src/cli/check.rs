@@ -3,7 +3,7 @@
 use std::{collections::HashSet, path::Path};
 
 use filter_user::{
-    compile::{Slots, compile},
+    compile::compile,
     config::{self, Config, Loaded, Report, Severity, Terms},
 };
 use jiff::Timestamp;
@@ -27,9 +27,7 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     });
     // Valid is not enough: it has to fit the tables as well.
     let misfit = result.as_ref().ok().and_then(|loaded| {
-        progress::during("building the tables", || {
-            compile(&loaded.config, &mut Slots::default(), now).err()
-        })
+        progress::during("building the tables", || compile(&loaded.config, now).err())
     });
     let report: &Report = match &result {
         Ok(loaded) => &loaded.warnings,

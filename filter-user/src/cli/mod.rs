@@ -14,7 +14,7 @@ use std::{
 
 use filter_user::{
     args::{Cli, Command, Explain},
-    compile::{Slots, compile},
+    compile::compile,
     config::{self, Report},
     controller::{
         ApplyError, Confirmed, ReloadOptions, ReloadOutcome, StartOptions,
@@ -205,9 +205,7 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
             "poolguard: explained without temporary exemptions: {error}\n"
         )),
     }
-    let compiled = progress::during("building the tables", || {
-        compile(&loaded.config, &mut Slots::default(), now)
-    })?;
+    let compiled = progress::during("building the tables", || compile(&loaded.config, now))?;
     let explanation = explain::explain(
         &loaded.config,
         &compiled,

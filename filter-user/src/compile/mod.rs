@@ -1,6 +1,6 @@
 //! A valid configuration to the contents of the program's tables. Pure.
 //!
-//! [`slots`] remembers which counters belong to which name, [`ports`] numbers
+//! [`slots`] says which counters belong to which name, [`ports`] numbers
 //! the watched ports, [`layers`] lays prefixes over one another, [`policies`]
 //! says what holds for an address,
 //! [`prefix_table`] finds an address's policy, in what [`node`] packs. [`amendment`]
@@ -42,6 +42,8 @@ pub struct Compiled {
     pub prefixes_v6: Vec<Line>,
     /// Where the program is to be attached.
     pub interfaces: Vec<CompiledInterface>,
+    /// Whose its counters are.
+    pub slots: Slots,
     /// What went in, for `status` and the metrics.
     pub loaded: Loaded,
 }
@@ -137,18 +139,15 @@ pub enum CompileError {
 
 /// Compiles a configuration as it holds at `now`.
 ///
-/// `slots` gains the names that it did not know; nothing in it ever moves. On
-/// an error it may have gained some of them, which does no harm.
+/// What becomes of it depends on nothing that was in force before: whatever
+/// `check` finds valid fits a reload and a start as well.
 ///
 /// # Errors
 ///
 /// When something does not fit; the tables in use are not concerned.
-pub fn compile(
-    config: &Config,
-    slots: &mut Slots,
-    now: Timestamp,
-) -> Result<Compiled, CompileError> {
-    let ports = PortTable::new(config, slots)?;
+pub fn compile(config: &Config, now: Timestamp) -> Result<Compiled, CompileError> {
+    let mut slots = Slots::default();
+    let ports = PortTable::new(config, &mut slots)?;
     let settings = Settings {
         mail_ports: ports.mask(config.mail.ports.iter().copied()),
         high_ports: ports.high_ports(),
@@ -169,7 +168,7 @@ pub fn compile(
             })
         })
         .collect::<Result<_, CompileError>>()?;
-    let addresses = policies::addresses(config, &ports, slots, now)?;
+    let addresses = policies::addresses(config, &ports, &mut slots, now)?;
     Ok(Compiled {
         settings,
         ports,
@@ -177,13 +176,15 @@ pub fn compile(
         prefixes_v4: addresses.v4,
         prefixes_v6: addresses.v6,
         interfaces,
+        slots,
         loaded: Loaded::of(config, now),
     })
 }
 
 /// What tables in use need that a change of the configuration is in force for
 /// the addresses in `prefixes`, and none has changed for others. `policies` are
-/// those that the tables have.
+/// those that the tables have. Pools and ports are those of the tables in use, in
+/// the same order, so that they have the same slots.
 ///
 /// # Errors
 ///
@@ -192,13 +193,14 @@ pub fn amend(
     config: &Config,
     prefixes: &[ipnet::IpNet],
     policies: &IndexSet<Policy>,
-    slots: &mut Slots,
     now: Timestamp,
 ) -> Result<Amendment, CompileError> {
-    let ports = PortTable::new(config, slots)?;
+    let mut slots = Slots::default();
+    let ports = PortTable::new(config, &mut slots)?;
     let mut policies = policies.clone();
     let tables = prefixes.iter().map(|prefix| {
-        let table = policies::addresses_within(config, prefix, &ports, slots, &mut policies, now)?;
+        let table =
+            policies::addresses_within(config, prefix, &ports, &mut slots, &mut policies, now)?;
         Ok((*prefix, table))
     });
     let tables = tables.collect::<Result<_, CompileError>>()?;

@@ -5,12 +5,12 @@ use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Which counter slot belongs to which pool, port and interface.
+/// Which counter slot belongs to which pool, port and interface of one
+/// configuration.
 ///
-/// A name keeps its slot for as long as the counters live, also while no
-/// configuration mentions it: what was counted under it goes on being exported,
-/// and goes on counting when the name comes back.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Each generation counts in rows of its own, so slots are numbered from the
+/// beginning for each: a name that is gone takes no room from those that come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slots {
     pools: IndexSet<String>,
     ports: IndexSet<u16>,
@@ -20,12 +20,10 @@ pub struct Slots {
 /// The pool label of frames that concern no pool.
 pub const NO_POOL_NAME: &str = "none";
 
-/// More names than counters.
+/// More names than counters. `check` refuses such a configuration where it is
+/// read, so that this is about one that came another way.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error(
-    "{kind} {name} has no counters left: {capacity} have been used since counting began. \
-     `poolguard detach` and a start begin anew"
-)]
+#[error("{kind} {name} has no counters left: {capacity} are possible")]
 pub struct SlotsFull {
     /// "pool", "port" or "interface".
     pub kind: &'static str,
@@ -80,18 +78,17 @@ impl Slots {
         )
     }
 
-    /// The pools that have ever been configured, after
-    /// [`NO_POOL_NAME`], with their slots.
+    /// The pools after [`NO_POOL_NAME`], with their slots.
     pub fn pools(&self) -> impl Iterator<Item = (&str, u32)> {
         self.pools.iter().map(String::as_str).zip(0..)
     }
 
-    /// The ports that have ever been watched, with their slots.
+    /// The ports, with their slots.
     pub fn ports(&self) -> impl Iterator<Item = (u16, u32)> {
         self.ports.iter().copied().zip(0..)
     }
 
-    /// The interfaces that have ever been configured, with their slots.
+    /// The interfaces, with their slots.
     pub fn interfaces(&self) -> impl Iterator<Item = (&str, u32)> {
         self.interfaces.iter().map(String::as_str).zip(0..)
     }
@@ -141,8 +138,7 @@ mod tests {
         let error = slots.interface("one-more").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "interface one-more has no counters left: 256 have been used since counting began. \
-             `poolguard detach` and a start begin anew"
+            "interface one-more has no counters left: 256 are possible"
         );
         assert_eq!(slots.interface("eth0"), Ok(0));
     }

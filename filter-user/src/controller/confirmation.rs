@@ -194,10 +194,8 @@ impl Controller {
         let deadline = trial.deadline;
         let mut config = Config::clone(&trial.previous);
         config.temporary.clone_from(&self.config.temporary);
-        let mut slots = self.slots.clone();
-        let compiled = guarded("compiling", || compile(&config, &mut slots, now))??;
-        let events = self.enforce(&compiled, &slots, Demand::All)?;
-        self.slots = slots;
+        let compiled = guarded("compiling", || compile(&config, now))??;
+        let events = self.enforce(&compiled, Demand::All)?;
         // What is filtered matters more.
         let listen = config.metrics.listen;
         let listener = match self.endpoint.prepare(listen) {

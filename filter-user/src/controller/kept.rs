@@ -5,17 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    compile::Slots,
-    dataplane::{Dataplane, DataplaneError},
-};
+use crate::dataplane::{Dataplane, DataplaneError};
 
-/// What goes with the counters: whose they are, and the counts that the
+/// What goes with the counters: since when they count, and the counts that the
 /// controller keeps itself. `reloads` and `failures` are counters as well, and do
 /// not go back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
-    pub(super) slots: Slots,
     pub(super) counting_since: Timestamp,
     pub(super) generation: u64,
     pub(super) reloads: u64,
@@ -27,7 +23,6 @@ impl Kept {
     /// Where counting begins.
     fn new(now: Timestamp) -> Self {
         Self {
-            slots: Slots::default(),
             counting_since: now,
             generation: 0,
             reloads: 0,
@@ -36,29 +31,13 @@ impl Kept {
         }
     }
 
-    /// What the controller before this one has left, if there was one. Counters
-    /// of which nobody knows whose they are are begun anew.
+    /// What the controller before this one has left, if there was one.
     pub(super) fn read(dataplane: &mut Dataplane, now: Timestamp) -> Result<Self, DataplaneError> {
-        let notes = dataplane.notes()?;
-        if notes.is_empty() {
-            return Ok(Self::new(now));
-        }
-        match serde_json::from_slice(&notes) {
-            Ok(kept) => Ok(kept),
-            Err(error) => {
-                tracing::warn!(
-                    %error,
-                    "the notes of an earlier run make no sense: counting begins anew. What is \
-                     attached goes on filtering"
-                );
-                dataplane.forget_counters()?;
-                Ok(Self::new(now))
-            }
-        }
+        let kept = dataplane.go_on_counting()?;
+        Ok(kept.unwrap_or_else(|| Self::new(now)))
     }
 
     pub(super) fn write(&self, dataplane: &mut Dataplane) -> Result<(), DataplaneError> {
-        let notes = serde_json::to_vec(self).unwrap_or_default();
-        dataplane.write_notes(&notes)
+        dataplane.note(self)
     }
 }

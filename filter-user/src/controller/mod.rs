@@ -41,15 +41,16 @@ pub use error::ApplyError;
 pub use exemptions::{ExemptionError, NewExemption};
 use kept::Kept;
 pub use outcome::{DiffOutcome, ReloadOutcome};
-pub use snapshot::{KernelState, Shared, Snapshot};
+pub use snapshot::{Shared, Snapshot};
 pub use start::StartOptions;
 use start::{Chosen, REFUSED, Refusal};
 
 use crate::{
     change::{Change, Extent, check_limit},
-    compile::{self, Compiled, Slots, amend, compile},
+    compile::{self, Compiled, amend, compile},
     config::{self, Config, Loaded, Report, Severity, Texts},
-    dataplane::{Dataplane, DataplaneError, Demand, Event, Events, Instance},
+    dataplane::{Dataplane, DataplaneError, Demand, Event, Events, FlowMemory, Instance},
+    listing::some_of,
     state::{Prepared, StateDirectory, StateError},
     status::{InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
 };
@@ -67,9 +68,8 @@ pub struct Controller {
     /// The number of the next temporary exemption.
     next_exemption: u64,
     endpoint: Endpoint,
-    slots: Slots,
     dataplane: Dataplane,
-    kernel: Arc<KernelState>,
+    flows: Arc<FlowMemory>,
     status: Status,
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
@@ -155,7 +155,7 @@ impl Controller {
         let Begun {
             kept,
             compiled,
-            kernel,
+            flows,
             events,
         } = begun;
         let status = Status {
@@ -192,11 +192,11 @@ impl Controller {
         };
         let snapshot = Snapshot {
             status: status.clone(),
-            slots: kept.slots.clone(),
+            books: dataplane.books().clone(),
             tables: Vec::new(),
             links: dataplane.links().clone(),
             failing: BTreeMap::new(),
-            kernel: Arc::clone(&kernel),
+            flows: Arc::clone(&flows),
         };
         let mut controller = Self {
             config_file: config_file.to_owned(),
@@ -206,9 +206,8 @@ impl Controller {
             is_kept,
             next_exemption: temporary.next_id,
             endpoint,
-            slots: kept.slots,
             dataplane,
-            kernel,
+            flows,
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
@@ -358,8 +357,6 @@ impl Controller {
         options: ReloadOptions,
         now: Timestamp,
     ) -> Result<(Compiled, Report, NewListener), ApplyError> {
-        // A configuration that is refused leaves no names behind.
-        let mut slots = self.slots.clone();
         let archive_name = match options.confirm {
             Some(_) => ON_TRIAL,
             None => CONFIRMED,
@@ -378,7 +375,7 @@ impl Controller {
                     archive::prepare(state, archive_name, main, texts, now)
                 })
             });
-            let compiled = guarded("compiling", || compile(&loaded.config, &mut slots, now));
+            let compiled = guarded("compiling", || compile(&loaded.config, now));
             (compiled, extent.map(joined), joined(prepared))
         });
         let (compiled, prepared) = (compiled??, prepared?);
@@ -398,7 +395,7 @@ impl Controller {
         };
         // First, so that a crash at any moment leaves a way back.
         self.keep(&standing)?;
-        let events = match self.enforce(&compiled, &slots, Demand::All) {
+        let events = match self.enforce(&compiled, Demand::All) {
             Ok(events) => events,
             Err(error) => {
                 self.keep_as_it_stands();
@@ -406,7 +403,6 @@ impl Controller {
             }
         };
         self.standing = standing;
-        self.slots = slots;
         self.config = loaded.config;
         if let Standing::OnTrial(trial) = &self.standing {
             confirmation::log_trial(trial.deadline);
@@ -512,10 +508,8 @@ impl Controller {
                 Err(error) => tracing::info!(%error, "new tables take the place of those in use"),
             }
         }
-        let mut slots = self.slots.clone();
-        let compiled = guarded("compiling", || compile(&self.config, &mut slots, now))??;
-        let events = self.enforce(&compiled, &slots, Demand::All)?;
-        self.slots = slots;
+        let compiled = guarded("compiling", || compile(&self.config, now))??;
+        let events = self.enforce(&compiled, Demand::All)?;
         self.note(&compiled);
         self.log_events(events);
         Ok(())
@@ -524,31 +518,21 @@ impl Controller {
     fn amend(&mut self, prefixes: &[IpNet], now: Timestamp) -> Result<compile::Loaded, ApplyError> {
         let policies = self.dataplane.policies();
         let policies = policies.ok_or(DataplaneError::NoProgram)?;
-        // Nothing has a name that it had not before.
-        let slots = &mut self.slots;
-        let amendment = guarded("compiling", || {
-            amend(&self.config, prefixes, policies, slots, now)
-        })??;
+        let amendment = guarded("compiling", || amend(&self.config, prefixes, policies, now))??;
         self.dataplane.amend(&amendment)?;
         Ok(amendment.loaded)
     }
 
-    fn enforce(
-        &mut self,
-        compiled: &Compiled,
-        slots: &Slots,
-        demand: Demand,
-    ) -> Result<Events, DataplaneError> {
+    fn enforce(&mut self, compiled: &Compiled, demand: Demand) -> Result<Events, DataplaneError> {
         let generation = self.dataplane.load(compiled)?;
-        // Before the first frame is counted under a new name.
-        self.kept(slots).write(&mut self.dataplane)?;
+        // Before the first frame is counted in it.
+        self.kept().write(&mut self.dataplane)?;
         self.dataplane.enforce(generation, demand)
     }
 
     /// What the next controller has to know.
-    fn kept(&self, slots: &Slots) -> Kept {
+    fn kept(&self) -> Kept {
         Kept {
-            slots: slots.clone(),
             counting_since: self.status.counting_since,
             generation: self.status.generation,
             reloads: self.status.reloads.total,
@@ -693,6 +677,10 @@ impl Controller {
 
     /// Takes note of what was put into force.
     fn note(&mut self, compiled: &Compiled) {
+        // Of interfaces whose counters are gone.
+        let books = self.dataplane.books();
+        let attachments = &mut self.status.attachments;
+        attachments.retain(|interface, _| books.has_interface(interface));
         self.status.monitor = compiled.settings.monitor;
         self.status.forwarding = forwarding(compiled).to_owned();
         self.status.interfaces = interfaces(compiled);
@@ -728,13 +716,13 @@ impl Controller {
         };
         self.shared.publish(Snapshot {
             status: self.status.clone(),
-            slots: self.slots.clone(),
+            books: self.dataplane.books().clone(),
             tables: self.dataplane.tables(),
             links: self.dataplane.links().clone(),
             failing: self.failing.clone(),
-            kernel: Arc::clone(&self.kernel),
+            flows: Arc::clone(&self.flows),
         });
-        if let Err(error) = self.kept(&self.slots).write(&mut self.dataplane) {
+        if let Err(error) = self.kept().write(&mut self.dataplane) {
             tracing::error!(
                 %error,
                 "cannot note the state for after a restart, with which counters begin anew. The \
@@ -758,7 +746,7 @@ impl Controller {
 struct Begun {
     kept: Kept,
     compiled: Compiled,
-    kernel: Arc<KernelState>,
+    flows: Arc<FlowMemory>,
     events: Events,
 }
 
@@ -768,20 +756,17 @@ impl Begun {
         config: &Config,
         now: Timestamp,
     ) -> Result<Self, ApplyError> {
-        let mut kept = Kept::read(dataplane, now)?;
-        let compiled = guarded("compiling", || compile(config, &mut kept.slots, now))??;
+        let kept = Kept::read(dataplane, now)?;
+        let compiled = guarded("compiling", || compile(config, now))??;
         let generation = dataplane.load(&compiled)?;
-        // Before the first frame is counted under a new name.
+        // Before the first frame is counted in it.
         kept.write(dataplane)?;
-        let kernel = Arc::new(KernelState {
-            counters: dataplane.counters()?,
-            flows: dataplane.flows()?,
-        });
+        let flows = Arc::new(dataplane.flows()?);
         let events = dataplane.enforce(generation, Demand::WhatCan)?;
         Ok(Self {
             kept,
             compiled,
-            kernel,
+            flows,
             events,
         })
     }
@@ -803,17 +788,6 @@ fn leave_as_found(dataplane: Dataplane) {
 /// What a thread has done. Those that may panic are guarded.
 fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// Some names for the log, where there may be thousands.
-fn some_of(mut names: Vec<&str>) -> Vec<String> {
-    const NAMED: usize = 20;
-    names.dedup();
-    let more = names.len().saturating_sub(NAMED);
-    names.truncate(NAMED);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    let names = names.into_iter().map(str::to_owned);
-    names.chain(more).collect()
 }
 
 /// The interfaces that are to be attached; whether they are is looked up by

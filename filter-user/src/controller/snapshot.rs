@@ -10,9 +10,8 @@ use std::{
 };
 
 use crate::{
-    compile::Slots,
     dataplane::{
-        Counters, DataplaneError, FlowMemory, Links, Standing, TableUse, standing, wire_problem,
+        Books, DataplaneError, FlowMemory, Links, Standing, TableUse, standing, wire_problem,
     },
     metrics::{self, Sample},
     status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
@@ -41,21 +40,12 @@ impl Shared {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) status: Status,
-    pub(super) slots: Slots,
+    pub(super) books: Books,
     pub(super) tables: Vec<TableUse>,
     pub(super) links: Links,
     /// What keeps interfaces that are there from having the program.
     pub(super) failing: BTreeMap<String, String>,
-    pub(super) kernel: Arc<KernelState>,
-}
-
-/// What the kernel holds over the generations.
-#[derive(Debug)]
-pub struct KernelState {
-    /// What was counted.
-    pub counters: Counters,
-    /// The flows remembered.
-    pub flows: FlowMemory,
+    pub(super) flows: Arc<FlowMemory>,
 }
 
 impl Snapshot {
@@ -162,10 +152,10 @@ impl Snapshot {
     ///
     /// When the kernel's tables cannot be read.
     pub fn read(&self) -> Result<(Vec<Sample>, Status), DataplaneError> {
-        let samples = metrics::samples(&self.slots, &self.kernel.counters)?;
+        let samples = metrics::samples(&self.books.totals()?);
         let mut status = self.status.clone();
         status.interfaces = self.interfaces();
-        let flows = self.kernel.flows.table_use();
+        let flows = self.flows.table_use();
         status.tables = self
             .tables
             .iter()

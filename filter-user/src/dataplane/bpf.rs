@@ -67,29 +67,36 @@ struct Elem {
     flags: u64,
 }
 
+/// `union bpf_attr` of `BPF_MAP_CREATE`, without the fields that stay zero.
+#[repr(C)]
+struct MapCreate {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+    inner_map_fd: u32,
+}
+
+/// `BPF_MAP_TYPE_ARRAY`.
+const ARRAY: u32 = 2;
+/// `BPF_MAP_TYPE_ARRAY_OF_MAPS`.
+const ARRAY_OF_MAPS: u32 = 12;
+
 /// An array map of one element of `N` bytes, too many for the stack.
 #[derive(Debug)]
 pub(super) struct OneElement<const N: usize>(OwnedFd);
 
 impl<const N: usize> OneElement<N> {
-    /// `BPF_MAP_TYPE_ARRAY`.
-    const MAP_TYPE: u32 = 2;
-
     /// Makes a map.
     pub(super) fn create() -> io::Result<Self> {
-        /// `union bpf_attr` of `BPF_MAP_CREATE`, without the fields that stay zero.
-        #[repr(C)]
-        struct MapCreate {
-            map_type: u32,
-            key_size: u32,
-            value_size: u32,
-            max_entries: u32,
-        }
         let attributes = MapCreate {
-            map_type: Self::MAP_TYPE,
+            map_type: ARRAY,
             key_size: size_of::<u32>() as u32,
             value_size: N as u32,
             max_entries: 1,
+            map_flags: 0,
+            inner_map_fd: 0,
         };
         descriptor(Command::MapCreate, &attributes).map(Self)
     }
@@ -116,16 +123,44 @@ impl<const N: usize> OneElement<N> {
     }
 
     fn element(&self, command: Command, value: u64) -> io::Result<()> {
-        let key = 0_u32;
-        let attributes = Elem {
-            map_fd: number(&self.0),
-            reserved: 0,
-            key: std::ptr::from_ref(&key) as u64,
-            value,
-            flags: 0,
-        };
-        bpf(command, &attributes).map(drop)
+        element(&self.0, command, value)
     }
+}
+
+/// Runs a command on element 0 of an array.
+fn element(map: &OwnedFd, command: Command, value: u64) -> io::Result<()> {
+    let key = 0_u32;
+    let attributes = Elem {
+        map_fd: number(map),
+        reserved: 0,
+        key: std::ptr::from_ref(&key) as u64,
+        value,
+        flags: 0,
+    };
+    bpf(command, &attributes).map(drop)
+}
+
+/// Waits for the end of every program that is running at this moment.
+///
+/// The kernel lets whoever updates a map of maps wait for that, so that a program
+/// which still uses the map before is seen to be done with it
+/// (`maybe_wait_bpf_programs()` in `kernel/bpf/syscall.c`; its own tests wait the
+/// same way, `kern_sync_rcu()`). membarrier(2) would do as well, but not on the boxes
+/// where it is needed the most: with `nohz_full` it refuses.
+pub(super) fn wait_for_programs() -> io::Result<()> {
+    let inner = OneElement::<8>::create()?;
+    let attributes = MapCreate {
+        map_type: ARRAY_OF_MAPS,
+        key_size: size_of::<u32>() as u32,
+        value_size: size_of::<u32>() as u32,
+        max_entries: 1,
+        map_flags: 0,
+        inner_map_fd: number(&inner.0),
+    };
+    let outer = descriptor(Command::MapCreate, &attributes)?;
+    let value = number(&inner.0);
+    let value = std::ptr::from_ref(&value) as u64;
+    element(&outer, Command::MapUpdateElem, value)
 }
 
 /// Runs a command that makes a descriptor.

@@ -141,13 +141,15 @@ impl BpfLink {
         Ok(Some(info.ifindex).filter(|&index| index != 0))
     }
 
-    /// The number of the program that it holds, which no other has.
+    /// The number that the kernel gave the program which decides there; none when
+    /// it is attached nowhere any more.
     ///
     /// # Errors
     ///
     /// The same.
-    pub(super) fn program(&self) -> io::Result<u32> {
-        self.info().map(|info| info.prog_id)
+    pub(super) fn program_id(&self) -> io::Result<Option<u32>> {
+        let info = self.info()?;
+        Ok(Some(info.prog_id).filter(|_| info.ifindex != 0))
     }
 
     fn info(&self) -> io::Result<attributes::LinkInfo> {

@@ -1,8 +1,10 @@
 //! One configuration's tables and a copy of the program for each interface.
 
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
 };
 
 use aya::{
@@ -15,12 +17,12 @@ use indexmap::IndexSet;
 use serde::Serialize;
 
 use super::{
-    DataplaneError,
+    Counters, DataplaneError,
     live_table::LiveTable,
     pins::{GenerationPins, Pins},
     wire,
 };
-use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, amend_table};
+use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, Slots, amend_table};
 
 /// The name in the object of the program for a role.
 const fn program_name(role: Role) -> &'static str {
@@ -79,6 +81,10 @@ pub struct TableUse {
 #[derive(Debug)]
 pub struct Generation {
     copies: Vec<Copy>,
+    number: u64,
+    slots: Slots,
+    counters: Arc<Counters>,
+    program_ids: BTreeSet<u32>,
     watched_ports: TableUse,
     policies: IndexSet<Policy>,
     policy_room: u32,
@@ -127,29 +133,59 @@ impl Generation {
     pub(super) fn load(
         compiled: &Compiled,
         pins: &Pins,
+        attempt: u64,
         number: u64,
     ) -> Result<Self, DataplaneError> {
-        let shared = pins.generation(number)?;
+        let shared = pins.generation(attempt)?;
+        // Of an attempt that was not noted.
+        pins.remove_counters(number)?;
         let mut copies = Vec::with_capacity(compiled.interfaces.len());
+        let mut program_ids = BTreeSet::new();
         for interface in &compiled.interfaces {
-            let mut object = load_object(compiled, interface, pins, &shared)?;
+            let mut object = load_object(compiled, interface, pins, &shared, number)?;
             // The first copy makes the tables; the others find them.
             if copies.is_empty() {
                 fill(&mut object, compiled)?;
             }
-            load_program(program(&mut object, interface.role)?)?;
+            let program = program(&mut object, interface.role)?;
+            load_program(program)?;
+            program_ids.insert(id_of(program)?);
             copies.push(Copy {
                 interface: interface.clone(),
                 object,
             });
         }
         Ok(Self {
+            number,
+            slots: compiled.slots.clone(),
+            counters: Arc::new(Counters::open(&pins.counters(number))?),
+            program_ids,
             watched_ports: watched_ports(compiled, copies.len()),
             copies,
             policies: compiled.policies.clone(),
             policy_room: policy_room(compiled),
             prefixes: Prefixes::of(compiled),
         })
+    }
+
+    /// The number of its account.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whose its counters are.
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Its programs, by the kernel's numbers.
+    pub(super) fn program_ids(&self) -> &BTreeSet<u32> {
+        &self.program_ids
+    }
+
+    /// What it counts, and nothing that another one has counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
     }
 
     /// The policies that its tables have.
@@ -205,12 +241,13 @@ impl Generation {
             .collect()
     }
 
-    /// Pins the maps that outlive generations again where somebody removed a pin.
+    /// Pins the maps that outlive it again where somebody removed a pin.
     pub(super) fn pin_shared(&self, pins: &Pins) -> Result<(), DataplaneError> {
         let Some(Copy { object, .. }) = self.copies.first() else {
             return Ok(());
         };
-        for (name, place) in [("COUNTERS", pins.counters()), ("FLOWS", pins.flows())] {
+        let counters = pins.counters(self.number);
+        for (name, place) in [("COUNTERS", counters), ("FLOWS", pins.flows())] {
             if place.exists() {
                 continue;
             }
@@ -237,9 +274,7 @@ impl Generation {
     ///
     /// When there is no such interface in this generation.
     pub fn program_id(&mut self, interface: &str) -> Result<u32, DataplaneError> {
-        let info = self.xdp(interface)?.info();
-        info.map(|info| info.id())
-            .map_err(|source| DataplaneError::Program(Box::new(source)))
+        id_of(self.xdp(interface)?)
     }
 
     /// Has the program for an interface, under forwarding = "wire", send what it
@@ -338,11 +373,18 @@ fn program(object: &mut Ebpf, role: Role) -> Result<&mut Xdp, DataplaneError> {
         .map_err(|source| DataplaneError::Program(Box::new(source)))
 }
 
+fn id_of(program: &Xdp) -> Result<u32, DataplaneError> {
+    let info = program.info();
+    info.map(|info| info.id())
+        .map_err(|source| DataplaneError::Program(Box::new(source)))
+}
+
 fn load_object(
     compiled: &Compiled,
     interface: &CompiledInterface,
     pins: &Pins,
     shared: &GenerationPins,
+    number: u64,
 ) -> Result<Ebpf, DataplaneError> {
     let settings = compiled.settings;
     let is_wire = u32::from(interface.peer.is_some());
@@ -360,7 +402,7 @@ fn load_object(
         .override_global("MONITOR", &monitor, true)
         .override_global("PORT_CLASSES", &*compiled.ports.classes, true)
         .override_global("PORT_SLOTS", &compiled.ports.slots, true)
-        .map_pin_path("COUNTERS", pins.counters())
+        .map_pin_path("COUNTERS", pins.counters(number))
         .map_pin_path("FLOWS", pins.flows());
     let prefixes = Prefixes::of(compiled).map(|prefixes| (prefixes.name, prefixes.room));
     for (table, entries) in prefixes

@@ -119,6 +119,13 @@ impl Attached {
         self.link.interface_index().ok().flatten()
     }
 
+    /// The number of the program that decides there, as the kernel knows it; none
+    /// where nothing does any more.
+    pub(super) fn program_id(&self) -> Option<u32> {
+        // The same.
+        self.link.program_id().ok().flatten()
+    }
+
     /// Takes the program off, and removes the pin.
     pub(super) fn detach(&self) -> Result<(), DataplaneError> {
         let error = |source| DataplaneError::pins(&self.pin, source);

@@ -13,6 +13,7 @@
 //!
 //! [opens]: Dataplane::open
 
+mod books;
 mod bpf;
 mod bpf_link;
 mod claims;
@@ -33,6 +34,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use books::Books;
 pub use error::DataplaneError;
 pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse};
@@ -44,14 +46,17 @@ pub use wire::{WireError, problem as wire_problem};
 
 use filter_common::Policy;
 use indexmap::IndexSet;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    compile::{Amendment, Compiled, CompiledInterface},
+    compile::{Amendment, Compiled, CompiledInterface, Slots},
     config::Attach,
+    listing::some_of,
+    metrics::Forgotten,
 };
 use claims::Claims;
 use link::name_or_number;
-use notes::Notes;
+use notes::{BOOKS_BYTES, Notes};
 use occupied::{above, check_above};
 use pins::Pins;
 use wire::{End, Settings};
@@ -100,12 +105,13 @@ pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, Data
 #[derive(Debug)]
 pub struct Dataplane {
     pins: Pins,
-    notes: Notes,
+    notes: Notes<BOOKS_BYTES>,
+    books: Books,
     is_new: bool,
     running: Option<Generation>,
     links: Links,
     settings: Settings,
-    /// What was said already of things that no longer work.
+    /// What was said already of things that do not work.
     said: BTreeSet<String>,
     generations: u64,
 }
@@ -208,7 +214,8 @@ impl Dataplane {
         }
         maps::discard_unfit(&pins)?;
         Ok(Self {
-            notes: Notes::open(&pins)?,
+            notes: Notes::at(pins.books())?,
+            books: Books::default(),
             settings: Settings::open(&pins)?,
             said: BTreeSet::new(),
             pins,
@@ -224,34 +231,92 @@ impl Dataplane {
         self.is_new
     }
 
-    /// What was written with [`write_notes`](Self::write_notes) last, by this
-    /// process or one before it; nothing where the counters are new.
+    /// Goes on counting where an earlier run has left off, if it left what makes
+    /// sense, and gives back what it noted beside its counters.
     ///
     /// # Errors
     ///
     /// When the kernel does not give it.
-    pub fn notes(&self) -> Result<Vec<u8>, DataplaneError> {
-        self.notes.read()
+    pub fn go_on_counting<T: DeserializeOwned>(&mut self) -> Result<Option<T>, DataplaneError> {
+        let (noted, books) = match self.noted() {
+            Ok(Noted { noted, books }) => (noted, books),
+            Err(NotesError::None) => return Ok(None),
+            Err(NotesError::Kernel(error)) => return Err(error),
+            Err(NotesError::Unfit) => {
+                maps::warn_of_unfit();
+                self.forget_counters()?;
+                return Ok(None);
+            }
+            Err(NotesError::Nonsense(error)) => {
+                tracing::warn!(
+                    %error,
+                    "the notes of an earlier run make no sense: counting begins anew. What is \
+                     attached goes on filtering"
+                );
+                self.forget_counters()?;
+                return Ok(None);
+            }
+        };
+        self.books = Books::open(books, &self.pins)?;
+        self.settle_accounts();
+        Ok(Some(noted))
     }
 
-    /// Keeps this for as long as the counters.
+    fn noted<T: DeserializeOwned>(&self) -> Result<Noted<T, books::Kept>, NotesError> {
+        let text = self.notes.read()?;
+        let noted: Noted<T, books::Kept> = match text.is_empty() {
+            false => serde_json::from_slice(&text)?,
+            true => self.noted_by_shared()?,
+        };
+        for number in noted.books.numbers() {
+            if !maps::are_counters(&self.pins.counters(number))? {
+                return Err(NotesError::Unfit);
+            }
+        }
+        Ok(noted)
+    }
+
+    /// What a poolguard noted whose generations shared their counters.
+    fn noted_by_shared<T: DeserializeOwned>(&self) -> Result<Noted<T, books::Kept>, NotesError> {
+        let place = self.pins.shared_notes();
+        if !place.exists() {
+            return Err(NotesError::None);
+        }
+        if !maps::are_notes(&place, books::SHARED_NOTES_BYTES)? {
+            return Err(NotesError::Unfit);
+        }
+        let text = Notes::<{ books::SHARED_NOTES_BYTES }>::at(place)?.read()?;
+        if text.is_empty() {
+            return Err(NotesError::None);
+        }
+        let Shared { slots } = serde_json::from_slice(&text)?;
+        Ok(Noted {
+            noted: serde_json::from_slice(&text)?,
+            books: books::Kept::shared(slots),
+        })
+    }
+
+    /// Keeps this, and whose counters are which, for as long as the counters.
     ///
     /// # Errors
     ///
-    /// When it is longer than 256 KiB.
-    pub fn write_notes(&mut self, notes: &[u8]) -> Result<(), DataplaneError> {
-        self.notes.write(notes)
+    /// When the kernel does not take it.
+    pub fn note<T: Serialize>(&mut self, noted: &T) -> Result<(), DataplaneError> {
+        let books = self.books.kept();
+        let numbers: Vec<u64> = books.numbers().collect();
+        let text = serde_json::to_vec(&Noted { noted, books }).unwrap_or_default();
+        self.notes.write(&text)?;
+        // From here on nobody asks for what is settled.
+        self.pins.keep_counters(&numbers)?;
+        self.pins.remove_shared_notes()
     }
 
-    /// Begins new counters, a new memory of flows, and empty notes. What is
-    /// attached goes on with the old ones until the next generation.
-    ///
-    /// # Errors
-    ///
-    /// When the pins of the old ones cannot be removed.
-    pub fn forget_counters(&mut self) -> Result<(), DataplaneError> {
+    /// Begins to count anew. What is attached goes on with the old counters until
+    /// the next generation.
+    fn forget_counters(&mut self) -> Result<(), DataplaneError> {
         self.pins.remove_maps()?;
-        self.notes = Notes::open(&self.pins)?;
+        self.books = Books::default();
+        self.notes = Notes::at(self.pins.books())?;
         Ok(())
     }
 
@@ -262,11 +327,14 @@ impl Dataplane {
     /// When the kernel refuses a table or the program.
     pub fn load(&mut self, compiled: &Compiled) -> Result<Generation, DataplaneError> {
         self.generations += 1;
-        Generation::load(compiled, &self.pins, self.generations)
+        let account = self.books.next_number();
+        let generation = Generation::load(compiled, &self.pins, self.generations, account)?;
+        self.books.add(&generation);
+        Ok(generation)
     }
 
     /// Puts a generation in the place of the running one, interface by
-    /// interface. On each, the change happens between two frames, unless it has
+    /// interface. What it counts has to be [noted](Self::note) before. On each, the change happens between two frames, unless it has
     /// to be attached in another mode. An interface that does not exist gets the
     /// program when it does: [`reconcile`](Self::reconcile). Says which interfaces
     /// could not have it, as far as `demand` allows that.
@@ -275,7 +343,13 @@ impl Dataplane {
     ///
     /// When an interface cannot be attached to, or joined to another one. All
     /// interfaces then go on with the generation that was running.
-    pub fn enforce(
+    pub fn enforce(&mut self, next: Generation, demand: Demand) -> Result<Events, DataplaneError> {
+        let outcome = self.replace_running(next, demand);
+        self.settle_accounts();
+        outcome
+    }
+
+    fn replace_running(
         &mut self,
         mut next: Generation,
         demand: Demand,
@@ -321,9 +395,32 @@ impl Dataplane {
         self.detach_all_but(&claims);
         log_unset(self.settings.keep_only(&ends));
         wire::warn_of_side_effects(&ends, &mut self.said);
+        self.books.came_into_force(next.number());
         self.running = Some(next);
         self.pins.remove_other_maps();
         Ok(events)
+    }
+
+    /// Settles the accounts of generations that decide nowhere any more.
+    fn settle_accounts(&mut self) {
+        let attached = self.links.values().filter_map(Attached::program_id);
+        let mut idle = self.books.idle(&attached.collect());
+        let running = self.running.as_ref().map(Generation::number);
+        // It may wait for interfaces.
+        idle.retain(|number| Some(*number) != running);
+        if idle.is_empty() {
+            return;
+        }
+        // A frame that came before a program was replaced may not be counted yet.
+        let waited = bpf::wait_for_programs().map_err(DataplaneError::Wait);
+        match waited.and_then(|()| self.books.settle(&idle)) {
+            Ok(forgotten) => log_forgotten(forgotten),
+            Err(error) => tracing::warn!(
+                %error,
+                "counters of an earlier generation are kept apart, which does no harm, until the \
+                 next generation"
+            ),
+        }
     }
 
     /// Gives each device of a group the program for its interface, and notes each
@@ -700,13 +797,9 @@ impl Dataplane {
             .map_or_else(Vec::new, Generation::tables)
     }
 
-    /// The counters, for a reader of its own.
-    ///
-    /// # Errors
-    ///
-    /// Before the first generation is loaded.
-    pub fn counters(&self) -> Result<Counters, DataplaneError> {
-        Counters::open(&self.pins)
+    /// What all generations have counted, for a reader of its own.
+    pub fn books(&self) -> &Books {
+        &self.books
     }
 
     /// The memory of flows, for a reader of its own.
@@ -731,6 +824,49 @@ impl Dataplane {
         self.pins.remove_all()?;
         set_back
     }
+}
+
+/// What is written down beside the counters.
+#[derive(Serialize, Deserialize)]
+struct Noted<T, B> {
+    noted: T,
+    books: B,
+}
+
+/// What a poolguard whose generations shared their counters wrote down of them.
+#[derive(Deserialize)]
+struct Shared {
+    slots: Slots,
+}
+
+/// Why there are no notes to go by.
+#[derive(thiserror::Error, Debug)]
+enum NotesError {
+    #[error("there are none")]
+    None,
+    #[error("what they are about is not there")]
+    Unfit,
+    #[error(transparent)]
+    Kernel(#[from] DataplaneError),
+    #[error(transparent)]
+    Nonsense(#[from] serde_json::Error),
+}
+
+/// Says whose counters are gone.
+fn log_forgotten(forgotten: Forgotten) {
+    if forgotten.is_empty() {
+        return;
+    }
+    let Forgotten {
+        pools,
+        ports,
+        interfaces,
+    } = forgotten;
+    tracing::warn!(
+        pools = ?some_of(pools), ports = ?some_of(ports), interfaces = ?some_of(interfaces),
+        "these counters are gone: there is no room for more names, and nobody has configured \
+         these for the longest"
+    );
 }
 
 /// Says what could not be set back, which does not concern what is enforced.

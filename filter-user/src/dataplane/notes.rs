@@ -7,25 +7,31 @@
 
 use std::{io, path::PathBuf};
 
-use super::{DataplaneError, bpf::OneElement, pins::Pins};
+use super::{DataplaneError, bpf::OneElement};
 
-/// Room for the longest names of as many pools, ports and interfaces as there
-/// are counters for, in JSON.
-const CAPACITY: usize = 256 * 1024;
 /// The length of what is kept comes before it.
 const HEADER: usize = size_of::<u32>();
 
-/// The size of the map's element.
-pub(super) const ELEMENT_BYTES: usize = HEADER + CAPACITY;
+/// The element of a map for what was set on the ends of wires.
+pub(super) const SETTINGS_BYTES: usize = HEADER + 256 * 1024;
+/// The element of a map for what the controller keeps, and for the [books]. A test
+/// of theirs shows that the longest fit.
+///
+/// [books]: super::books
+pub(super) const BOOKS_BYTES: usize = HEADER + 2 * 1024 * 1024;
 
-/// The map.
+/// The map, with an element of `BYTES` bytes.
 #[derive(Debug)]
-pub(super) struct Notes {
-    map: OneElement<ELEMENT_BYTES>,
+pub(super) struct Notes<const BYTES: usize> {
+    map: OneElement<BYTES>,
     place: PathBuf,
 }
 
-impl Notes {
+impl<const BYTES: usize> Notes<BYTES> {
+    /// How long a text there is room for.
+    #[cfg(test)]
+    pub(super) const CAPACITY: usize = BYTES - HEADER;
+
     /// Pins the map again where somebody removed the pin.
     pub(super) fn pin(&self) -> Result<(), DataplaneError> {
         if self.place.exists() {
@@ -35,12 +41,8 @@ impl Notes {
         pinned.map_err(|source| DataplaneError::pins(&self.place, source))
     }
 
-    /// Opens the map, and makes it where there is none.
-    pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        Self::at(pins.notes())
-    }
-
-    /// The same elsewhere. What is there are notes, or nothing.
+    /// Opens the map, and makes it where there is none. What is there are notes of
+    /// this size, or nothing.
     pub(super) fn at(place: PathBuf) -> Result<Self, DataplaneError> {
         let map = if place.exists() {
             OneElement::open(&place)
@@ -55,7 +57,7 @@ impl Notes {
 
     /// What was written last; nothing in a map that is new.
     pub(super) fn read(&self) -> Result<Vec<u8>, DataplaneError> {
-        let mut element = room();
+        let mut element = Self::room();
         self.map
             .read(&mut element)
             .map_err(|source| DataplaneError::pins(&self.place, source))?;
@@ -66,7 +68,7 @@ impl Notes {
 
     /// Puts this in the place of what was written before.
     pub(super) fn write(&mut self, text: &[u8]) -> Result<(), DataplaneError> {
-        let mut element = room();
+        let mut element = Self::room();
         let (header, rest) = element.split_at_mut(HEADER);
         let written = match rest.get_mut(..text.len()) {
             Some(rest) => {
@@ -78,11 +80,11 @@ impl Notes {
         };
         written.map_err(|source| DataplaneError::pins(&self.place, source))
     }
-}
 
-/// Made where it stays: no stack has to hold it.
-fn room() -> Box<[u8; ELEMENT_BYTES]> {
-    let room = vec![0; ELEMENT_BYTES].into_boxed_slice();
-    room.try_into()
-        .unwrap_or_else(|_| unreachable!("made in that size"))
+    /// Made where it stays: no stack has to hold it.
+    fn room() -> Box<[u8; BYTES]> {
+        let room = vec![0; BYTES].into_boxed_slice();
+        room.try_into()
+            .unwrap_or_else(|_| unreachable!("made in that size"))
+    }
 }

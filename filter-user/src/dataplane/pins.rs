@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{DataplaneError, bpf_link::BpfLink};
+use super::{DataplaneError, books::SHARED, bpf_link::BpfLink};
 use crate::config::Attach;
 
 /// The directory of the maps that outlive generations, and the version of their
@@ -14,6 +14,9 @@ use crate::config::Attach;
 /// begins new ones beside those of another version. Links have no version: they
 /// are taken over whichever poolguard made them.
 const MAPS: &str = "maps-1";
+
+/// What counters are called, before their number.
+const COUNTERS: &str = "counters";
 
 /// One poolguard among others on the same machine: a name, and where its pins
 /// and its control socket are.
@@ -77,7 +80,9 @@ impl Instance {
         instances.find(|instance| {
             let links = Pins::existing(instance).map(|pins| pins.pinned_links());
             let links = links.and_then(Result::ok).unwrap_or_default();
-            let mut programs = links.iter().flat_map(|pinned| pinned.link.program());
+            let mut programs = links
+                .iter()
+                .filter_map(|pinned| pinned.link.program_id().ok().flatten());
             programs.any(|held| held == program)
         })
     }
@@ -91,7 +96,8 @@ impl Instance {
 /// The directory of one running instance:
 ///
 /// ```text
-/// maps-1/counters, flows, notes   what outlives generations
+/// maps-1/flows, books             what outlives generations
+/// maps-1/counters-7               the counters of one, which are settled later
 /// links/native/7-eth1             the links, by mode, index of the interface and
 /// links/generic/4-eth0            the name that it had
 /// wire-settings                   what was set on the ends of wires
@@ -141,16 +147,49 @@ impl Pins {
         directories.try_for_each(|directory| create_directory(&directory))
     }
 
-    pub(super) fn counters(&self) -> PathBuf {
-        self.maps().join("counters")
+    /// The counters of an account.
+    pub(super) fn counters(&self, number: u64) -> PathBuf {
+        self.maps().join(match number {
+            SHARED => COUNTERS.to_owned(),
+            _ => format!("{COUNTERS}-{number}"),
+        })
+    }
+
+    /// Removes the counters of all accounts but these.
+    pub(super) fn keep_counters(&self, numbers: &[u64]) -> Result<(), DataplaneError> {
+        let kept: Vec<_> = numbers
+            .iter()
+            .map(|number| self.counters(*number))
+            .collect();
+        for (name, path) in entries(&self.maps())? {
+            if name.starts_with(COUNTERS) && !kept.contains(&path) {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the counters of an account, if there are any.
+    pub(super) fn remove_counters(&self, number: u64) -> Result<(), DataplaneError> {
+        remove_if_there(&self.counters(number))
     }
 
     pub(super) fn flows(&self) -> PathBuf {
         self.maps().join("flows")
     }
 
-    pub(super) fn notes(&self) -> PathBuf {
+    pub(super) fn books(&self) -> PathBuf {
+        self.maps().join("books")
+    }
+
+    /// The notes of a poolguard whose generations shared their counters.
+    pub(super) fn shared_notes(&self) -> PathBuf {
         self.maps().join("notes")
+    }
+
+    /// Removes them.
+    pub(super) fn remove_shared_notes(&self) -> Result<(), DataplaneError> {
+        remove_if_there(&self.shared_notes())
     }
 
     /// What was set on the ends of wires. It goes with the links: no layout of
@@ -278,6 +317,15 @@ impl Drop for GenerationPins {
 
 fn create_directory(path: &Path) -> Result<(), DataplaneError> {
     fs::create_dir_all(path).map_err(|source| DataplaneError::pins(path, source))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), DataplaneError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(DataplaneError::pins(path, source))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is in a directory, by name.

@@ -1,7 +1,7 @@
-//! What outlives generations, for readers that need nothing else of the data
+//! What frames write, for readers that need nothing else of the data
 //! plane: a scrape never waits for a reload.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use filter_common::{
@@ -12,13 +12,13 @@ use filter_common::{
 use super::{DataplaneError, TableUse, generation::FlowKey, pins::Pins};
 use crate::metrics::CounterSource;
 
-/// The counters of all CPUs.
+/// The counters of a generation, of all CPUs.
 pub struct Counters(PerCpuArray<MapData, Row>);
 
 impl Counters {
-    pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
+    pub(super) fn open(place: &Path) -> Result<Self, DataplaneError> {
         let error = |source| DataplaneError::map("COUNTERS", source);
-        let map = MapData::from_pin(pins.counters()).map_err(error)?;
+        let map = MapData::from_pin(place).map_err(error)?;
         PerCpuArray::try_from(Map::PerCpuArray(map))
             .map(Self)
             .map_err(error)

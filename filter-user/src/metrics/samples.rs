@@ -1,26 +1,14 @@
-//! From counter slots to samples.
+//! From what was counted to samples.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
 use filter_common::{
     DropReason, Protocol, Rule, Uninspected,
     counters::{Direction, NO_POOL, PoolCounter, Row, Slot},
 };
 
-use crate::compile::Slots;
-
-/// Somewhere that the counters can be read.
-pub trait CounterSource {
-    /// Why they could not.
-    type Error;
-
-    /// One row, summed over all CPUs.
-    ///
-    /// # Errors
-    ///
-    /// When the row cannot be read.
-    fn row(&self, row: u32) -> Result<Row, Self::Error>;
-}
+use super::Totals;
+use crate::compile::NO_POOL_NAME;
 
 /// A metric that the program counts.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,23 +83,16 @@ impl fmt::Display for Sample {
     }
 }
 
-/// Every counter of every name in `slots`, those that are zero as well: a
-/// series that appears only with its first event hides that event from rates.
+/// Every counter of every name, those that are zero as well: a series that
+/// appears only with its first event hides that event from rates.
 /// What cannot occur (a pool in the drops of rule `malformed`, whose frames
 /// have no readable address) is left out.
-///
-/// # Errors
-///
-/// When a row cannot be read.
-pub fn samples<C: CounterSource>(slots: &Slots, counters: &C) -> Result<Vec<Sample>, C::Error> {
-    let mut reader = Reader {
-        counters,
-        rows: HashMap::new(),
-        samples: Vec::new(),
-    };
+pub fn samples(totals: &Totals) -> Vec<Sample> {
+    let mut list = List(Vec::new());
     for reason in Uninspected::ALL {
         let labels = vec![("reason", reason.name().to_owned())];
-        reader.push(UNINSPECTED_PACKETS, labels, Slot::uninspected(reason))?;
+        let slot = Slot::uninspected(reason);
+        list.push(UNINSPECTED_PACKETS, labels, totals.uninspected[slot.column]);
     }
     for reason in DropReason::ALL {
         let labels = || {
@@ -120,76 +101,62 @@ pub fn samples<C: CounterSource>(slots: &Slots, counters: &C) -> Result<Vec<Samp
                 ("rule", reason.rule().name().to_owned()),
             ]
         };
-        reader.push(DROPPED_BY_REASON, labels(), Slot::dropped_by_reason(reason))?;
-        let would = Slot::would_drop_by_reason(reason);
-        reader.push(WOULD_DROP_BY_REASON, labels(), would)?;
+        let dropped = Slot::dropped_by_reason(reason).column;
+        let dropped = totals.dropped_by_reason[dropped];
+        list.push(DROPPED_BY_REASON, labels(), dropped);
+        let would_drop = Slot::would_drop_by_reason(reason).column;
+        let would_drop = totals.would_drop_by_reason[would_drop];
+        list.push(WOULD_DROP_BY_REASON, labels(), would_drop);
     }
-    for (interface, slot) in slots.interfaces() {
-        let labels = || vec![("interface", interface.to_owned())];
-        reader.push(PASSED_PACKETS, labels(), Slot::passed(slot))?;
-        reader.push(UNSENT_PACKETS, labels(), Slot::unsent(slot))?;
+    for (interface, counted) in &totals.interfaces {
+        let labels = || vec![("interface", interface.clone())];
+        list.push(PASSED_PACKETS, labels(), counted.passed);
+        list.push(UNSENT_PACKETS, labels(), counted.unsent);
     }
-    for (pool, slot) in slots.pools() {
-        reader.pool(pool, slot)?;
+    for (pool, row) in &totals.pools {
+        list.pool(pool, row);
     }
-    for (port, slot) in slots.ports() {
-        reader.port(port, slot)?;
+    for (port, row) in &totals.ports {
+        list.port(*port, row);
     }
-    Ok(reader.samples)
+    list.0
 }
 
-struct Reader<'a, C> {
-    counters: &'a C,
-    rows: HashMap<u32, Row>,
-    samples: Vec<Sample>,
-}
+struct List(Vec<Sample>);
 
-impl<C: CounterSource> Reader<'_, C> {
-    fn push(
-        &mut self,
-        metric: &'static Metric,
-        labels: Vec<(&'static str, String)>,
-        slot: Slot,
-    ) -> Result<(), C::Error> {
-        let row = match self.rows.get(&slot.row) {
-            Some(row) => *row,
-            None => {
-                let row = self.counters.row(slot.row)?;
-                self.rows.insert(slot.row, row);
-                row
-            }
-        };
-        self.samples.push(Sample {
+impl List {
+    fn push(&mut self, metric: &'static Metric, labels: Vec<(&'static str, String)>, value: u64) {
+        self.0.push(Sample {
             metric,
             labels,
-            value: row[slot.column],
+            value,
         });
-        Ok(())
     }
 
-    fn pool(&mut self, name: &str, pool: u32) -> Result<(), C::Error> {
+    fn pool(&mut self, name: &str, row: &Row) {
         let labels = |rule: Rule| vec![("pool", name.to_owned()), ("rule", rule.name().to_owned())];
-        for rule in Rule::ALL.into_iter().filter(|rule| can_deny(*rule, pool)) {
-            let slot = |counter| Slot::pool(pool, counter);
-            let packets = slot(PoolCounter::DroppedPackets(rule));
-            let bytes = slot(PoolCounter::DroppedBytes(rule));
-            let would = slot(PoolCounter::WouldDropPackets(rule));
-            self.push(DROPPED_PACKETS, labels(rule), packets)?;
-            self.push(DROPPED_BYTES, labels(rule), bytes)?;
-            self.push(WOULD_DROP_PACKETS, labels(rule), would)?;
+        // The columns are the same whichever pool it is.
+        let value = |counter| row[Slot::pool(NO_POOL, counter).column];
+        for rule in Rule::ALL.into_iter().filter(|rule| can_deny(*rule, name)) {
+            let packets = value(PoolCounter::DroppedPackets(rule));
+            let bytes = value(PoolCounter::DroppedBytes(rule));
+            let would = value(PoolCounter::WouldDropPackets(rule));
+            self.push(DROPPED_PACKETS, labels(rule), packets);
+            self.push(DROPPED_BYTES, labels(rule), bytes);
+            self.push(WOULD_DROP_PACKETS, labels(rule), would);
         }
-        if pool == NO_POOL {
-            return Ok(());
+        if name == NO_POOL_NAME {
+            return;
         }
-        let inbound = Slot::pool(pool, PoolCounter::ExemptedInbound);
-        let smtp_out = Slot::pool(pool, PoolCounter::ExemptedSmtpOut);
-        let answers = Slot::pool(pool, PoolCounter::ReturnPackets);
-        self.push(EXEMPTED_PACKETS, labels(Rule::InboundPort), inbound)?;
-        self.push(EXEMPTED_PACKETS, labels(Rule::SmtpOut), smtp_out)?;
-        self.push(RETURN_PACKETS, vec![("pool", name.to_owned())], answers)
+        let inbound = value(PoolCounter::ExemptedInbound);
+        let smtp_out = value(PoolCounter::ExemptedSmtpOut);
+        let answers = value(PoolCounter::ReturnPackets);
+        self.push(EXEMPTED_PACKETS, labels(Rule::InboundPort), inbound);
+        self.push(EXEMPTED_PACKETS, labels(Rule::SmtpOut), smtp_out);
+        self.push(RETURN_PACKETS, vec![("pool", name.to_owned())], answers);
     }
 
-    fn port(&mut self, number: u16, port: u32) -> Result<(), C::Error> {
+    fn port(&mut self, number: u16, row: &Row) {
         for direction in Direction::ALL {
             for protocol in Protocol::ALL {
                 // Rule 5 is about TCP alone.
@@ -201,22 +168,19 @@ impl<C: CounterSource> Reader<'_, C> {
                     ("port", number.to_string()),
                     ("proto", protocol.name().to_owned()),
                 ];
-                self.push(
-                    DROPPED_BY_PORT,
-                    labels,
-                    Slot::port(port, direction, protocol),
-                )?;
+                // The columns are the same whichever port it is.
+                let column = Slot::port(0, direction, protocol).column;
+                self.push(DROPPED_BY_PORT, labels, row[column]);
             }
         }
-        Ok(())
     }
 }
 
 /// Whether a rule can deny frames that concern this pool.
-fn can_deny(rule: Rule, pool: u32) -> bool {
+fn can_deny(rule: Rule, pool: &str) -> bool {
     match rule {
-        Rule::InboundPort => pool != NO_POOL,
-        Rule::Malformed => pool == NO_POOL,
+        Rule::InboundPort => pool != NO_POOL_NAME,
+        Rule::Malformed => pool == NO_POOL_NAME,
         Rule::SmtpOut | Rule::HiddenPorts => true,
     }
 }

@@ -12,7 +12,7 @@ use filter_common::{
 };
 use filter_user::{
     change::{Addresses, Change},
-    compile::{Slots, compile},
+    compile::compile,
     config::{
         Attach, Config, Customer, CustomerList, Forwarding, Interface, Mail, Metrics, Pool,
         PoolKind, PortSpec, Ports, Share, Source, Terms,
@@ -291,7 +291,7 @@ fn transport(protocol: Protocol) -> Transport {
 
 /// The verdicts on all packets of all addresses.
 pub(crate) fn verdicts(config: &Config, servers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Vec<bool>> {
-    let compiled = compile(config, &mut Slots::default(), now()).unwrap();
+    let compiled = compile(config, now()).unwrap();
     let tables = HostTables::new(&compiled);
     for address in addresses() {
         for (port, protocol) in PORTS

@@ -9,7 +9,7 @@ use std::{
 use filter_common::counters::{ROW_LENGTH, Row};
 use filter_user::{
     compile::Slots,
-    metrics::{CounterSource, samples},
+    metrics::{CounterSource, Totals, samples},
 };
 
 use crate::fixture::Counters;
@@ -44,7 +44,8 @@ impl CounterSource for Signposts {
 impl Places {
     /// For these names.
     pub fn new(slots: &Slots) -> Self {
-        let Ok(samples) = samples(slots, &Signposts);
+        let Ok(totals) = Totals::of(slots, &Signposts);
+        let samples = samples(&totals);
         let row_of = |place: u64| (place / ROW_LENGTH as u64) as u32;
         let rows: BTreeSet<u32> = samples.iter().map(|s| row_of(s.value)).collect();
         let rows: Vec<u32> = rows.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use filter_user::{
     compile::Compiled,
-    dataplane::{Counters, FlowMemory, Generation},
+    dataplane::{FlowMemory, Generation},
 };
 
 use super::{counters::Places, trial::Testimony};
@@ -18,7 +18,6 @@ const XDP_PASS: u32 = 2;
 /// The program, loaded for every interface and attached to none.
 pub(super) struct Program {
     generation: Generation,
-    counters: Counters,
     flows: FlowMemory,
     values: Vec<u64>,
     // Dropped last.
@@ -29,11 +28,9 @@ impl Program {
     pub(super) fn load(compiled: &Compiled) -> Self {
         let mut apparatus = Apparatus::open();
         let generation = must(apparatus.dataplane().load(compiled));
-        let counters = must(apparatus.dataplane().counters());
         let flows = must(apparatus.dataplane().flows());
         Self {
             generation,
-            counters,
             flows,
             values: Vec::new(),
             _apparatus: apparatus,
@@ -57,7 +54,7 @@ impl Program {
             return None;
         }
         if self.values.is_empty() {
-            self.values = places.read(&self.counters);
+            self.values = places.read(&*self.generation.counters());
         }
         let action = must(match first {
             Some(first) => self
@@ -69,7 +66,7 @@ impl Program {
             [XDP_PASS, XDP_DROP].contains(&action),
             "the program returned XDP action {action}"
         );
-        let values = places.read(&self.counters);
+        let values = places.read(&*self.generation.counters());
         let moved = places.moved(&self.values, &values);
         self.values = values;
         Some(Testimony {

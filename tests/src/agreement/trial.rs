@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use filter_common::{counters::count, decide};
 use filter_user::{
-    compile::{Compiled, Slots, compile},
+    compile::{Compiled, compile},
     config::{Config, Interface},
     host::{HostCounters, HostTables},
 };
@@ -54,8 +54,7 @@ pub struct Trial {
 impl Trial {
     /// Hands a configuration out.
     pub fn new(config: &Config, witnesses: Witnesses) -> Self {
-        let mut slots = Slots::default();
-        let compiled = compile(config, &mut slots, NOW.parse().unwrap()).unwrap();
+        let compiled = compile(config, NOW.parse().unwrap()).unwrap();
         let program = match witnesses {
             Witnesses::Host => None,
             #[cfg(feature = "kernel")]
@@ -63,8 +62,8 @@ impl Trial {
         };
         Self {
             config: config.clone(),
+            places: Places::new(&compiled.slots),
             compiled,
-            places: Places::new(&slots),
             program,
         }
     }

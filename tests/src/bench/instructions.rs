@@ -15,7 +15,7 @@ use filter_common::{
     Role,
     counters::{ROWS, Row},
 };
-use filter_user::compile::{Compiled, Slots};
+use filter_user::compile::Compiled;
 use jiff::Timestamp;
 
 use super::{
@@ -42,7 +42,7 @@ pub fn table(bench_object: &Path) -> String {
     let configuration = Configuration {
         text: configuration(Layout::Dense, 1_000),
     };
-    let compiled = host::load(&configuration, Timestamp::now(), &mut Slots::default()).compiled;
+    let compiled = host::load(&configuration, Timestamp::now());
     let mut text = String::from(
         "| case | IPv | instructions | lookups in arrays | calls |\n|---|---|--:|--:|--:|\n",
     );

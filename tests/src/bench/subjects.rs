@@ -3,10 +3,7 @@
 use std::process::Command;
 
 use filter_common::Role;
-use filter_user::{
-    compile::Slots,
-    dataplane::{Demand, Generation},
-};
+use filter_user::dataplane::{Demand, Generation};
 use jiff::Timestamp;
 
 use super::{
@@ -116,7 +113,7 @@ impl Tables {
         let configuration = Configuration {
             text: configuration(layout, prefixes),
         };
-        let compiled = host::load(&configuration, Timestamp::now(), &mut Slots::default()).compiled;
+        let compiled = host::load(&configuration, Timestamp::now());
         Self {
             layout,
             prefixes,
@@ -142,7 +139,7 @@ impl Tables {
 
 /// Has poolguard enforce a configuration on the interfaces of a box.
 pub(super) fn enforce(inside: &Namespace, configuration: &Configuration) -> Apparatus {
-    let compiled = host::load(configuration, Timestamp::now(), &mut Slots::default()).compiled;
+    let compiled = host::load(configuration, Timestamp::now());
     let mut apparatus = Apparatus::open();
     let dataplane = apparatus.dataplane();
     inside.run(|| {

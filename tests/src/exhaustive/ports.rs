@@ -9,7 +9,7 @@ use filter_common::{
     decide,
 };
 use filter_user::{
-    compile::{Compiled, Slots, compile},
+    compile::{Compiled, compile},
     config::Config,
     host::HostTables,
 };
@@ -252,12 +252,11 @@ struct Judges {
 impl Judges {
     fn new(configuration: &Configuration) -> Self {
         let config = load(&configuration.text);
-        let mut slots = Slots::default();
-        let compiled = compile(&config, &mut slots, NOW.parse().unwrap()).unwrap();
+        let compiled = compile(&config, NOW.parse().unwrap()).unwrap();
         Self {
             config,
+            places: Places::new(&compiled.slots),
             compiled,
-            places: Places::new(&slots),
         }
     }
 

@@ -9,7 +9,7 @@
 use std::{net::IpAddr, path::Path};
 
 use filter_user::{
-    compile::{Slots, compile},
+    compile::compile,
     config::{self, Config, Memory, Report},
 };
 use ipnet::IpNet;
@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
         Ok(loaded) => {
             assert_eq!(loaded.warnings.errors(), 0, "accepted with a mistake");
             print(&loaded.warnings);
-            match compile(&loaded.config, &mut Slots::default(), now) {
+            match compile(&loaded.config, now) {
                 Ok(_) => agree(&loaded.config),
                 Err(error) => assert!(!error.to_string().is_empty()),
             }

@@ -18,10 +18,7 @@ use std::{
 };
 
 use filter_common::Protocol;
-use filter_user::{
-    compile::Slots,
-    dataplane::{Counters as KernelCounters, DataplaneError, Demand, Event},
-};
+use filter_user::dataplane::{DataplaneError, Demand, Event};
 use jiff::Timestamp;
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},
@@ -128,8 +125,6 @@ impl Wire {
             appliance: Appliance {
                 inside,
                 apparatus: Apparatus::open(),
-                slots: Slots::default(),
-                counters: None,
             },
             outside,
         }
@@ -237,8 +232,6 @@ pub struct Appliance {
     pub inside: Namespace,
     /// Its data plane.
     pub apparatus: Apparatus,
-    slots: Slots,
-    counters: Option<KernelCounters>,
 }
 
 impl Appliance {
@@ -252,16 +245,12 @@ impl Appliance {
         config: &Configuration,
         now: Timestamp,
     ) -> Result<(), DataplaneError> {
-        let tables = host::load(config, now, &mut self.slots);
-        self.slots = tables.slots;
+        let compiled = host::load(config, now);
         let dataplane = self.apparatus.dataplane();
-        let generation = dataplane.load(&tables.compiled)?;
+        let generation = dataplane.load(&compiled)?;
         self.inside
-            .run(|| dataplane.enforce(generation, Demand::All))?;
-        if self.counters.is_none() {
-            self.counters = Some(dataplane.counters()?);
-        }
-        Ok(())
+            .run(|| dataplane.enforce(generation, Demand::All))
+            .map(drop)
     }
 
     /// What the data plane notices of its interfaces, a line each.
@@ -279,8 +268,8 @@ impl Appliance {
     }
 
     /// All counters, those of sentinels included.
-    pub fn counters(&self) -> Counters {
-        host::read(&self.slots, self.counters.as_ref().unwrap())
+    pub fn counters(&mut self) -> Counters {
+        host::read(&must(self.apparatus.dataplane().books().totals()))
     }
 
     /// How many flows are remembered.

@@ -75,13 +75,20 @@ fn warn_of_old_kernel() {
     });
 }
 
-/// Says what no longer works because of the wires, each thing once.
+/// Says what no longer works because of the wires, each thing once for as long as it
+/// lasts.
 pub(in super::super) fn warn_of_side_effects(ends: &[End], said: &mut BTreeSet<String>) {
+    let before = std::mem::take(said);
+    let mut is_new = |what: String| {
+        let is_new = !before.contains(&what);
+        said.insert(what);
+        is_new
+    };
     for end in ends {
         let interface = &end.interface;
         // Nothing depends on it.
         let addresses = addresses(end.index).unwrap_or_default().join(", ");
-        if !addresses.is_empty() && said.insert(format!("{interface} {addresses}")) {
+        if !addresses.is_empty() && is_new(format!("{interface} {addresses}")) {
             tracing::warn!(
                 %interface, addresses,
                 "the end of a wire has addresses, and nothing reaches this host there any more: \
@@ -91,7 +98,7 @@ pub(in super::super) fn warn_of_side_effects(ends: &[End], said: &mut BTreeSet<S
         let device = Device::get(end.index).ok().flatten();
         if let Some(controller) = device.and_then(|device| device.controller) {
             let controller = name_or_number(controller);
-            if said.insert(format!("{interface} {controller}")) {
+            if is_new(format!("{interface} {controller}")) {
                 tracing::warn!(
                     %interface, %controller,
                     "the end of a wire is a port of a bridge or bond, which gets nothing from it \

@@ -18,7 +18,7 @@ use crate::dataplane::{
     device::{Device, is_gone, set_promiscuous},
     link::name_or_number,
     maps,
-    notes::Notes,
+    notes::{Notes, SETTINGS_BYTES},
     pins::Pins,
 };
 
@@ -71,7 +71,7 @@ pub(in super::super) struct Devices {
 pub(in super::super) struct Settings {
     devices: Devices,
     /// None before there is something to note.
-    notes: Option<Notes>,
+    notes: Option<Notes<SETTINGS_BYTES>>,
 }
 
 impl Settings {
@@ -81,7 +81,7 @@ impl Settings {
         if !place.exists() {
             return Ok(Self::default());
         }
-        if !maps::are_notes(&place)? {
+        if !maps::are_notes(&place, SETTINGS_BYTES)? {
             return Err(DataplaneError::ForeignPin { path: place });
         }
         let notes = Notes::at(place)?;
