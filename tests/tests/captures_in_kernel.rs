@@ -4,6 +4,6 @@
 use poolguard_tests::{agreement::Witnesses, captures::repository::agree};
 
 #[test]
-fn the_program_agrees_with_both() {
+fn the_program_agrees_on_every_frame() {
     agree(Witnesses::HostAndKernel);
 }

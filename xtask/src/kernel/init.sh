@@ -32,6 +32,9 @@ ip link set lo up
 
 /tests/xtask verify /tests/poolguard-xdp || echo "@failed verify"
 
+cat /tests/environment
+. /tests/environment
+
 set --
 while read -r argument; do
     set -- "$@" "$argument"
