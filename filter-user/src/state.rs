@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, Write as _},
+    io::{self, BufWriter, Write as _},
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -37,6 +37,14 @@ pub enum StateError {
         path: PathBuf,
         /// Where.
         source: serde_json::Error,
+    },
+    /// It is not the archive that was written.
+    #[error("{} is damaged: {source}", path.display())]
+    DamagedArchive {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        source: io::Error,
     },
     /// It was written by a poolguard that is newer than this one.
     #[error(
@@ -89,12 +97,6 @@ impl StateDirectory {
         self.0.join(name)
     }
 
-    /// What is kept.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
-    }
-
     /// Reads what was kept, if anything was.
     ///
     /// # Errors
@@ -130,14 +132,86 @@ impl StateDirectory {
     ///
     /// When it cannot be written; what was kept still is.
     pub fn write<T: Serialize>(&self, name: &str, content: &T) -> Result<(), StateError> {
-        let path = self.file(name);
         let kept = Versioned {
             version: VERSION,
             content,
         };
-        let text = serde_json::to_vec_pretty(&kept).map_err(io::Error::from);
-        let written = text.and_then(|text| self.replace(&path, &text));
-        written.map_err(|source| StateError::Unwritable { path, source })
+        let prepared = self.prepare(name, |file| {
+            serde_json::to_writer_pretty(file, &kept).map_err(io::Error::from)
+        });
+        prepared?.commit()
+    }
+
+    /// The first half of keeping something: writes it, to the disk, beside what is
+    /// kept. [`Prepared::commit`] is the other half, and takes next to no time.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn prepare(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<Prepared, StateError> {
+        let path = self.file(name);
+        // Nobody else writes here: an instance runs once.
+        let new = path.with_extension("new");
+        let written = self.write_whole(&new, write);
+        written.map_err(|source| StateError::Unwritable {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Prepared {
+            state: self.clone(),
+            new,
+            path,
+        })
+    }
+
+    fn write_whole(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut directory = fs::DirBuilder::new();
+        directory.recursive(true).mode(0o755).create(&self.0)?;
+        let mut file = BufWriter::new(File::create(path)?);
+        file.get_ref()
+            .set_permissions(Permissions::from_mode(0o644))?;
+        write(&mut file)?;
+        file.flush()?;
+        file.get_ref().sync_all()
+    }
+
+    /// Keeps under the name `to` what was kept under the name `from`, in the place
+    /// of what was kept there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be renamed.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), StateError> {
+        let path = self.file(to);
+        fs::rename(self.file(from), &path)
+            .and_then(|()| self.sync())
+            .map_err(|source| StateError::Unwritable { path, source })
+    }
+
+    /// Puts what cannot be used out of the way, under a name that nothing has yet,
+    /// for somebody to look at. Says where it is now.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be renamed.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf, StateError> {
+        let path = self.file(name);
+        let aside = (1_u32..)
+            .map(|number| self.file(&format!("{name}.set-aside-{number}")))
+            .find(|aside| fs::symlink_metadata(aside).is_err());
+        let aside = aside.unwrap_or_else(|| path.clone());
+        fs::rename(&path, &aside)
+            .and_then(|()| self.sync())
+            .map_err(|source| StateError::Unwritable { path, source })?;
+        Ok(aside)
     }
 
     /// Keeps nothing any more.
@@ -156,21 +230,40 @@ impl StateDirectory {
             .map_err(|source| StateError::Unwritable { path, source })
     }
 
-    fn replace(&self, path: &Path, text: &[u8]) -> io::Result<()> {
-        let mut directory = fs::DirBuilder::new();
-        directory.recursive(true).mode(0o755).create(&self.0)?;
-        // Nobody else writes here: an instance runs once.
-        let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(text)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        self.sync()
-    }
-
     /// Brings names to the disk as well.
     fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
+    }
+}
+
+/// Something that is written, and not yet kept. Dropped, it leaves nothing.
+#[derive(Debug)]
+#[must_use]
+pub struct Prepared {
+    state: StateDirectory,
+    new: PathBuf,
+    path: PathBuf,
+}
+
+impl Prepared {
+    /// Puts it in the place of what was kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be; what was kept still is.
+    pub fn commit(self) -> Result<(), StateError> {
+        fs::rename(&self.new, &self.path)
+            .and_then(|()| self.state.sync())
+            .map_err(|source| StateError::Unwritable {
+                path: self.path.clone(),
+                source,
+            })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // Committed, it is not there any more.
+        let _gone = fs::remove_file(&self.new);
     }
 }

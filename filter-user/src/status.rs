@@ -1,7 +1,7 @@
 //! What a running controller says of itself: the facts behind `status` and the
 //! gauges of `/metrics`.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, path::PathBuf};
 
 use comfy_table::{Table, presets};
 use jiff::{SpanRound, Timestamp, Unit};
@@ -53,6 +53,12 @@ pub struct Status {
     /// When it was gone back to, because another one was not confirmed: the
     /// configuration file says something else.
     pub rolled_back: Option<Timestamp>,
+    /// Why the configuration file is not what is in force since the start.
+    #[serde(default)]
+    pub last_good: Option<LastGood>,
+    /// Where `/metrics` is served.
+    #[serde(default)]
+    pub metrics: MetricsStatus,
     /// When the next exemption expires.
     pub next_expiry: Option<Timestamp>,
     /// How full the program's tables are.
@@ -72,6 +78,25 @@ pub struct ListedExemption {
     pub exemption: TemporaryExemption,
     /// What keeps it from exempting as it says.
     pub ignored: Option<String>,
+}
+
+/// What a start found of the configuration file: a reload would refuse it, and what
+/// was last in force goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastGood {
+    /// When what is in force came into force.
+    pub in_force_since: Timestamp,
+    /// What is wrong with the file, or why it was refused.
+    pub error: String,
+}
+
+/// Where `/metrics`, `/healthz` and `/readyz` are served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricsStatus {
+    /// Where they are to be; nothing where an older controller says nothing.
+    pub listen: Option<SocketAddr>,
+    /// Why they are not there.
+    pub problem: Option<String>,
 }
 
 /// What became of the attempts to load the configuration.
@@ -199,6 +224,21 @@ impl Status {
                 "ROLLED BACK at {at}, not confirmed in time: {} is NOT what is in force",
                 self.config_file.display()
             );
+        }
+        if let Some(LastGood {
+            in_force_since,
+            error,
+        }) = &self.last_good
+        {
+            let _infallible = writeln!(
+                text,
+                "LAST GOOD CONFIGURATION, of {in_force_since}: {} is NOT what is in force, a reload \
+                 would refuse it: {error}",
+                self.config_file.display()
+            );
+        }
+        if let Some(problem) = &self.metrics.problem {
+            let _infallible = writeln!(text, "METRICS NOT SERVED as configured: {problem}");
         }
         for ListedExemption { exemption, ignored } in &self.temporary {
             text.push_str(&exemption.to_string());

@@ -124,14 +124,16 @@ pub struct Configuration {
 
 impl Configuration {
     /// The same with `from`, which must occur in it once, replaced.
-    fn with(mut self, from: &str, to: &str) -> Self {
+    #[must_use]
+    pub fn with(mut self, from: &str, to: &str) -> Self {
         assert_eq!(self.text.matches(from).count(), 1, "{from:?} is in it once");
         self.text = self.text.replace(from, to);
         self
     }
 
     /// The same with more tables at its end.
-    fn and(mut self, tables: &str) -> Self {
+    #[must_use]
+    pub fn and(mut self, tables: &str) -> Self {
         self.text.push_str(tables);
         self
     }

@@ -136,8 +136,20 @@ impl Machine {
         command
             .args(["--instance", &self.instance, "--config"])
             .arg(self.config_file())
-            .args(words.split_whitespace());
+            .args(words.split_whitespace())
+            // As systemd does, and with the box it is gone.
+            .env("STATE_DIRECTORY", self.state());
         command
+    }
+
+    /// Where its controllers keep what outlives them.
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// A file that they keep.
+    pub fn state_file(&self, name: &str) -> PathBuf {
+        self.state().join(&self.instance).join(name)
     }
 
     /// Any program, with the BPF filesystem of the box.
@@ -162,7 +174,7 @@ impl Machine {
 
     /// The last line of a `run` that does not start.
     pub fn refusal(&self) -> String {
-        let output = self.poolguard("run");
+        let output = self.poolguard("run --strict");
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(!self.pins().exists(), "a refused start leaves no pins");
         last_line(&output)
@@ -181,8 +193,10 @@ impl Machine {
 
     /// The same with a command that was prepared otherwise.
     pub fn start_command(&self, command: Command) -> Running<'_> {
-        let socket = self.directory.join("notify");
-        let _stale = fs::remove_file(&socket);
+        // Each has one of its own: several may run.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let socket = self.directory.join(format!("notify-{number}"));
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(BLINK)).unwrap();
         self.start_notifying(command, &notify, &socket)
@@ -199,11 +213,12 @@ impl Machine {
         command.env("NOTIFY_SOCKET", socket);
         let mut running = Running::spawn(self, command);
         let deadline = Instant::now() + PATIENCE;
-        let mut message = [0; 256];
+        let mut message = [0; 4_096];
         loop {
             match notify.recv(&mut message) {
                 Ok(length) => {
-                    assert_eq!(&message[..length], b"READY=1\n");
+                    let told = &message[..length];
+                    assert!(told.starts_with(b"READY=1\nSTATUS="), "{told:?}");
                     return running;
                 }
                 Err(_) if running.has_ended() => panic!("it ended: {}", running.ended()),
@@ -212,17 +227,19 @@ impl Machine {
         }
     }
 
-    /// Starts a controller that may not start, and waits until it serves.
+    /// Starts a controller that may not start, and waits until it serves its
+    /// metrics, or says that it cannot. Says which.
     ///
     /// # Errors
     ///
     /// The log of one that ends instead.
-    pub fn try_start(&self, command: Command) -> Result<Running<'_>, String> {
+    pub fn try_start(&self, command: Command) -> Result<(Running<'_>, bool), String> {
         let mut running = Running::spawn(self, command);
         let mut log = String::new();
         while let Ok(line) = running.log.recv() {
-            if line.contains("serving /metrics") {
-                return Ok(running);
+            let serves = line.contains("serving /metrics");
+            if serves || line.contains("are NOT SERVED") {
+                return Ok((running, serves));
             }
             log += &line;
             log.push('\n');

@@ -17,7 +17,7 @@ use filter_common::Protocol;
 use filter_user::{
     compile::Slots,
     config::Attach,
-    dataplane::{Attached, DataplaneError},
+    dataplane::{Attached, DataplaneError, Demand},
 };
 use jiff::Timestamp;
 use poolguard_tests::{
@@ -70,15 +70,6 @@ fn link_for(wire: &mut Wire, interface: &str) -> Attached {
     let link = links.values().find(|link| link.serves == interface);
     link.unwrap_or_else(|| panic!("{interface} has no link"))
         .clone()
-}
-
-/// The kernel takes a program off an interface a moment after the last
-/// reference to the link has gone: it is asked until it has.
-fn without_a_program(wire: &Wire, interface: &str) {
-    let show = format!("-d link show {interface}");
-    let gone = |_: &u32| !wire.appliance.inside.ip(&show).contains("xdp");
-    let attempt = (0..1000).find(gone);
-    attempt.unwrap_or_else(|| panic!("{interface} still has a program"));
 }
 
 #[test]
@@ -264,7 +255,7 @@ fn a_reload_that_fails_leaves_the_old_configuration_in_force() {
     let error = wire.appliance.enforce(&configs::on_a_bridge(), now());
     let error = error.unwrap_err();
     assert!(
-        matches!(&error, DataplaneError::NoNativeXdp { interface } if interface == "br0"),
+        matches!(&error, DataplaneError::Misplaced { interface, .. } if interface == "br0"),
         "{error}"
     );
     enforces_the_base_configuration(&mut wire);
@@ -275,15 +266,36 @@ fn a_second_filter_is_refused_and_the_first_one_goes_on() {
     let mut wire = filtering();
     let mut second = Apparatus::open();
     let tables = host::load(&configs::base(), now(), &mut Slots::default());
-    let generation = must(second.dataplane().load(&tables.compiled));
-    let refused = wire
-        .appliance
-        .inside
-        .run(|| second.dataplane().enforce(generation));
-    let error = refused.unwrap_err();
-    assert!(matches!(error, DataplaneError::Occupied { .. }), "{error}");
-    second.detach();
+    let mut enforce = |wire: &Wire| {
+        let generation = must(second.dataplane().load(&tables.compiled));
+        let dataplane = second.dataplane();
+        wire.appliance
+            .inside
+            .run(|| dataplane.enforce(generation, Demand::All))
+    };
+    let error = enforce(&wire).unwrap_err();
+    let first = wire.appliance.apparatus.instance().name().to_owned();
+    assert!(
+        matches!(&error, DataplaneError::OtherInstance { instance, .. } if *instance == first),
+        "{error}"
+    );
+    let remedy = format!("`poolguard --instance {first} detach`");
+    assert!(error.to_string().contains(&remedy), "{error}");
     enforces_the_base_configuration(&mut wire);
+    // In another namespace interfaces have the same numbers, and another program.
+    let mut elsewhere = filtering();
+    let index = |pin: PathBuf| pin_name(&pin).split_once('-').unwrap().0.to_owned();
+    let same = [&mut wire, &mut elsewhere].map(|wire| index(link_for(wire, NETWORK).pin));
+    assert_eq!(same[0], same[1], "as namespaces count");
+    for interface in [CUSTOMERS, NETWORK] {
+        std::fs::remove_file(link_for(&mut elsewhere, interface).pin).unwrap();
+    }
+    let error = enforce(&elsewhere).unwrap_err();
+    assert!(matches!(error, DataplaneError::Occupied { .. }), "{error}");
+    // What was said is done.
+    wire.appliance.apparatus.detach();
+    must(enforce(&wire));
+    second.detach();
 }
 
 #[test]
@@ -297,25 +309,6 @@ fn a_reload_can_change_how_an_interface_is_attached() {
         assert_eq!(link_for(&mut wire, NETWORK).mode, mode);
         assert_eq!(link_for(&mut wire, CUSTOMERS).mode, Attach::Native);
         enforces_the_base_configuration(&mut wire);
-    }
-}
-
-#[test]
-fn an_interface_without_native_xdp_is_an_error_and_never_a_silent_fall_back() {
-    let mut wire = Wire::new();
-    // A bridge has no XDP of its own.
-    let error = wire
-        .appliance
-        .enforce(&configs::on_a_bridge(), now())
-        .unwrap_err();
-    assert!(
-        matches!(&error, DataplaneError::NoNativeXdp { interface } if interface == "br0"),
-        "{error}"
-    );
-    // Whoever started it gives up, and takes away what was attached before.
-    wire.appliance.apparatus.detach();
-    for interface in [CUSTOMERS, NETWORK, "br0"] {
-        without_a_program(&wire, interface);
     }
 }
 

@@ -173,17 +173,35 @@ fn frames_go_on_without_a_controller_until_somebody_detaches() {
 }
 
 #[test]
-fn a_start_with_ends_that_do_not_fit_leaves_nothing() {
+fn a_wire_whose_ends_do_not_fit_is_not_joined_until_they_do() {
     let machine = Machine::by_wire();
     machine.namespace.ip("link set eth1 mtu 1400");
     let mtu = mtu_to_redirect();
-    let expected = format!(
-        "poolguard: not started: nothing is enforced. wire eth1 - eth0: the MTU is 1400 on eth1 \
-         and {mtu} on eth0, and what is larger than the smaller one would be lost: `ip link set \
-         dev eth1 mtu {mtu}`, or the other way round"
+    let mut running = machine.start();
+    let line = running.log_until("cannot be attached to as configured");
+    let why = format!(
+        "wire eth1 - eth0: the MTU is 1400 on eth1 and {mtu} on eth0, and what is larger than the \
+         smaller one would be lost: `ip link set dev eth1 mtu {mtu}`, or the other way round"
     );
-    assert_eq!(machine.refusal(), expected);
-    assert!(!is_promiscuous(&machine, "eth0") && !is_promiscuous(&machine, "eth1"));
+    assert!(line.contains(&why), "{line}");
+    let (code, text) = machine.get("/readyz");
+    assert_eq!(code, 503);
+    for interface in ["eth0", "eth1"] {
+        assert!(
+            text.contains(&format!("not enforcing on {interface}: {why}")),
+            "all or nothing: {text}"
+        );
+        assert!(!is_promiscuous(&machine, interface), "{interface}");
+        let shown = machine.namespace.ip(&format!("-d link show {interface}"));
+        assert!(!shown.contains("prog/xdp"), "{shown}");
+    }
+    machine.namespace.ip(&format!("link set eth1 mtu {mtu}"));
+    for _ in 0..2 {
+        running.log_until("the interface is there: enforcing on it");
+    }
+    forwards(&mut ports(&machine), 1);
+    assert_eq!(machine.get("/readyz").0, 200);
+    running.stop();
 }
 
 #[test]

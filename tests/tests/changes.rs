@@ -4,13 +4,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{fs, process::Output};
 
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use poolguard_tests::{
     frames::tcp,
-    machine::{CONFIG, Machine, Running, last_line, metric},
+    machine::{CONFIG, Machine, last_line, metric},
     wire::Port,
 };
 use serde_json::{Value, json};
@@ -34,22 +34,6 @@ fn machine(config: &str) -> Machine {
     let machine = Machine::new();
     machine.configure(config);
     machine
-}
-
-fn state_dir(machine: &Machine) -> PathBuf {
-    machine.directory.join("state")
-}
-
-fn state_file(machine: &Machine, name: &str) -> PathBuf {
-    state_dir(machine).join(&machine.instance).join(name)
-}
-
-fn start(machine: &Machine) -> Running<'_> {
-    let directory = state_dir(machine);
-    machine.start_with(&format!(
-        "run --detach-on-exit --state-dir {}",
-        directory.display()
-    ))
 }
 
 fn stdout(output: &Output) -> String {
@@ -78,7 +62,7 @@ fn gauge(machine: &Machine, name: &str) -> u64 {
 #[test]
 fn diff_shows_what_a_reload_would_change() {
     let machine = machine(&large(22));
-    let running = start(&machine);
+    let running = machine.start();
     assert_eq!(done(&machine, "diff"), "nothing would change\n");
 
     machine.configure(&large(23));
@@ -114,7 +98,7 @@ fn diff_shows_what_a_reload_would_change() {
 fn a_reload_that_changes_too_much_takes_force() {
     // What the new one allows itself does not count.
     let machine = machine(&large(22));
-    let mut running = start(&machine);
+    let mut running = machine.start();
     let unlimited = format!("max_change = \"100%\"\n{}", large(23));
     machine.configure(&unlimited);
     assert_eq!(
@@ -141,7 +125,7 @@ fn a_reload_that_changes_too_much_takes_force() {
 #[test]
 fn an_exemption_is_given_kept_and_taken_back() {
     let machine = machine(&business());
-    let mut running = start(&machine);
+    let mut running = machine.start();
     let mut add =
         machine.command("exempt add 203.0.113.8/29 25 443/tcp --expires 2h --ticket NOC-7");
     add.args(["--smtp-out", "--reason", "a new server"]);
@@ -180,7 +164,7 @@ fn an_exemption_is_given_kept_and_taken_back() {
     assert!(done(&machine, "diff").contains("a new server, NOC-7: kept\n"));
     let explain = format!(
         "explain --state-dir {} --in eth0 tcp 192.0.2.9:4000 203.0.113.9:80",
-        state_dir(&machine).display()
+        machine.state().display()
     );
     assert!(done(&machine, &explain).contains("PASS: an exemption opens this port"));
 
@@ -188,7 +172,7 @@ fn an_exemption_is_given_kept_and_taken_back() {
     done(&machine, "reload");
     assert_eq!(machine.status()["temporary"], listed);
     running.kill();
-    let mut running = start(&machine);
+    let mut running = machine.start();
     assert_eq!(machine.status()["temporary"], listed);
     assert_eq!(count(&machine), 2);
 
@@ -213,7 +197,7 @@ fn an_exemption_is_given_kept_and_taken_back() {
 #[test]
 fn an_exemption_that_makes_no_sense_is_refused() {
     let machine = machine(&business());
-    let running = start(&machine);
+    let running = machine.start();
     for (words, why) in [
         (
             "198.51.100.9 80 --expires 2h --reason r",
@@ -260,7 +244,7 @@ fn an_exemption_that_makes_no_sense_is_refused() {
 #[test]
 fn an_exemption_ends_when_it_says() {
     let machine = machine(&business());
-    let mut running = start(&machine);
+    let mut running = machine.start();
     let added = done(
         &machine,
         "exempt add 203.0.113.9 80 --expires 3s --reason short --json",
@@ -287,13 +271,13 @@ fn an_exemption_ends_when_it_says() {
 #[test]
 fn an_exemption_that_cannot_be_kept_is_not_given() {
     let machine = machine(&business());
-    let running = start(&machine);
+    let running = machine.start();
     done(
         &machine,
         "exempt add 203.0.113.9 80 --expires 1h --reason first",
     );
     // Where root cannot write either.
-    let in_the_way = state_file(&machine, "exemptions.new");
+    let in_the_way = machine.state_file("exemptions.new");
     fs::create_dir(&in_the_way).unwrap();
     let refusal = refused(
         &machine,
@@ -305,31 +289,59 @@ fn an_exemption_that_cannot_be_kept_is_not_given() {
     assert_eq!(machine.status()["temporary"].as_array().unwrap().len(), 1);
     fs::remove_dir(&in_the_way).unwrap();
 
-    // What makes no sense is neither believed nor overwritten.
-    let file = state_file(&machine, "exemptions.json");
+    // What the controller knows counts, not what somebody made of the file.
+    let file = machine.state_file("exemptions.json");
+    let kept = fs::read_to_string(&file).unwrap();
     fs::write(&file, "{ \"version\": 1,").unwrap();
-    for words in [
-        "reload",
-        "diff",
-        "exempt add 203.0.113.10 80 --expires 1h --reason second",
-    ] {
-        let refusal = refused(&machine, words);
-        assert!(
-            refusal.contains(&format!("{} is damaged: ", file.display())),
-            "{refusal}"
-        );
-    }
+    done(&machine, "reload");
+    done(&machine, "diff");
     assert_eq!(machine.status()["temporary"].as_array().unwrap().len(), 1);
+    // It is written whole with the next change.
+    done(&machine, "exempt remove 1");
+    done(
+        &machine,
+        "exempt add 203.0.113.9 80 --expires 1h --reason again",
+    );
+    let written = fs::read_to_string(&file).unwrap();
+    assert!(written.contains("\"id\": 2"), "{written}");
+    assert!(kept.contains("\"id\": 1"), "{kept}");
     running.stop();
-    let words = format!("run --state-dir {}", state_dir(&machine).display());
-    let refusal = refused(&machine, &words);
-    assert!(refusal.contains("is damaged: "), "{refusal}");
+}
+
+#[test]
+fn exemptions_that_make_no_sense_are_set_aside_by_a_start() {
+    let machine = machine(&business());
+    machine.start().stop();
+    let file = machine.state_file("exemptions.json");
+    for number in 1..3 {
+        fs::write(&file, "{ \"version\": 1,").unwrap();
+        let mut running = machine.start();
+        let line = running.log_until("what an earlier run left cannot be used");
+        let aside = machine.state_file(&format!("exemptions.json.set-aside-{number}"));
+        for words in [
+            &format!("{} is damaged: ", file.display()),
+            "the temporary exemptions in it do not exempt",
+            &aside.display().to_string(),
+        ] {
+            assert!(line.contains(words), "{words:?} in {line}");
+        }
+        assert_eq!(fs::read_to_string(aside).unwrap(), "{ \"version\": 1,");
+        assert!(!file.exists());
+        assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
+        running.stop();
+    }
+    // One of a newer poolguard's, to which the operator may go back.
+    fs::write(&file, "{\"version\": 2}").unwrap();
+    let mut running = machine.start();
+    let line = running.log_until("what an earlier run left cannot be used");
+    assert!(line.contains("is of version 2"), "{line}");
+    running.stop();
 }
 
 #[test]
 fn an_exemption_without_room_waits_for_it() {
     let machine = machine(&business());
-    let mut running = start(&machine);
+    let mut running = machine.start();
     done(
         &machine,
         "exempt add 203.0.113.9 80 --expires 1h --reason moving",
@@ -360,7 +372,7 @@ fn pools(machine: &Machine) -> u64 {
 #[test]
 fn a_trial_that_is_confirmed_stays() {
     let machine = machine(CONFIG);
-    let mut running = start(&machine);
+    let mut running = machine.start();
     assert_eq!(
         refused(&machine, "confirm"),
         "poolguard: nothing waits to be confirmed"
@@ -378,12 +390,12 @@ fn a_trial_that_is_confirmed_stays() {
         refusal.contains("what is in force is on trial until "),
         "{refusal}"
     );
-    assert!(state_file(&machine, "unconfirmed.json").exists());
+    assert!(machine.state_file("unconfirmed.json").exists());
 
     assert_eq!(done(&machine, "confirm"), "generation 2 stays in force\n");
     assert_eq!(machine.status()["unconfirmed_until"], Value::Null);
     assert_eq!(gauge(&machine, "poolguard_config_unconfirmed"), 0);
-    assert!(!state_file(&machine, "unconfirmed.json").exists());
+    assert!(!machine.state_file("unconfirmed.json").exists());
     done(&machine, "reload");
     assert_eq!(pools(&machine), 2);
     running.stop();
@@ -392,7 +404,7 @@ fn a_trial_that_is_confirmed_stays() {
 #[test]
 fn a_trial_that_is_not_confirmed_goes_back_and_stays_back() {
     let machine = machine(&business());
-    let mut running = start(&machine);
+    let mut running = machine.start();
     machine.configure(&format!("enforcement = \"monitor\"\n{CONFIG}"));
     done(&machine, "reload --force --confirm 1h");
     done(&machine, "reload --force --confirm 2s");
@@ -417,42 +429,42 @@ fn a_trial_that_is_not_confirmed_goes_back_and_stays_back() {
     // Also over a restart, whatever is in the file meanwhile.
     machine.configure("nonsense");
     running.stop();
-    let mut running = start(&machine);
+    let mut running = machine.start();
     running.log_until("not confirmed in time");
     assert_eq!(pools(&machine), 2);
     assert_eq!(machine.status()["rolled_back"], status["rolled_back"]);
     // A reload that fails changes nothing in that.
     refused(&machine, "reload");
-    assert!(state_file(&machine, "unconfirmed.json").exists());
+    assert!(machine.state_file("unconfirmed.json").exists());
     machine.configure(CONFIG);
     done(&machine, "reload --force");
     assert_eq!(pools(&machine), 1);
     assert_eq!(machine.status()["rolled_back"], Value::Null);
     assert_eq!(gauge(&machine, "poolguard_config_rolled_back"), 0);
-    assert!(!state_file(&machine, "unconfirmed.json").exists());
+    assert!(!machine.state_file("unconfirmed.json").exists());
     running.stop();
 }
 
 #[test]
 fn a_crash_does_not_end_a_trial() {
     let machine = machine(CONFIG);
-    let mut running = start(&machine);
+    let mut running = machine.start();
     machine.configure(&business());
     done(&machine, "reload --confirm 1h");
     let deadline = machine.status()["unconfirmed_until"].clone();
     running.kill();
-    running = start(&machine);
+    running = machine.start();
     assert_eq!(machine.status()["unconfirmed_until"], deadline);
     assert_eq!(pools(&machine), 2);
 
     // The deadline passes while nobody is there to notice.
     running.kill();
-    let file = state_file(&machine, "unconfirmed.json");
+    let file = machine.state_file("unconfirmed.json");
     let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     let past = Timestamp::now() - SignedDuration::from_secs(1);
     kept["deadline"] = json!(past.to_string());
     fs::write(&file, kept.to_string()).unwrap();
-    running = start(&machine);
+    running = machine.start();
     running.log_until("not confirmed in time");
     assert_eq!(pools(&machine), 1);
     assert_eq!(machine.status()["rolled_back"], past.to_string());
@@ -465,12 +477,12 @@ fn a_crash_does_not_end_a_trial() {
 #[test]
 fn a_trial_ends_on_time_also_after_a_crash() {
     let machine = machine(CONFIG);
-    let running = start(&machine);
+    let running = machine.start();
     machine.configure(&business());
     done(&machine, "reload --confirm 5s");
     let deadline = machine.status()["unconfirmed_until"].clone();
     running.kill();
-    let mut running = start(&machine);
+    let mut running = machine.start();
     running.log_until("not confirmed in time");
     let deadline: Timestamp = deadline.as_str().unwrap().parse().unwrap();
     assert!(Timestamp::now() >= deadline);
@@ -481,9 +493,9 @@ fn a_trial_ends_on_time_also_after_a_crash() {
 #[test]
 fn a_trial_that_cannot_be_gone_back_from_does_not_begin() {
     let machine = machine(CONFIG);
-    let running = start(&machine);
+    let running = machine.start();
     done(&machine, "reload");
-    let in_the_way = state_file(&machine, "unconfirmed.new");
+    let in_the_way = machine.state_file("unconfirmed.new");
     fs::create_dir_all(&in_the_way).unwrap();
     machine.configure(&business());
     let refusal = refused(&machine, "reload --confirm 1h");
@@ -499,13 +511,13 @@ fn a_trial_that_cannot_be_gone_back_from_does_not_begin() {
 #[test]
 fn a_reload_that_fails_leaves_no_trial() {
     let machine = machine(CONFIG);
-    let running = start(&machine);
+    let running = machine.start();
     // A bridge has no XDP of its own: that is found out last.
     machine.namespace.ip("link add br7 up type bridge");
     machine.configure(&business().replace("eth0", "br7"));
     refused(&machine, "reload --confirm 1h");
     assert_eq!(machine.status()["unconfirmed_until"], Value::Null);
-    assert!(!state_file(&machine, "unconfirmed.json").exists());
+    assert!(!machine.state_file("unconfirmed.json").exists());
     running.stop();
 }
 
@@ -526,7 +538,7 @@ fn a_temporary_exemption_is_in_force_when_its_command_ends() {
     ));
     let list = "prefix,allow_inbound,customer\n203.0.113.16/30,443,acme\n";
     fs::write(machine.directory.join("customers.csv"), list).unwrap();
-    let running = start(&machine);
+    let running = machine.start();
     let mut port = Port::open(&machine.outside, "eth0");
     let mut send = |to: [u8; 4], number: u16| -> (u64, u64) {
         let names = [

@@ -99,14 +99,19 @@ fn a_driver_without_native_xdp_is_named_and_generic_works_there() {
     let machine = Machine::without_interfaces();
     machine.add_veth("eth1");
     machine.namespace.ip("link add eth0 up type bridge");
+    let why = "interface eth0: its driver has no native XDP. Use a driver that has it, or accept \
+               the slow path: attach = \"generic\"";
+    let mut running = machine.start();
+    let line = running.log_until("cannot be attached to as configured, NOT ENFORCING");
+    assert!(line.contains(why), "{line}");
     assert_eq!(
-        machine.refusal(),
-        "poolguard: not started: nothing is enforced. interface eth0: its driver has no native \
-         XDP. Use a driver that has it, or accept the slow path: attach = \"generic\""
+        machine.get("/readyz"),
+        (503, format!("not enforcing on eth0: {why}\n"))
     );
     machine.configure(&CONFIG.replace("\"network\"", "\"network\"\nattach = \"generic\""));
-    let running = machine.start();
+    assert!(machine.poolguard("reload").status.success());
     assert_eq!(machine.status()["interfaces"][1]["mode"], "generic");
+    assert_eq!(machine.get("/readyz").0, 200);
     running.stop();
 }
 
@@ -121,18 +126,31 @@ fn another_xdp_program_is_left_alone() {
     let mut command = Command::new(poolguard());
     let instance = format!("{}-other", machine.instance);
     command
-        .args(["run", "--instance", &instance, "--config"])
-        .arg(&other);
-    let output = machine.output(command);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        last_line(&output),
-        "poolguard: not started: nothing is enforced. interface eth1: another XDP program is \
-         attached already. `bpftool net` shows it; `ip link set dev eth1 xdp off` removes one \
-         that is not held by a bpf_link"
-    );
+        .args([
+            "run",
+            "--detach-on-exit",
+            "--instance",
+            &instance,
+            "--config",
+        ])
+        .arg(&other)
+        .env("STATE_DIRECTORY", machine.state());
+    let mut second = machine.start_command(command);
+    for interface in ["eth1", "eth0"] {
+        let line = second.log_until("cannot be attached to as configured, NOT ENFORCING");
+        let why = format!(
+            "interface {interface}: another XDP program is attached already. `bpftool net` shows \
+             it; `ip link set dev {interface} xdp off` removes one that is not held by a bpf_link"
+        );
+        assert!(line.contains(&why), "{line}");
+    }
     assert_eq!(machine.get("/readyz").0, 200, "the first one goes on");
+    // It gets what the first one leaves.
     running.stop();
+    for _ in 0..2 {
+        second.log_until("the interface is there: enforcing on it");
+    }
+    second.stop();
 }
 
 #[test]
@@ -319,7 +337,7 @@ fn what_a_controller_leaves_goes_on_and_is_taken_over() {
 
     // A configuration that is refused changes nothing about it.
     machine.configure(&CONFIG.replace("198.51.100.0/24", "198.51.100.1/24"));
-    let output = machine.poolguard("run");
+    let output = machine.poolguard("run --strict");
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);
     assert!(

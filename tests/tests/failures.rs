@@ -60,6 +60,9 @@ fn shell(machine: &Machine, script: &str) {
 #[test]
 fn a_refused_configuration_is_named_by_file_and_line() {
     let machine = Machine::new();
+    let _taken = machine
+        .namespace
+        .run(|| TcpListener::bind("127.0.0.1:9189").unwrap());
     let mut running = machine.start();
     let file = machine.config_file().display().to_string();
     for (text, rest) in [
@@ -85,8 +88,8 @@ fn a_refused_configuration_is_named_by_file_and_line() {
             ],
         ),
         (
-            format!("{CONFIG}[metrics]\nlisten = \"0.0.0.0:9188\"\n"),
-            ["0.0.0.0:9188".to_owned(), "`ss -lntp`".to_owned()],
+            format!("{CONFIG}[metrics]\nlisten = \"127.0.0.1:9189\"\n"),
+            ["127.0.0.1:9189".to_owned(), "`ss -lntp`".to_owned()],
         ),
     ] {
         machine.configure(&text);
@@ -131,13 +134,11 @@ fn a_start_that_fails_keeps_the_counters_of_an_earlier_run() {
     for interface in ["eth0", "eth1"] {
         machine.namespace.ip(&format!("link delete {interface}"));
     }
-    let other = machine
-        .namespace
-        .run(|| TcpListener::bind("127.0.0.1:9188").unwrap());
-    let line = last_line(&refused(&machine, "run"));
+    machine.configure("[[");
+    let line = last_line(&refused(&machine, "run --strict"));
     assert!(line.contains("not started: nothing is enforced"), "{line}");
     assert!(machine.pins().join("maps-1/counters").exists());
-    drop(other);
+    machine.configure(CONFIG);
     let running = machine.start();
     assert_eq!(machine.status()["generation"], 2, "it counts on");
     running.stop();
@@ -150,12 +151,18 @@ fn a_state_directory_that_cannot_be_written_is_named() {
         "{CONFIG}[[pool]]\nname = \"business\"\nkind = \"static\"\nprefixes = [\"203.0.113.0/24\"]\n"
     );
     machine.configure(&static_pool);
+    let state = machine.state().display().to_string();
     shell(
         &machine,
-        "mkdir -p /var/lib/poolguard && mount -t tmpfs -o ro tmpfs /var/lib/poolguard",
+        &format!("mkdir {state} && mount -t tmpfs -o ro tmpfs {state}"),
     );
     let mut running = machine.start();
-    let directory = format!("/var/lib/poolguard/{}", machine.instance);
+    let directory = format!("{state}/{}", machine.instance);
+    says(
+        &mut running,
+        "the configuration in force cannot be kept",
+        &["deciding on eth1, eth0", &directory, "remount,rw"],
+    );
     refused(
         &machine,
         "exempt add 203.0.113.9 80 --expires 1h --reason test",
@@ -170,6 +177,13 @@ fn a_state_directory_that_cannot_be_written_is_named() {
         &mut running,
         "reload refused",
         &[GOES_ON, &directory, "remount,rw"],
+    );
+    // What needs nothing kept is done.
+    assert!(machine.poolguard("reload").status.success());
+    says(
+        &mut running,
+        "the configuration in force cannot be kept",
+        &[&directory],
     );
     running.stop();
 }
@@ -202,7 +216,7 @@ fn an_exemption_that_cannot_be_ended_is_named() {
     shell(&machine, "mount -o remount,rw /sys/fs/bpf");
     // Many take tables of their own.
     machine.configure(&exempted_for_a_while(150));
-    let mut running = machine.start_with("run");
+    let mut running = machine.start_with("run --force");
     shell(&machine, "mount -o remount,ro /sys/fs/bpf");
     says(
         &mut running,
@@ -236,15 +250,24 @@ fn an_interface_that_is_not_enforced_on_is_named() {
         "reload refused",
         &["deciding on eth1; NOT ENFORCING on eth0"],
     );
-    // It comes back, and is one that has no XDP of its own.
+    // It comes back, and is one that XDP does not see all frames of.
     machine.namespace.ip("link add eth0 up type bridge");
     says(
         &mut running,
         "the interface cannot be attached to as configured, NOT ENFORCING there",
-        &["interface=eth0", "Tried again", "attach = \"generic\""],
+        &[
+            "interface=eth0",
+            "Tried again",
+            "it is a bridge",
+            "Configure",
+        ],
     );
     let (code, text) = machine.get("/readyz");
     assert_eq!(code, 503, "{text}");
+    assert!(
+        text.contains("not enforcing on eth0: it is a bridge"),
+        "{text}"
+    );
     running.stop();
 }
 
@@ -279,12 +302,15 @@ fn a_start_without_descriptors_takes_nothing_for_gone() {
         command.arg(poolguard());
         command.args(["--instance", &machine.instance, "--config"]);
         command.arg(machine.config_file()).arg("run");
+        command.env("STATE_DIRECTORY", machine.state());
         machine.try_start(command)
     };
+    let mut starts = 0;
     let enough = (10..100).find(|&limit| match limited(limit) {
-        Ok(running) => {
+        Ok((running, serves)) => {
             running.kill();
-            true
+            starts += 1;
+            serves
         }
         Err(log) => {
             assert!(log.contains("LimitNOFILE="), "with {limit}: {log}");
@@ -300,7 +326,7 @@ fn a_start_without_descriptors_takes_nothing_for_gone() {
     );
     let running = machine.start();
     // Each that started counts on.
-    assert_eq!(machine.status()["generation"], 3);
+    assert_eq!(machine.status()["generation"], starts + 2);
     running.stop();
 }
 

@@ -79,7 +79,18 @@ pub enum Command {
     /// The filter goes on deciding when this ends, however it ends; the next run
     /// takes it over. `poolguard detach` takes it off. SIGHUP or `poolguard reload` reads the configuration again. The log goes
     /// to standard error; POOLGUARD_LOG=debug says more.
+    ///
+    /// A start is held to what a reload is held to: where the configuration file is
+    /// wrong, or changes more than a reload may, the configuration that was last in
+    /// force goes on.
     Run {
+        /// Take the configuration file however much it changes, and end a trial.
+        #[arg(long)]
+        force: bool,
+        /// Do not start where otherwise the configuration that was last in force
+        /// would go on.
+        #[arg(long, conflicts_with = "force")]
+        strict: bool,
         /// Take the filter off at the end, and with it the wires of
         /// `forwarding = "wire"`.
         #[arg(long)]

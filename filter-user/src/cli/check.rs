@@ -1,12 +1,13 @@
 //! `poolguard check`.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use filter_user::{
     compile::{Slots, compile},
-    config::{self, Config, Loaded, Report, Severity},
+    config::{self, Config, Loaded, Report, Severity, Terms},
 };
 use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Failure, print, print_json, print_report, progress};
@@ -18,7 +19,7 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     });
     let result = result.map(|loaded| {
         // Whose files they are matters where they are put into force.
-        let doubts = config::doubts(&loaded.files, Severity::Warning);
+        let doubts = config::doubts(&loaded.texts.paths(), Severity::Warning);
         Loaded {
             warnings: loaded.warnings.and(doubts),
             ..loaded
@@ -43,31 +44,69 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
             "warnings": report.warnings(),
             "diagnostics": report.diagnostics(),
             "misfit": misfit.as_ref().map(ToString::to_string),
+            "read": result.as_ref().ok().map(Read::of),
         }))?;
     } else {
         print_report(report);
     }
     match (&result, misfit) {
-        (Ok(loaded), None) if !json => print(&summary(config_file, &loaded.config)),
+        (Ok(loaded), None) if !json => print(&summary(config_file, loaded)),
         (Ok(_), None) => Ok(()),
         (_, Some(misfit)) if !json => Err(Failure::Failed(misfit.to_string())),
         _ => Err(Failure::Printed),
     }
 }
 
-fn summary(file: &Path, config: &Config) -> String {
+fn summary(file: &Path, loaded: &Loaded) -> String {
+    let (config, read) = (&loaded.config, Read::of(loaded));
     let prefixes: usize = config.pools.iter().map(|pool| pool.prefixes.len()).sum();
     format!(
-        "{}: valid. Interfaces: {}; pools: {}, of {} prefixes; customers: {}{}; mail servers: {}\n",
+        "{}: valid. Files: {}; interfaces: {}; pools: {}, of {prefixes} prefixes; rows of customer \
+         lists: {}; customers: {}; exemptions: {}; mail servers: {}\n",
         file.display(),
+        read.files,
         config.interfaces.len(),
         config.pools.len(),
-        prefixes,
-        config.customers.len(),
-        match config.listed.len() {
-            0 => String::new(),
-            rows => format!(", and {rows} rows of customer lists"),
-        },
+        read.rows,
+        read.customers,
+        read.exemptions,
         config.mail.servers.len(),
     )
+}
+
+/// How much was read: what shows that a file or a customer is missing.
+#[derive(Serialize)]
+struct Read {
+    files: usize,
+    /// Of customer lists.
+    rows: usize,
+    /// Names, each once.
+    customers: usize,
+    /// Prefixes of customers with an exemption, even one that has expired.
+    exemptions: usize,
+}
+
+impl Read {
+    fn of(loaded: &Loaded) -> Self {
+        let Config {
+            customers, listed, ..
+        } = &loaded.config;
+        // The name of one in a list is none of a table.
+        let names: HashSet<&str> = listed.iter().map(|(_, holder)| holder.name).collect();
+        let is_exempted = |terms: &Terms| !terms.allow_inbound.is_empty() || terms.allow_smtp_out;
+        let in_tables = customers
+            .iter()
+            .filter(|customer| is_exempted(&customer.terms));
+        let in_tables: usize = in_tables.map(|customer| customer.prefixes.len()).sum();
+        let in_lists = listed
+            .iter()
+            .filter(|(_, holder)| is_exempted(holder.terms));
+        let in_lists = in_lists.count();
+        Self {
+            files: loaded.texts.iter().len(),
+            rows: listed.len(),
+            customers: customers.len() + names.len(),
+            exemptions: in_tables + in_lists,
+        }
+    }
 }

@@ -17,7 +17,7 @@ use filter_user::{
     compile::{Slots, compile},
     config::{self, Report},
     controller::{
-        ApplyError, Confirmed, ReloadOptions, ReloadOutcome,
+        ApplyError, Confirmed, ReloadOptions, ReloadOutcome, StartOptions,
         daemon::{self, Afterwards},
         exemptions,
     },
@@ -51,6 +51,8 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
     let result = match &cli.command {
         Command::Run {
             detach_on_exit,
+            force,
+            strict,
             json,
         } => {
             let afterwards = if *detach_on_exit {
@@ -58,7 +60,11 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
             } else {
                 Afterwards::Enforce
             };
-            run(&cli, afterwards, *json)
+            let options = StartOptions {
+                force: *force,
+                strict: *strict,
+            };
+            run(&cli, options, afterwards, *json)
         }
         Command::Check { json } => check::check(&cli.config, *json),
         Command::Explain(arguments) => explain(&cli, arguments),
@@ -117,10 +123,16 @@ fn print_report(report: &Report) {
     print_error(&report.render(io::stderr().is_terminal()));
 }
 
-fn run(cli: &Cli, afterwards: Afterwards, json: bool) -> Result<(), Failure> {
+fn run(
+    cli: &Cli,
+    options: StartOptions,
+    afterwards: Afterwards,
+    json: bool,
+) -> Result<(), Failure> {
     let (config_file, instance) = (&cli.config, &cli.instance);
     log_to_stderr(json);
-    match daemon::run(config_file, instance, cli.state_directory(), afterwards) {
+    let state = cli.state_directory();
+    match daemon::run(config_file, instance, state, options, afterwards) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             Err(Failure::Failed(format!(

@@ -21,17 +21,17 @@ use super::{
     text::{Place, Placed, Text},
     values::{
         boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
-        pool_name, port_spec, prefix, string,
+        pool_name, port_spec, prefix, ticket,
     },
     words::quoted,
 };
 
-/// Reads `main` and what it includes. Also names the files that were read.
+/// Reads `main` and what it includes. Also gives the texts that were read.
 pub(super) fn read(
     files: &dyn Files,
     main: &Path,
     mistakes: &mut Mistakes,
-) -> (Draft, Vec<PathBuf>) {
+) -> (Draft, Vec<Arc<Text>>) {
     let mut reading = Reading {
         files,
         mistakes,
@@ -55,7 +55,7 @@ struct Reading<'a> {
     files: &'a dyn Files,
     mistakes: &'a mut Mistakes,
     draft: Draft,
-    read: Vec<PathBuf>,
+    read: Vec<Arc<Text>>,
     seen: HashSet<PathBuf>,
 }
 
@@ -168,9 +168,12 @@ impl Reading<'_> {
     /// The text of a file, if it is one.
     fn text(&mut self, path: &Path, content: Vec<u8>) -> Option<Arc<Text>> {
         let order = self.read.len();
-        self.read.push(path.to_owned());
         match String::from_utf8(content) {
-            Ok(content) => Some(Arc::new(Text::new(path, content, order))),
+            Ok(content) => {
+                let text = Arc::new(Text::new(path, content, order));
+                self.read.push(Arc::clone(&text));
+                Some(text)
+            }
             Err(error) => {
                 self.not_utf8(path, &error.utf8_error(), error.as_bytes(), order);
                 None
@@ -182,13 +185,27 @@ impl Reading<'_> {
         // What is shown in place of the first bad byte is where that byte was.
         let content = String::from_utf8_lossy(bytes).into_owned();
         let text = Arc::new(Text::new(path, content, order));
+        if [[0xff, 0xfe], [0xfe, 0xff]]
+            .iter()
+            .any(|mark| bytes.starts_with(mark))
+        {
+            let help = "save the file as UTF-8: `iconv -f UTF-16 -t UTF-8 < old > new`";
+            let diagnostic = Diagnostic::error_in(path, "text in UTF-16").help(help);
+            return self.mistakes.push_unreadable(Some(&text), diagnostic);
+        }
         let at = error.valid_up_to();
         let bad = at..at + char::REPLACEMENT_CHARACTER.len_utf8();
         let byte = bytes.get(at).copied().unwrap_or_default();
         let message = format!("byte 0x{byte:02x} is not UTF-8");
         let diagnostic = Diagnostic::error(&Place::new(&text, bad), message);
+        // The first 256 characters of Unicode are those of ISO 8859-1.
+        let help = match char::from(byte) {
+            c if c.is_control() => "save the file as UTF-8".to_owned(),
+            c => format!("save the file as UTF-8: the byte is `{c}` in ISO 8859-1"),
+        };
         self.mistakes
-            .push_unreadable(Some(&text), diagnostic.help("save the file as UTF-8"));
+            .push_unreadable(Some(&text), diagnostic.help(help));
+        self.read.push(text);
     }
 }
 
@@ -315,7 +332,7 @@ fn read_customer(table: &mut Table<'_, '_>) -> CustomerDraft {
         prefixes: read_prefixes(table),
         allow_inbound: table.list("allow_inbound", port_spec),
         allow_smtp_out: table.optional("allow_smtp_out", boolean),
-        ticket: table.optional("ticket", string).map(|ticket| ticket.value),
+        ticket: table.optional("ticket", ticket).map(|ticket| ticket.value),
         expires: table.optional("expires", expires),
         source: Source {
             file: table.text().path().to_owned(),

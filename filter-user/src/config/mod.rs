@@ -22,12 +22,13 @@ mod share;
 mod syntax;
 mod temporary;
 mod text;
+mod texts;
 mod trust;
 mod validate;
 mod values;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -40,6 +41,7 @@ pub use model::{
 pub use report::{Diagnostic, Related, Report, Severity};
 pub use share::{BadShare, Share};
 pub use temporary::{NoRoom, TemporaryExemption};
+pub use texts::Texts;
 pub use trust::doubts;
 
 /// A valid configuration.
@@ -49,8 +51,8 @@ pub struct Loaded {
     pub config: Config,
     /// What it says and probably does not mean.
     pub warnings: Report,
-    /// The files that it was read from, in the order in which they were read.
-    pub files: Vec<PathBuf>,
+    /// What it was read from.
+    pub texts: Texts,
 }
 
 /// Reads the file `path` and what it includes.
@@ -64,7 +66,7 @@ pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
 /// written is as bad as a wrong one.
 pub fn load_to_enforce(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
     let loaded = load(path, now)?;
-    let doubts = doubts(&loaded.files, Severity::Error);
+    let doubts = doubts(&loaded.texts.paths(), Severity::Error);
     match doubts.is_empty() {
         true => Ok(loaded),
         false => Err(doubts),
@@ -83,14 +85,14 @@ pub fn parse_prefix(text: &str) -> Result<ipnet::IpNet, String> {
 /// Does the same with files from elsewhere.
 pub fn load_from(files: &dyn Files, path: &Path, now: Timestamp) -> Result<Loaded, Report> {
     let mut mistakes = mistakes::Mistakes::default();
-    let (draft, files) = build::read(files, path, &mut mistakes);
+    let (draft, texts) = build::read(files, path, &mut mistakes);
     validate::check(&draft, path, now, &mut mistakes);
     let report = mistakes.into_report();
     match draft.into_config() {
         Some(config) if report.errors() == 0 => Ok(Loaded {
             config,
             warnings: report,
-            files,
+            texts: Texts::new(texts),
         }),
         _ => Err(report),
     }

@@ -14,7 +14,7 @@ use super::{
     model::PortSpec,
     reader::{Read, Value, Wrong},
     share::Share,
-    words::{list, quoted},
+    words::{is_unprintable, list, quoted},
 };
 
 pub(super) use super::prefix::prefix;
@@ -84,7 +84,7 @@ pub(super) fn check_name(name: &str) -> Read<()> {
             "write a name that says who it is",
         ));
     }
-    if name.chars().any(char::is_control) {
+    if name.chars().any(is_unprintable) {
         return Err(Wrong::new(
             "a name with control characters",
             "write a name of letters, digits, blanks and signs",
@@ -97,6 +97,18 @@ pub(super) fn check_name(name: &str) -> Read<()> {
         ));
     }
     Ok(())
+}
+
+/// The ticket of a customer: any text that can be printed in a line.
+pub(super) fn ticket(value: Value<'_, '_>) -> Read<String> {
+    let ticket = string(value)?;
+    match ticket.chars().any(is_unprintable) {
+        true => Err(Wrong::new(
+            "a ticket with control characters",
+            "write it in one line, of letters, digits, blanks and signs",
+        )),
+        false => Ok(ticket),
+    }
 }
 
 /// What the metrics call the absence of a pool.
@@ -117,32 +129,72 @@ pub(super) fn pool_name(value: Value<'_, '_>) -> Read<String> {
 /// The longest interface name, in bytes: `IFNAMSIZ` counts a NUL at the end.
 const LONGEST_INTERFACE_NAME: usize = 15;
 
-/// The name of a network interface: what the kernel can call one.
+/// The name of a network interface: what the kernel can call one, and `ip link` shows.
 pub(super) fn interface_name(value: Value<'_, '_>) -> Read<String> {
     let name = string(value)?;
     let help = "write it as `ip link` shows it: \"eth0\"";
-    // The kernel's `dev_valid_name`, byte by byte. 0xA0 is a blank to it.
-    let is_refused = |byte: u8| {
-        byte.is_ascii_whitespace() || byte.is_ascii_control() || matches!(byte, b'/' | b':' | 0xA0)
-    };
     if name.is_empty() {
         return Err(Wrong::new("an empty interface name", help));
     }
-    if name.len() > LONGEST_INTERFACE_NAME {
-        return Err(Wrong::new(
-            format!(
-                "an interface name of {} bytes: the kernel has room for {LONGEST_INTERFACE_NAME}",
-                name.len()
-            ),
-            help,
-        ));
-    }
-    // The last two are directories of settings beside those of interfaces.
-    if matches!(name.as_str(), "." | ".." | "all" | "default") || name.bytes().any(is_refused) {
+    let meant = name_in_a_line(&name);
+    if meant != name && is_interface_name(meant) {
         let message = format!("no interface can be called {}", quoted(&name));
+        return Err(Wrong::new(message, format!("write \"{meant}\"")).meaning(meant.to_owned()));
+    }
+    if name.len() > LONGEST_INTERFACE_NAME {
+        let message = format!(
+            "an interface name of {} bytes: the kernel has room for {LONGEST_INTERFACE_NAME}",
+            name.len()
+        );
+        let help = "write it as `ip link` shows it at the beginning of the line: \"eth0\". An altname \
+                    can be longer, and is another name of the same interface";
         return Err(Wrong::new(message, help));
     }
-    Ok(name)
+    if is_pattern(&name) {
+        let message = format!("{} is a pattern, and no interface", quoted(&name));
+        let help = "write an [[interface]] for each, by its name. PPPoE sessions need none: they are \
+                    filtered at the Ethernet interface that they come in at";
+        return Err(Wrong::new(message, help));
+    }
+    if is_interface_name(&name) {
+        Ok(name)
+    } else {
+        let message = format!("no interface can be called {}", quoted(&name));
+        Err(Wrong::new(message, help))
+    }
+}
+
+/// What is the name in a line of `ip link` or `ifconfig`, or in a part of one:
+/// `2: eth0@if3: <UP>`, `eth0:1`.
+fn name_in_a_line(line: &str) -> &str {
+    let line = line.trim();
+    let after_number = line.split_once(": ").filter(|(number, _)| {
+        let mut bytes = number.bytes();
+        bytes.all(|byte| byte.is_ascii_digit())
+    });
+    let line = after_number.map_or(line, |(_, rest)| rest);
+    line.split(['@', ':']).next().unwrap_or_default()
+}
+
+/// Whether a name is written as other programs write many (`ppp*`, and iptables
+/// `ppp+`).
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '[']) || name.ends_with('+')
+}
+
+/// The kernel's `dev_valid_name`, byte by byte. 0xA0 is a blank to it. What has a
+/// percent sign in it becomes another name (`dev_alloc_name`), and what comes after
+/// an at sign is what `ip link` adds.
+fn is_interface_name(name: &str) -> bool {
+    let is_refused = |byte: u8| {
+        byte.is_ascii_whitespace()
+            || byte.is_ascii_control()
+            || matches!(byte, b'/' | b':' | b'%' | b'@' | 0xA0)
+    };
+    // The last two are directories of settings beside those of interfaces.
+    let is_reserved = matches!(name, "" | "." | ".." | "all" | "default");
+    let fits = name.len() <= LONGEST_INTERFACE_NAME;
+    fits && !is_reserved && !is_pattern(name) && !name.bytes().any(is_refused)
 }
 
 /// A pattern for files.

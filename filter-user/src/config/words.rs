@@ -9,12 +9,20 @@ pub(super) fn quoted(text: &str) -> String {
             shown.push('…');
             break;
         }
-        match c.is_control() {
+        match is_unprintable(c) {
             true => shown.extend(c.escape_default()),
             false => shown.push(c),
         }
     }
     format!("`{shown}`")
+}
+
+/// Whether a character does something to the text around it, wherever that is
+/// printed, rather than be seen: controls (what Unicode calls Cc), separators of
+/// lines and paragraphs (Zl, Zp), what turns round the direction of writing (UAX
+/// #9), and the byte order mark.
+pub(super) fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `a`, `a or b`, `a, b or c`.

@@ -10,23 +10,28 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{ApplyError, Controller, NewListener, exemptions, listen};
+use super::{
+    ApplyError, Controller, NewListener,
+    archive::{CONFIRMED, ON_TRIAL},
+    defect::guarded,
+};
 use crate::{
-    compile::compile,
-    config::{self, Config, Report},
-    state::{StateDirectory, StateError},
+    compile::compile, config::Config, dataplane::Demand, state::StateError, status::LastGood,
 };
 
 /// What it is called in the state directory.
-const FILE: &str = "unconfirmed.json";
+pub(super) const FILE: &str = "unconfirmed.json";
 
-/// What is kept over restarts. `C` is what was in force before the trial, and
-/// is in force after it.
-#[derive(Serialize, Deserialize)]
-struct KeptTrial<C> {
-    deadline: Timestamp,
-    rolled_back: bool,
-    previous: C,
+/// What is kept over restarts of a trial. What is on trial is kept as
+/// [`ON_TRIAL`], what was in force before as [`CONFIRMED`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeptTrial<C> {
+    pub(super) deadline: Timestamp,
+    pub(super) rolled_back: bool,
+    /// What was in force before, where no archive has it: one could not be written,
+    /// or a poolguard that wrote none began the trial.
+    #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
+    pub(super) previous: Option<C>,
 }
 
 /// Whether what is in force is there to stay.
@@ -38,6 +43,8 @@ pub(super) enum Standing {
     OnTrial(Trial),
     /// It was gone back to at that moment: the files say something else.
     RolledBack(Timestamp),
+    /// It was in force when this controller was started, whose files were refused.
+    LastGood(LastGood),
 }
 
 /// A trial that goes on.
@@ -51,7 +58,7 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    fn new(previous: Config, deadline: Timestamp, now: Timestamp) -> Self {
+    pub(super) fn new(previous: Config, deadline: Timestamp, now: Timestamp) -> Self {
         let left = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
         Self {
             previous: Box::new(previous),
@@ -91,58 +98,6 @@ pub enum ConfirmError {
     State(#[from] StateError),
 }
 
-/// What a start puts into force.
-pub(super) struct Start {
-    pub(super) config: Config,
-    pub(super) warnings: Report,
-    pub(super) standing: Standing,
-}
-
-/// Reads the configuration: the files', or the one before it where that was
-/// not confirmed in time.
-pub(super) fn start(
-    config_file: &Path,
-    state: &StateDirectory,
-    now: Timestamp,
-) -> Result<Start, ApplyError> {
-    let kept: Option<KeptTrial<Config>> = state.read(FILE)?;
-    let mut start = match kept {
-        Some(kept) if kept.rolled_back || kept.deadline <= now => {
-            let rolled_back = KeptTrial {
-                rolled_back: true,
-                ..kept
-            };
-            // The clock may be set back before the next start.
-            if let Err(error) = state.write(FILE, &rolled_back) {
-                tracing::error!(
-                    %error,
-                    "cannot keep that the configuration was rolled back: another restart goes by \
-                     the deadline once more, to the same end"
-                );
-            }
-            warn_of_rollback(config_file, rolled_back.deadline);
-            Start {
-                config: rolled_back.previous,
-                warnings: Report::default(),
-                standing: Standing::RolledBack(rolled_back.deadline),
-            }
-        }
-        kept => {
-            let loaded = config::load_to_enforce(config_file, now).map_err(ApplyError::Config)?;
-            Start {
-                config: loaded.config,
-                warnings: loaded.warnings,
-                standing: kept.map_or(Standing::Confirmed, |kept| {
-                    log_trial(kept.deadline);
-                    Standing::OnTrial(Trial::new(kept.previous, kept.deadline, now))
-                }),
-            }
-        }
-    };
-    start.config.temporary = exemptions::at_start(state, now)?;
-    Ok(start)
-}
-
 impl Controller {
     /// How a successful reload would stand. `time`: on trial for that long.
     pub(super) fn next_standing(
@@ -171,14 +126,14 @@ impl Controller {
     /// Keeps for the next controller how what is in force stands.
     pub(super) fn keep(&self, standing: &Standing) -> Result<(), StateError> {
         let (deadline, rolled_back, previous) = match standing {
-            Standing::Confirmed => return self.state.remove(FILE),
+            Standing::Confirmed | Standing::LastGood(_) => return self.state.remove(FILE),
             Standing::OnTrial(trial) => (trial.deadline, false, trial.previous.as_ref()),
             Standing::RolledBack(deadline) => (*deadline, true, &self.config),
         };
         let kept = KeptTrial {
             deadline,
             rolled_back,
-            previous,
+            previous: (!self.is_kept).then_some(previous),
         };
         self.state.write(FILE, &kept)
     }
@@ -207,8 +162,11 @@ impl Controller {
         if trial.left(Timestamp::now()).is_zero() {
             return Err(ConfirmError::TooLate { deadline });
         }
-        self.keep(&Standing::Confirmed)?;
+        // A crash in between goes back to what this makes of it: the same.
+        self.state.rename(ON_TRIAL, CONFIRMED)?;
+        self.is_kept = true;
         self.standing = Standing::Confirmed;
+        self.keep_as_it_stands();
         let generation = self.status.generation;
         tracing::info!(generation, "confirmed: the configuration stays in force");
         self.publish();
@@ -237,25 +195,25 @@ impl Controller {
         let mut config = Config::clone(&trial.previous);
         config.temporary.clone_from(&self.config.temporary);
         let mut slots = self.slots.clone();
-        let compiled = compile(&config, &mut slots, now)?;
-        let listener = (config.metrics != self.config.metrics)
-            .then(|| listen(config.metrics.listen))
-            .transpose()
-            .unwrap_or_else(|error| {
-                // What is filtered matters more.
-                tracing::error!(
-                    %error,
-                    "the metrics stay where they are. The filter goes back all the same"
-                );
-                None
-            });
-        self.enforce(&compiled, &slots)?;
+        let compiled = guarded("compiling", || compile(&config, &mut slots, now))??;
+        let events = self.enforce(&compiled, &slots, Demand::All)?;
         self.slots = slots;
+        // What is filtered matters more.
+        let listen = config.metrics.listen;
+        let listener = match self.endpoint.prepare(listen) {
+            Ok(prepared) => self.endpoint.commit(listen, prepared),
+            Err(error) => {
+                self.endpoint.postpone(listen, &error);
+                None
+            }
+        };
         self.config = config;
         self.standing = Standing::RolledBack(deadline);
         self.keep_as_it_stands();
+        self.forget_trial();
         warn_of_rollback(&self.config_file, deadline);
         self.note(&compiled);
+        self.log_events(events);
         self.publish();
         Ok(listener)
     }
@@ -269,7 +227,7 @@ pub(super) fn log_trial(deadline: Timestamp) {
     );
 }
 
-fn warn_of_rollback(config_file: &Path, deadline: Timestamp) {
+pub(super) fn warn_of_rollback(config_file: &Path, deadline: Timestamp) {
     tracing::warn!(
         file = %config_file.display(), %deadline,
         "not confirmed in time: the configuration before it is in force again, and stays so over \

@@ -12,7 +12,8 @@ use tokio::{
 };
 
 use super::{
-    Confirmed, Controller, DiffOutcome, NewExemption,
+    Confirmed, Controller, Defect, DiffOutcome, NewExemption,
+    defect::guarded,
     http::{Failure, Request, ask},
 };
 use crate::{config::TemporaryExemption, status::ListedExemption};
@@ -46,13 +47,13 @@ async fn have<T: Send + 'static>(
     requests: &Requests,
     done: impl FnOnce(&mut Controller) -> T + Send + 'static,
 ) -> Result<T, Failure> {
-    let request = |answer: oneshot::Sender<T>| {
+    let request = |answer: oneshot::Sender<Result<T, Defect>>| {
         Request::Other(Box::new(move |controller| {
             // Whoever asked may have gone; what was done counts all the same.
-            let _gone = answer.send(done(controller));
+            let _gone = answer.send(guarded("answering", || done(controller)));
         }))
     };
-    ask(requests, request).await
+    ask(requests, request).await?.map_err(Failure::Defect)
 }
 
 /// An answer, or why there is none.

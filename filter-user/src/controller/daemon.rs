@@ -27,8 +27,9 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome,
+    ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome, StartOptions,
     control::Peer,
+    defect::log_panics,
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
 };
@@ -102,8 +103,10 @@ pub fn run(
     config_file: &Path,
     instance: &Instance,
     state: StateDirectory,
+    options: StartOptions,
     afterwards: Afterwards,
 ) -> Result<(), RunError> {
+    log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -112,7 +115,8 @@ pub fn run(
     // On a thread of the runtime, so that this one takes the signals: one that
     // is pending makes the kernel give up on loading a program.
     let config_file = config_file.to_owned();
-    let served = runtime.spawn(serve(config_file, instance.clone(), state, afterwards));
+    let served = serve(config_file, instance.clone(), state, options, afterwards);
+    let served = runtime.spawn(served);
     runtime
         .block_on(served)
         .map_err(|panic| RunError::Process(io::Error::other(panic)))?
@@ -133,6 +137,7 @@ async fn serve(
     config_file: PathBuf,
     instance: Instance,
     state: StateDirectory,
+    options: StartOptions,
     afterwards: Afterwards,
 ) -> Result<(), RunError> {
     // Taken first: from here on a signal means an end in order.
@@ -140,15 +145,17 @@ async fn serve(
     dataplane::preflight(&instance).map_err(ApplyError::from)?;
     raise_descriptor_limit();
     let socket = ControlSocket::bind(&instance)?;
+    let control_listener = socket.listener()?;
     // Before the interfaces are looked at, so that no change of them is missed.
     let watch = Watch::new().map_err(RunError::Process)?;
     let (controller, listener) =
-        tokio::task::block_in_place(|| Controller::start(&config_file, &instance, state))?;
+        tokio::task::block_in_place(|| Controller::start(&config_file, &instance, state, options))?;
     log_interfaces(&controller);
     let (requests, received) = mpsc::channel(16);
     let mut daemon = Daemon {
-        metrics: Metrics::serve(listener, &controller),
+        metrics: listener.map(|listener| Metrics::serve(listener, &controller)),
         controller,
+        told: String::new(),
         requests: received,
         watch,
         retry_expiry: None,
@@ -158,15 +165,17 @@ async fn serve(
     let control = http::control(daemon.controller.shared(), requests);
     let control = control.into_make_service_with_connect_info::<Peer>();
     let (end_control, control_ends) = oneshot::channel::<()>();
-    let control = axum::serve(socket.listener()?, control)
+    let control = axum::serve(control_listener, control)
         .with_graceful_shutdown(async { drop(control_ends.await) });
     let control = tokio::spawn(control.into_future());
-    notify(&[NotifyState::Ready]);
+    // The first pass over the interfaces is done.
+    daemon.told = daemon.headline();
+    notify(&[NotifyState::Ready, NotifyState::Status(&daemon.told)]);
 
     let detached = daemon.until_stopped(&mut signals).await;
 
     notify(&[NotifyState::Stopping]);
-    daemon.metrics.task.abort();
+    daemon.metrics.iter().for_each(Metrics::end);
     let mut outcome = Ok(());
     if daemon.afterwards == Afterwards::Detach {
         let controller = daemon.controller;
@@ -225,7 +234,10 @@ fn raise_descriptor_limit() {
 
 struct Daemon {
     controller: Controller,
-    metrics: Metrics,
+    /// None where `/metrics` cannot be served.
+    metrics: Option<Metrics>,
+    /// What the service manager was told of what is enforced.
+    told: String,
     requests: mpsc::Receiver<Request>,
     watch: Watch,
     retry_expiry: Option<Timestamp>,
@@ -268,6 +280,29 @@ impl Daemon {
                 () = until(expiry) => self.expire_if_due(),
                 () = for_as_long_as(trial_left) => self.roll_back_if_due(),
             }
+            self.tell();
+        }
+    }
+
+    /// Tells the service manager what is enforced and what is not, for `systemctl
+    /// status`.
+    fn tell(&mut self) {
+        let text = self.headline();
+        if text != self.told {
+            notify(&[NotifyState::Status(&text)]);
+            self.told = text;
+        }
+    }
+
+    fn headline(&self) -> String {
+        let latest = self.controller.shared().latest();
+        tokio::task::block_in_place(|| latest.headline())
+    }
+
+    fn serve_at(&mut self, listener: NewListener) {
+        if let Some(listener) = listener {
+            self.metrics.iter().for_each(Metrics::end);
+            self.metrics = Some(Metrics::serve(listener, &self.controller));
         }
     }
 
@@ -278,6 +313,8 @@ impl Daemon {
             let looked_after = self.controller.reconcile();
             (looked_after, self.controller.shared().latest().read())
         });
+        let listener = self.controller.retry_metrics();
+        self.serve_at(listener);
         match read {
             Ok(_) if looked_after => notify(&[NotifyState::Watchdog]),
             Ok(_) => {}
@@ -308,7 +345,7 @@ impl Daemon {
         ]);
         let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload(options));
         self.retry_expiry = None;
-        self.metrics.move_to(listener, &self.controller);
+        self.serve_at(listener);
         notify(&[NotifyState::Ready]);
         outcome
     }
@@ -329,7 +366,7 @@ impl Daemon {
         }
         self.retry_roll_back = None;
         match tokio::task::block_in_place(|| self.controller.roll_back()) {
-            Ok(listener) => self.metrics.move_to(listener, &self.controller),
+            Ok(listener) => self.serve_at(listener),
             Err(error) => {
                 self.retry_roll_back = Some(Instant::now() + CHECK_INTERVAL);
                 tracing::error!(
@@ -396,11 +433,8 @@ impl Metrics {
         Self { task }
     }
 
-    fn move_to(&mut self, listener: NewListener, controller: &Controller) {
-        if let Some(listener) = listener {
-            self.task.abort();
-            *self = Self::serve(listener, controller);
-        }
+    fn end(&self) {
+        self.task.abort();
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{ApplyError, Controller};
+use super::{ApplyError, Controller, salvage::salvage};
 use crate::{
     config::{Config, NoRoom, PortSpec, TemporaryExemption},
     state::{StateDirectory, StateError},
@@ -18,8 +18,8 @@ const FILE: &str = "exemptions.json";
 /// What is kept over restarts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct KeptExemptions {
-    next_id: u64,
-    exemptions: Vec<TemporaryExemption>,
+    pub(super) next_id: u64,
+    pub(super) exemptions: Vec<TemporaryExemption>,
 }
 
 impl Default for KeptExemptions {
@@ -42,30 +42,20 @@ pub fn read(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, StateErro
     Ok(kept.unwrap_or_default().exemptions)
 }
 
-/// Those of an instance that hold at `now`.
-pub(super) fn holding(
-    state: &StateDirectory,
-    now: Timestamp,
-) -> Result<Vec<TemporaryExemption>, StateError> {
-    let mut exemptions = read(state)?;
-    exemptions.retain(|exemption| !exemption.is_expired(now));
-    Ok(exemptions)
-}
-
-/// The same when a controller starts, which has to say what ended meanwhile.
-pub(super) fn at_start(
-    state: &StateDirectory,
-    now: Timestamp,
-) -> Result<Vec<TemporaryExemption>, StateError> {
-    let mut kept: KeptExemptions = state.read(FILE)?.unwrap_or_default();
+/// Those that an earlier controller has left, and says what ended meanwhile. From
+/// here on the controller knows them, and only writes them.
+pub(super) fn at_start(state: &StateDirectory, now: Timestamp) -> KeptExemptions {
+    let meaning = "the temporary exemptions in it do not exempt";
+    let kept = salvage(state, FILE, meaning, || state.read::<KeptExemptions>(FILE));
+    let mut kept = kept.unwrap_or_default();
     let all = std::mem::take(&mut kept.exemptions).into_iter();
     let (over, holding) = all.partition::<Vec<_>, _>(|e| e.is_expired(now));
-    kept.exemptions.clone_from(&holding);
+    kept.exemptions = holding;
     if !over.is_empty() {
         forget(state, &kept);
     }
     log_over(&over);
-    Ok(holding)
+    kept
 }
 
 /// What `exempt add` asks for.
@@ -133,7 +123,7 @@ impl Controller {
     ) -> Result<ListedExemption, ExemptionError> {
         let now = Timestamp::now();
         check(&new, &self.config, now)?;
-        let before: KeptExemptions = self.state.read(FILE)?.unwrap_or_default();
+        let before = self.kept_exemptions();
         let added = TemporaryExemption {
             id: before.next_id,
             prefix: new.prefix,
@@ -174,7 +164,7 @@ impl Controller {
         uid: u32,
     ) -> Result<TemporaryExemption, ExemptionError> {
         let now = Timestamp::now();
-        let before: KeptExemptions = self.state.read(FILE)?.unwrap_or_default();
+        let before = self.kept_exemptions();
         let mut after = before.clone();
         let holds = |e: &TemporaryExemption| e.id == id && !e.is_expired(now);
         let Some(index) = after.exemptions.iter().position(holds) else {
@@ -204,6 +194,7 @@ impl Controller {
             .exemptions
             .retain(|exemption| !exemption.is_expired(now));
         self.state.write(FILE, &after)?;
+        let number = std::mem::replace(&mut self.next_exemption, after.next_id);
         let in_force = std::mem::replace(&mut self.config.temporary, after.exemptions);
         let changed = prefixes_of_one(&self.config.temporary, &in_force);
         let Err(error) = self.enforce_changes(&changed, now) else {
@@ -211,6 +202,7 @@ impl Controller {
             return Ok(());
         };
         self.config.temporary = in_force;
+        self.next_exemption = number;
         if let Err(error) = self.amend(&changed, now) {
             tracing::error!(
                 traffic = self.traffic(), %error,
@@ -233,15 +225,18 @@ impl Controller {
         let all = std::mem::take(&mut self.config.temporary);
         let (over, left) = all.into_iter().partition(|e| e.is_expired(now));
         self.config.temporary = left;
-        if let (false, Ok(Some(kept))) = (over.is_empty(), self.state.read(FILE)) {
-            let left = self.config.temporary.clone();
-            let kept = KeptExemptions {
-                exemptions: left,
-                ..kept
-            };
-            forget(&self.state, &kept);
+        if !over.is_empty() {
+            forget(&self.state, &self.kept_exemptions());
         }
         log_over(&over);
+    }
+
+    /// What is to be kept: what is in force, and the next number.
+    fn kept_exemptions(&self) -> KeptExemptions {
+        KeptExemptions {
+            next_id: self.next_exemption,
+            exemptions: self.config.temporary.clone(),
+        }
     }
 }
 

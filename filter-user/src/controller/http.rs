@@ -20,7 +20,9 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{Controller, ReloadOptions, ReloadOutcome, Shared, Snapshot, control};
+use super::{
+    Controller, Defect, ReloadOptions, ReloadOutcome, Shared, Snapshot, control, defect::guarded,
+};
 use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
 
 /// A question to the controller, with the way back for its answer.
@@ -102,6 +104,7 @@ pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> R
 pub(super) enum Failure {
     Read(DataplaneError),
     Render(prometheus::Error),
+    Defect(Defect),
     /// What was asked for cannot be.
     Refused(String),
     Gone,
@@ -113,6 +116,7 @@ impl IntoResponse for Failure {
             Self::Refused(why) => return (StatusCode::CONFLICT, why).into_response(),
             Self::Read(error) => format!("cannot read the counters: {error}\n"),
             Self::Render(error) => format!("cannot render the metrics: {error}\n"),
+            Self::Defect(defect) => format!("{defect}\n"),
             Self::Gone => "the controller is stopping\n".to_owned(),
         };
         (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
@@ -123,20 +127,25 @@ impl IntoResponse for Failure {
 /// system calls, where there are thousands of pools.
 async fn read(shared: Arc<Shared>) -> Result<(Vec<Sample>, Status), Failure> {
     let snapshot: Arc<Snapshot> = shared.latest();
-    tokio::task::spawn_blocking(move || snapshot.read())
+    tokio::task::spawn_blocking(move || guarded("answering", || snapshot.read()))
         .await
         .map_err(|_| Failure::Gone)?
+        .map_err(Failure::Defect)?
         .map_err(Failure::Read)
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {
     let (samples, status) = read(shared).await?;
-    let text = exposition::render(&samples, &status).map_err(Failure::Render)?;
+    let text = guarded("rendering the metrics", || {
+        exposition::render(&samples, &status)
+    });
+    let text = text.map_err(Failure::Defect)?.map_err(Failure::Render)?;
     Ok(([(CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response())
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
-    let interfaces = shared.latest().interfaces();
+    let latest = shared.latest();
+    let interfaces = latest.interfaces();
     let mut text = String::new();
     for interface in interfaces.iter().filter(|interface| !interface.attached) {
         let problem = interface.problem.as_deref().unwrap_or_default();
@@ -151,11 +160,12 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
             ));
         }
     }
-    if text.is_empty() {
-        (StatusCode::OK, "ok\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, text)
-    }
+    let (code, text) = match text.is_empty() {
+        true => (StatusCode::OK, "ok\n".to_owned()),
+        false => (StatusCode::SERVICE_UNAVAILABLE, text),
+    };
+    // Frames are filtered, as they were when all was well.
+    (code, text + &latest.last_good())
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failure> {

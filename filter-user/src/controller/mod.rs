@@ -2,20 +2,24 @@
 //! expires, and on the way out. Everything here blocks; [`daemon`] puts it
 //! under signals, sockets and clocks.
 
+mod archive;
 mod confirmation;
 mod control;
 pub mod daemon;
+mod defect;
+mod endpoint;
+mod error;
 pub mod exemptions;
 mod http;
 mod interfaces;
 mod kept;
 mod outcome;
+mod salvage;
 mod snapshot;
+mod start;
 
 use std::{
     collections::BTreeMap,
-    io,
-    net::{SocketAddr, TcpListener},
     panic::resume_unwind,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,86 +28,31 @@ use std::{
 
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
+use archive::{CONFIRMED, ON_TRIAL};
 use confirmation::Standing;
 pub use confirmation::{ConfirmError, Confirmed};
+pub use defect::Defect;
+use defect::guarded;
+use endpoint::Endpoint;
+pub use endpoint::NewListener;
+pub use error::ApplyError;
 pub use exemptions::{ExemptionError, NewExemption};
 use kept::Kept;
 pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{KernelState, Shared, Snapshot};
+pub use start::StartOptions;
+use start::{Chosen, REFUSED, Refusal};
 
 use crate::{
-    change::{Change, Extent, TooMuch, check_limit},
-    compile::{self, CompileError, Compiled, Slots, amend, compile},
-    config::{self, Config, Interface, Loaded, Report, Severity},
-    dataplane::{Dataplane, DataplaneError, Event, Instance},
-    remedy::remedy,
-    state::{StateDirectory, StateError},
-    status::{InterfaceStatus, Reloads, Status, WireStatus},
+    change::{Change, Extent, check_limit},
+    compile::{self, Compiled, Slots, amend, compile},
+    config::{self, Config, Loaded, Report, Severity, Texts},
+    dataplane::{Dataplane, DataplaneError, Demand, Event, Events, Instance},
+    state::{Prepared, StateDirectory, StateError},
+    status::{InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
 };
-
-/// Why a configuration was not put into force. The one before it still is.
-#[derive(Debug, Error)]
-pub enum ApplyError {
-    /// It is wrong; the report says where.
-    #[error("the configuration is wrong: {}", .0.summary())]
-    Config(Report),
-    /// It does not fit the tables.
-    #[error("the configuration does not fit: {0}")]
-    Compile(#[from] CompileError),
-    /// The kernel would not have it.
-    #[error(transparent)]
-    Dataplane(#[from] DataplaneError),
-    /// What was kept on disk makes no sense.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// Another one is on trial.
-    #[error(
-        "what is in force is on trial until {deadline}: `poolguard confirm` it, or wait until it \
-         has gone back. `poolguard reload --force` goes on from it all the same"
-    )]
-    Unconfirmed {
-        /// When it goes back.
-        deadline: Timestamp,
-    },
-    /// No clock goes that far.
-    #[error("a trial of {time:#} has no end")]
-    TrialTooLong {
-        /// How long it was to last.
-        time: SignedDuration,
-    },
-    /// It would leave interfaces without the filter, or under other rules, or
-    /// forward elsewhere: a slip in a name or a role does, or in a wire.
-    #[error(
-        "{what}. If that is meant: `poolguard reload --force`",
-        what = leaves(.without, .otherwise, .elsewhere)
-    )]
-    Leaves {
-        /// Those that have the program, and would not.
-        without: Vec<String>,
-        /// Those whose role would change.
-        otherwise: Vec<String>,
-        /// Those whose permitted frames would go elsewhere.
-        elsewhere: Vec<String>,
-    },
-    /// It changes more at once than it may.
-    #[error(transparent)]
-    TooMuch(#[from] TooMuch),
-    /// The metrics cannot be served where it says.
-    #[error(
-        "cannot listen on {address} for [metrics]: {source}: {}",
-        remedy(source)
-    )]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
-}
 
 /// A controller that is enforcing.
 #[derive(Debug)]
@@ -112,6 +61,12 @@ pub struct Controller {
     state: StateDirectory,
     config: Config,
     standing: Standing,
+    /// Whether the archive of the confirmed configuration is the one in force, or
+    /// the one that comes back after a trial.
+    is_kept: bool,
+    /// The number of the next temporary exemption.
+    next_exemption: u64,
+    endpoint: Endpoint,
     slots: Slots,
     dataplane: Dataplane,
     kernel: Arc<KernelState>,
@@ -132,53 +87,43 @@ pub struct ReloadOptions {
     pub confirm: Option<SignedDuration>,
 }
 
-/// A listener that serves from now on in the place of the one before it.
-pub type NewListener = Option<TcpListener>;
-
 impl Controller {
-    /// Reads the configuration and enforces it. What an earlier run has left
-    /// attached goes on as it is until then, and is taken over.
+    /// Enforces the configuration of the files, or the one that was last in force
+    /// where a reload would refuse them. What an earlier run has left attached goes
+    /// on as it is until then, and is taken over.
     ///
     /// # Errors
     ///
-    /// When the configuration is wrong or something that a filter needs is
-    /// missing. What was attached before still is then; if nothing was, nothing
-    /// is, and nothing is left behind.
+    /// When the configuration is wrong and none is kept, or something that a filter
+    /// needs is missing. What was attached before still is then; if nothing was,
+    /// nothing is, and nothing is left behind.
     pub fn start(
         config_file: &Path,
         instance: &Instance,
         state: StateDirectory,
-    ) -> Result<(Self, TcpListener), ApplyError> {
+        options: StartOptions,
+    ) -> Result<(Self, NewListener), ApplyError> {
         let now = Timestamp::now();
         tracing::info!(file = %config_file.display(), "reading the configuration");
-        // What is kept there opens ports, and may be a whole configuration.
-        let doubts = config::doubts(&state.files(), Severity::Error);
-        if !doubts.is_empty() {
-            return Err(ApplyError::Config(doubts));
-        }
-        let confirmation::Start {
-            config,
-            warnings,
-            standing,
-        } = confirmation::start(config_file, &state, now)?;
-        log_report(&warnings);
-        exemptions::warn_of_ignored(&config);
+        let mut chosen = start::choose(config_file, &state, options, now)?;
+        let temporary = exemptions::at_start(&state, now);
         let mut dataplane = Dataplane::open(instance)?;
         let found = dataplane.links().len();
         tracing::info!("building the tables and loading the program for each interface");
-        let begun = Begun::begin(&mut dataplane, &config, now);
-        let begun = match begun {
-            Ok(begun) => begun,
-            Err(error) if dataplane.is_new() => {
-                if let Err(error) = dataplane.detach() {
-                    tracing::error!(
-                        %error,
-                        "cannot take everything back: pins are left, which the next start takes over"
-                    );
+        let begun = loop {
+            chosen.config.temporary.clone_from(&temporary.exemptions);
+            match (
+                Begun::begin(&mut dataplane, &chosen.config, now),
+                chosen.last.take(),
+            ) {
+                (Ok(begun), _) => break begun,
+                // The files may be what the kernel does not take.
+                (Err(error), Some(last)) if !options.strict => chosen = last.goes_on(&error),
+                (Err(error), _) => {
+                    leave_as_found(dataplane);
+                    return Err(error);
                 }
-                return Err(error);
             }
-            Err(error) => return Err(error),
         };
         if found > 0 {
             let kept = dataplane.links().len();
@@ -188,11 +133,30 @@ impl Controller {
                 "an earlier run was still enforcing: taken over, without a gap where it was kept"
             );
         }
+        let Chosen {
+            config,
+            warnings,
+            standing,
+            to_keep,
+            is_kept,
+            extent,
+            ..
+        } = chosen;
+        log_report(&warnings);
+        if let Some(Extent { opened, closed, .. }) = extent {
+            tracing::warn!(
+                file = %config_file.display(), %opened, %closed,
+                "the files have changed since they were last in force, by no more than a reload may \
+                 change: taken"
+            );
+        }
+        exemptions::warn_of_ignored(&config);
+        let (endpoint, listener) = Endpoint::open(config.metrics.listen);
         let Begun {
             kept,
             compiled,
             kernel,
-            listener,
+            events,
         } = begun;
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -219,6 +183,8 @@ impl Controller {
             temporary: Vec::new(),
             unconfirmed_until: None,
             rolled_back: None,
+            last_good: None,
+            metrics: MetricsStatus::default(),
             next_expiry: None,
             tables: Vec::new(),
             passed: Vec::new(),
@@ -229,6 +195,7 @@ impl Controller {
             slots: kept.slots.clone(),
             tables: Vec::new(),
             links: dataplane.links().clone(),
+            failing: BTreeMap::new(),
             kernel: Arc::clone(&kernel),
         };
         let mut controller = Self {
@@ -236,6 +203,9 @@ impl Controller {
             state,
             config,
             standing,
+            is_kept,
+            next_exemption: temporary.next_id,
+            endpoint,
             slots: kept.slots,
             dataplane,
             kernel,
@@ -245,9 +215,65 @@ impl Controller {
             cut: BTreeMap::new(),
         };
         controller.note(&compiled);
+        controller.log_events(events);
         controller.publish();
+        controller.log_standing();
+        if let Some(texts) = to_keep {
+            controller.keep_files(&texts, now);
+            controller.keep_as_it_stands();
+        }
         controller.log_wires();
         Ok((controller, listener))
+    }
+
+    /// Keeps the configuration of the files, which is in force and stays so.
+    fn keep_files(&mut self, texts: &Texts, now: Timestamp) {
+        let prepared = archive::prepare(&self.state, CONFIRMED, &self.config_file, texts, now);
+        self.keep_prepared(prepared);
+    }
+
+    fn keep_prepared(&mut self, prepared: Result<Prepared, StateError>) {
+        let kept = prepared.and_then(Prepared::commit);
+        self.is_kept = kept.is_ok();
+        if let Err(error) = kept {
+            tracing::error!(
+                traffic = self.traffic(), %error,
+                "the configuration in force cannot be kept: the next start compares the files with \
+                 the one that was kept before. Correct this and reload"
+            );
+        }
+        self.forget_trial();
+        self.forget_refusal();
+    }
+
+    /// What was on trial is not any more.
+    fn forget_trial(&self) {
+        self.forget(ON_TRIAL);
+    }
+
+    fn forget_refusal(&self) {
+        self.forget(REFUSED);
+    }
+
+    fn forget(&self, name: &str) {
+        if let Err(error) = self.state.remove(name) {
+            tracing::warn!(%error, "what is over stays on disk, where it does no harm");
+        }
+    }
+
+    /// Says that the files are not what is in force, if that is so.
+    fn log_standing(&self) {
+        if let Standing::LastGood(LastGood {
+            in_force_since,
+            error,
+        }) = &self.standing
+        {
+            tracing::error!(
+                file = %self.config_file.display(), %in_force_since, %error,
+                "the files are NOT in force, a reload would refuse them: what was last in force \
+                 goes on. Correct them and `poolguard reload`"
+            );
+        }
     }
 
     /// What scrapes and `status` read.
@@ -314,74 +340,102 @@ impl Controller {
         let loaded = self.load(now)?;
         log_report(&loaded.warnings);
         exemptions::warn_of_ignored(&loaded.config);
+        let texts = loaded.texts.clone();
+        self.put_into_force(loaded, options, now)
+            .inspect_err(|error| self.remember_refusal(&texts, error, now))
+    }
+
+    fn put_into_force(
+        &mut self,
+        loaded: Loaded,
+        options: ReloadOptions,
+        now: Timestamp,
+    ) -> Result<(Compiled, Report, NewListener), ApplyError> {
         // A configuration that is refused leaves no names behind.
         let mut slots = self.slots.clone();
-        let (compiled, extent) = thread::scope(|scope| {
-            let extent = || Extent::between(&self.config, &loaded.config, now);
-            // Beside the tables: with a million exemptions both take a while.
-            let extent = (!options.force).then(|| scope.spawn(extent));
-            let compiled = compile(&loaded.config, &mut slots, now);
-            (compiled, extent.map(thread::ScopedJoinHandle::join))
-        });
-        let compiled = compiled?;
-        if let Some(extent) = extent {
-            let extent = extent.unwrap_or_else(|panic| resume_unwind(panic));
-            // Not the new one's limit: a mistake could be in there as well.
-            check_limit(extent, self.config.max_change)?;
-            self.check_interfaces(&loaded.config, &compiled)?;
-        }
-        let listener = if loaded.config.metrics == self.config.metrics {
-            None
-        } else {
-            Some(listen(loaded.config.metrics.listen)?)
+        let archive_name = match options.confirm {
+            Some(_) => ON_TRIAL,
+            None => CONFIRMED,
         };
+        let (compiled, extent, prepared) = thread::scope(|scope| {
+            // Beside the tables: with a million exemptions each takes a while.
+            let extent = || {
+                guarded("comparing the configurations", || {
+                    Extent::between(&self.config, &loaded.config, now)
+                })
+            };
+            let extent = (!options.force).then(|| scope.spawn(extent));
+            let (state, main, texts) = (&self.state, &self.config_file, &loaded.texts);
+            let prepared = scope.spawn(|| archive::prepare(state, archive_name, main, texts, now));
+            let compiled = guarded("compiling", || compile(&loaded.config, &mut slots, now));
+            (compiled, extent.map(joined), joined(prepared))
+        });
+        let compiled = compiled??;
+        if let Some(extent) = extent {
+            // Not the new one's limit: a mistake could be in there as well.
+            check_limit(extent?, self.config.max_change)?;
+            let without = self.dataplane.would_leave(&compiled.interfaces)?;
+            ApplyError::check_sides(without, &self.config, &loaded.config)?;
+        }
+        let listen = loaded.config.metrics.listen;
+        let endpoint = self.endpoint.prepare(listen)?;
         let standing = self.next_standing(options.confirm, now)?;
+        // What is on trial has to be there after a crash. What stays is kept if it can be.
+        let prepared = match standing {
+            Standing::OnTrial(_) => Ok(prepared?),
+            _ => prepared,
+        };
         // First, so that a crash at any moment leaves a way back.
         self.keep(&standing)?;
-        if let Err(error) = self.enforce(&compiled, &slots) {
-            self.keep_as_it_stands();
-            return Err(error.into());
-        }
-        if let Standing::OnTrial(trial) = &standing {
-            confirmation::log_trial(trial.deadline);
-        }
+        let events = match self.enforce(&compiled, &slots, Demand::All) {
+            Ok(events) => events,
+            Err(error) => {
+                self.keep_as_it_stands();
+                return Err(error.into());
+            }
+        };
         self.standing = standing;
         self.slots = slots;
         self.config = loaded.config;
+        if let Standing::OnTrial(trial) = &self.standing {
+            confirmation::log_trial(trial.deadline);
+            if let Err(error) = prepared.and_then(Prepared::commit) {
+                tracing::error!(
+                    %error, "what is on trial cannot be kept: a restart goes back before the time"
+                );
+            }
+        } else {
+            self.keep_prepared(prepared);
+        }
+        self.end_exemptions(now);
+        self.log_events(events);
+        let listener = self.endpoint.commit(listen, endpoint);
         Ok((compiled, loaded.warnings, listener))
     }
 
-    /// That no interface loses the filter, or changes sides, or is joined to
-    /// another one.
-    fn check_interfaces(&self, next: &Config, compiled: &Compiled) -> Result<(), ApplyError> {
-        let without = self.dataplane.would_leave(&compiled.interfaces)?;
-        let is_otherwise = |now: &&Interface| {
-            let mut next = next.interfaces.iter();
-            next.any(|next| next.name == now.name && next.role != now.role)
+    /// Keeps that these files were refused, for a start that would take them.
+    fn remember_refusal(&self, texts: &Texts, error: &ApplyError, now: Timestamp) {
+        let refusal = Refusal {
+            fingerprint: archive::fingerprint(&self.config_file, texts),
+            at: now,
+            error: error.to_string(),
         };
-        let otherwise = self.config.interfaces.iter().filter(is_otherwise);
-        let otherwise: Vec<_> = otherwise.map(|now| now.name.clone()).collect();
-        let goes_elsewhere = |now: &&Interface| {
-            let is_kept = next.interfaces.iter().any(|next| next.name == now.name);
-            is_kept && self.config.other_end(&now.name) != next.other_end(&now.name)
-        };
-        let elsewhere = self.config.interfaces.iter().filter(goes_elsewhere);
-        let elsewhere: Vec<_> = elsewhere.map(|now| now.name.clone()).collect();
-        if without.is_empty() && otherwise.is_empty() && elsewhere.is_empty() {
-            return Ok(());
+        if let Err(error) = self.state.write(REFUSED, &refusal) {
+            tracing::warn!(
+                %error,
+                "the refusal cannot be kept: a start compares the files with what was last in force, \
+                 and takes them if they do not change too much"
+            );
         }
-        Err(ApplyError::Leaves {
-            without,
-            otherwise,
-            elsewhere,
-        })
     }
 
     /// The configuration as it is on disk, with what was given beside it.
     fn load(&self, now: Timestamp) -> Result<Loaded, ApplyError> {
-        let mut loaded =
-            config::load_to_enforce(&self.config_file, now).map_err(ApplyError::Config)?;
-        loaded.config.temporary = exemptions::holding(&self.state, now)?;
+        let mut loaded = guarded("reading the configuration", || {
+            config::load_to_enforce(&self.config_file, now)
+        })?
+        .map_err(ApplyError::Config)?;
+        loaded.config.temporary.clone_from(&self.config.temporary);
         Ok(loaded)
     }
 
@@ -397,7 +451,10 @@ impl Controller {
         let now = Timestamp::now();
         let loaded = self.load(now)?;
         let (old, new) = (&self.config, &loaded.config);
-        Ok(Change::in_part(old, new, now, EXEMPTIONS))
+        let change = guarded("comparing the configurations", || {
+            Change::in_part(old, new, now, EXEMPTIONS)
+        });
+        Ok(change?)
     }
 
     /// Puts the configuration in force as it holds now: without the exemptions
@@ -445,10 +502,11 @@ impl Controller {
             }
         }
         let mut slots = self.slots.clone();
-        let compiled = compile(&self.config, &mut slots, now)?;
-        self.enforce(&compiled, &slots)?;
+        let compiled = guarded("compiling", || compile(&self.config, &mut slots, now))??;
+        let events = self.enforce(&compiled, &slots, Demand::All)?;
         self.slots = slots;
         self.note(&compiled);
+        self.log_events(events);
         Ok(())
     }
 
@@ -457,16 +515,23 @@ impl Controller {
         let policies = policies.ok_or(DataplaneError::NoProgram)?;
         // Nothing has a name that it had not before.
         let slots = &mut self.slots;
-        let amendment = amend(&self.config, prefixes, policies, slots, now)?;
+        let amendment = guarded("compiling", || {
+            amend(&self.config, prefixes, policies, slots, now)
+        })??;
         self.dataplane.amend(&amendment)?;
         Ok(amendment.loaded)
     }
 
-    fn enforce(&mut self, compiled: &Compiled, slots: &Slots) -> Result<(), DataplaneError> {
+    fn enforce(
+        &mut self,
+        compiled: &Compiled,
+        slots: &Slots,
+        demand: Demand,
+    ) -> Result<Events, DataplaneError> {
         let generation = self.dataplane.load(compiled)?;
         // Before the first frame is counted under a new name.
         self.kept(slots).write(&mut self.dataplane)?;
-        self.dataplane.enforce(generation)
+        self.dataplane.enforce(generation, demand)
     }
 
     /// What the next controller has to know.
@@ -494,11 +559,25 @@ impl Controller {
                 return false;
             }
         };
-        if events.is_empty() {
-            self.failing.clear();
-            self.log_wires();
-            return true;
+        let is_news = !events.is_empty();
+        self.log_events(events);
+        if is_news {
+            self.publish();
         }
+        self.log_wires();
+        true
+    }
+
+    /// Serves the metrics where they are to be, if that was not possible before.
+    pub fn retry_metrics(&mut self) -> NewListener {
+        let listener = self.endpoint.retry();
+        if listener.is_some() {
+            self.publish();
+        }
+        listener
+    }
+
+    fn log_events(&mut self, events: Events) {
         let failed_before = std::mem::take(&mut self.failing);
         for (interface, event) in events {
             match event {
@@ -547,9 +626,6 @@ impl Controller {
                 }
             }
         }
-        self.publish();
-        self.log_wires();
-        true
     }
 
     /// Says what has become of the wires since this was last asked.
@@ -624,16 +700,27 @@ impl Controller {
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
         self.status.temporary = exemptions::listed(&self.config);
-        (self.status.unconfirmed_until, self.status.rolled_back) = match &self.standing {
-            Standing::Confirmed => (None, None),
-            Standing::OnTrial(trial) => (Some(trial.deadline), None),
-            Standing::RolledBack(at) => (None, Some(*at)),
+        let status = &mut self.status;
+        (
+            status.unconfirmed_until,
+            status.rolled_back,
+            status.last_good,
+        ) = match &self.standing {
+            Standing::Confirmed => (None, None, None),
+            Standing::OnTrial(trial) => (Some(trial.deadline), None, None),
+            Standing::RolledBack(at) => (None, Some(*at), None),
+            Standing::LastGood(last) => (None, None, Some(last.clone())),
+        };
+        status.metrics = MetricsStatus {
+            listen: Some(self.config.metrics.listen),
+            problem: self.endpoint.problem().map(str::to_owned),
         };
         self.shared.publish(Snapshot {
             status: self.status.clone(),
             slots: self.slots.clone(),
             tables: self.dataplane.tables(),
             links: self.dataplane.links().clone(),
+            failing: self.failing.clone(),
             kernel: Arc::clone(&self.kernel),
         });
         if let Err(error) = self.kept(&self.slots).write(&mut self.dataplane) {
@@ -661,7 +748,7 @@ struct Begun {
     kept: Kept,
     compiled: Compiled,
     kernel: Arc<KernelState>,
-    listener: TcpListener,
+    events: Events,
 }
 
 impl Begun {
@@ -671,8 +758,7 @@ impl Begun {
         now: Timestamp,
     ) -> Result<Self, ApplyError> {
         let mut kept = Kept::read(dataplane, now)?;
-        let compiled = compile(config, &mut kept.slots, now)?;
-        let listener = listen(config.metrics.listen)?;
+        let compiled = guarded("compiling", || compile(config, &mut kept.slots, now))??;
         let generation = dataplane.load(&compiled)?;
         // Before the first frame is counted under a new name.
         kept.write(dataplane)?;
@@ -680,14 +766,32 @@ impl Begun {
             counters: dataplane.counters()?,
             flows: dataplane.flows()?,
         });
-        dataplane.enforce(generation)?;
+        let events = dataplane.enforce(generation, Demand::WhatCan)?;
         Ok(Self {
             kept,
             compiled,
             kernel,
-            listener,
+            events,
         })
     }
+}
+
+/// Takes back what a start has done that failed.
+fn leave_as_found(dataplane: Dataplane) {
+    if !dataplane.is_new() {
+        return;
+    }
+    if let Err(error) = dataplane.detach() {
+        tracing::error!(
+            %error,
+            "cannot take everything back: pins are left, which the next start takes over"
+        );
+    }
+}
+
+/// What a thread has done. Those that may panic are guarded.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Some names for the log, where there may be thousands.
@@ -729,69 +833,6 @@ fn forwarding(compiled: &Compiled) -> &'static str {
         true => "wire",
         false => "kernel",
     }
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, ApplyError> {
-    let error = |source| ApplyError::Listen { address, source };
-    let listener = match TcpListener::bind(address) {
-        // Before the network is up nobody has an address: that is when the filter
-        // starts.
-        Err(refusal) if refusal.kind() == io::ErrorKind::AddrNotAvailable => {
-            tracing::warn!(
-                %address,
-                "no interface has the address of [metrics] yet: /metrics answers as soon as one \
-                 has. The filter does not wait for it (`ip address`)"
-            );
-            bind_ahead(address).map_err(error)?
-        }
-        bound => bound.map_err(error)?,
-    };
-    listener.set_nonblocking(true).map_err(error)?;
-    Ok(listener)
-}
-
-/// Listens on an address that nobody has yet (`IP_FREEBIND`).
-fn bind_ahead(address: SocketAddr) -> io::Result<TcpListener> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
-    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    match address {
-        SocketAddr::V4(_) => sockopt::set_ip_freebind(&socket, true)?,
-        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(&socket, true)?,
-    }
-    bind(&socket, &address)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// As many connections wait as with `TcpListener::bind`.
-const BACKLOG: i32 = 128;
-
-/// What a reload would do to interfaces that it should leave alone.
-fn leaves(without: &[String], otherwise: &[String], elsewhere: &[String]) -> String {
-    let mut text = Vec::new();
-    if !without.is_empty() {
-        text.push(format!(
-            "it would take the filter off {}",
-            without.join(", ")
-        ));
-    }
-    if !otherwise.is_empty() {
-        text.push(format!(
-            "it would change the role of {}",
-            otherwise.join(", ")
-        ));
-    }
-    if !elsewhere.is_empty() {
-        text.push(format!(
-            "it would forward elsewhere what {} permits (forwarding, [[wire]])",
-            elsewhere.join(", ")
-        ));
-    }
-    text.join(", and ")
 }
 
 fn log_report(report: &Report) {

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub(super) slots: Slots,
     pub(super) tables: Vec<TableUse>,
     pub(super) links: Links,
+    /// What keeps interfaces that are there from having the program.
+    pub(super) failing: BTreeMap<String, String>,
     pub(super) kernel: Arc<KernelState>,
 }
 
@@ -65,6 +67,11 @@ impl Snapshot {
             .map(|interface| {
                 let standing = standing(&interface.name, &self.links);
                 let attached = standing.is_enforced();
+                let problem = match standing {
+                    Standing::Attached => None,
+                    Standing::Unattached => Some(self.why_unattached(&interface)),
+                    problem => Some(problem.to_string()),
+                };
                 let wire = interface.wire.map(|wire| {
                     let problem = wire_problem(&interface.name, &wire.peer, &self.links);
                     WireStatus {
@@ -75,15 +82,51 @@ impl Snapshot {
                 });
                 InterfaceStatus {
                     attached,
-                    problem: match standing {
-                        Standing::Attached => None,
-                        problem => Some(problem.to_string()),
-                    },
+                    problem,
                     wire,
                     ..interface
                 }
             })
             .collect()
+    }
+
+    /// What keeps an interface that is there from having the program: said of it, or
+    /// of the other end of its wire.
+    fn why_unattached(&self, interface: &InterfaceStatus) -> String {
+        let peer = interface.wire.as_ref().map(|wire| &wire.peer);
+        let mut names = [Some(&interface.name), peer].into_iter().flatten();
+        let why = names.find_map(|name| self.failing.get(name));
+        why.map_or_else(|| Standing::Unattached.to_string(), Clone::clone)
+    }
+
+    /// A line for `/readyz` where the configuration file is not what is in force.
+    pub(super) fn last_good(&self) -> String {
+        let last = self.status.last_good.as_ref();
+        last.map_or_else(String::new, |last| {
+            format!(
+                "the last good configuration is in force, of {}, not {}: {}\n",
+                last.in_force_since,
+                self.status.config_file.display(),
+                last.error
+            )
+        })
+    }
+
+    /// What is enforced and what is not, in a line.
+    pub(super) fn headline(&self) -> String {
+        let mut text = self.traffic();
+        for interface in self.interfaces() {
+            if let (false, Some(problem)) = (interface.attached, interface.problem) {
+                text = format!("{text}; {}: {problem}", interface.name);
+            }
+        }
+        if let Some(last) = &self.status.last_good {
+            text = format!(
+                "LAST GOOD CONFIGURATION, of {}; {text}",
+                last.in_force_since
+            );
+        }
+        text
     }
 
     /// The interfaces through which nothing goes any more without the program.

@@ -137,6 +137,20 @@ impl BpfLink {
     /// `InvalidData` for a link of another type. This takes no descriptor, so
     /// that a process that has run out of them does not take its links for gone.
     pub(super) fn interface_index(&self) -> io::Result<Option<u32>> {
+        let info = self.info()?;
+        Ok(Some(info.ifindex).filter(|&index| index != 0))
+    }
+
+    /// The number of the program that it holds, which no other has.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub(super) fn program(&self) -> io::Result<u32> {
+        self.info().map(|info| info.prog_id)
+    }
+
+    fn info(&self) -> io::Result<attributes::LinkInfo> {
         let mut info = attributes::LinkInfo::default();
         let get = attributes::ObjInfo {
             bpf_fd: number(&self.0),
@@ -145,7 +159,7 @@ impl BpfLink {
         };
         bpf(Command::ObjGetInfo, &get)?;
         if info.link_type == LINK_TYPE_XDP {
-            Ok(Some(info.ifindex).filter(|&index| index != 0))
+            Ok(info)
         } else {
             let error = "not a link of an XDP program";
             Err(io::Error::new(io::ErrorKind::InvalidData, error))

@@ -2,8 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use super::wire::WireError;
-use crate::remedy::{remedy, remedy_for_cause};
+use super::{Misplaced, NotNative, wire::WireError};
+use crate::{
+    config::Attach,
+    remedy::{remedy, remedy_for_cause},
+};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
 use thiserror::Error;
@@ -67,6 +70,14 @@ pub enum DataplaneError {
         /// Its name.
         interface: String,
     },
+    /// It is a device that XDP cannot filter, or not beside another one.
+    #[error("interface {interface}: {why}")]
+    Misplaced {
+        /// Its name.
+        interface: String,
+        /// Why, and where to filter instead.
+        why: Misplaced,
+    },
     /// Something else filters there.
     #[error(
         "interface {interface}: another XDP program is attached already. `bpftool net` shows it; \
@@ -76,14 +87,52 @@ pub enum DataplaneError {
         /// Its name.
         interface: String,
     },
-    /// The driver has no XDP.
+    /// Another poolguard filters there.
     #[error(
-        "interface {interface}: its driver has no native XDP. Use a driver that has it, or \
-         accept the slow path: attach = \"generic\""
+        "interface {interface}: poolguard's instance {instance} filters there already. \
+         `poolguard --instance {instance} detach` takes it off and ends it; or take this interface \
+         out of one of the two configurations"
     )]
+    OtherInstance {
+        /// Its name.
+        interface: String,
+        /// The other one's name.
+        instance: String,
+    },
+    /// Something filters a part of its frames, and has to be attached after it.
+    #[error(
+        "interface {interface}: the kernel attaches nothing below {upper}, which has an XDP program. \
+         Take that off first (take {upper} out of the configuration and reload), and attach it again \
+         afterwards"
+    )]
+    Below {
+        /// Its name.
+        interface: String,
+        /// What gets its frames from it.
+        upper: String,
+    },
+    /// The driver has no XDP.
+    #[error("interface {interface}: {why}, or accept the slow path: attach = \"generic\"")]
     NoNativeXdp {
         /// Its name.
         interface: String,
+        /// Why, and where it is to be had.
+        why: NotNative,
+    },
+    /// It has the program in a mode that is not configured any more.
+    #[error(
+        "interface {interface}: still filtered in mode {}, as by an earlier configuration, since \
+         {} was refused. A reload tries that again",
+        mode.name(),
+        wanted.name()
+    )]
+    OtherMode {
+        /// Its name.
+        interface: String,
+        /// How it is attached.
+        mode: Attach,
+        /// How it is configured.
+        wanted: Attach,
     },
     /// The program could not be attached or replaced for another reason.
     #[error(

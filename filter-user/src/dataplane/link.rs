@@ -8,8 +8,12 @@ use rustix::{
 };
 
 use super::{
-    DataplaneError, Generation, Links,
+    DataplaneError, Generation, Links, Misplaced, NotNative,
     bpf_link::BpfLink,
+    claims::misplaced_name,
+    device::Device,
+    fitness::not_native,
+    occupied::occupied,
     pins::{PinnedLink, Pins},
 };
 use crate::config::Attach;
@@ -38,7 +42,7 @@ impl Attached {
     ) -> Result<Self, DataplaneError> {
         let program = generation.program(interface)?;
         let link = BpfLink::create(program, index, mode)
-            .map_err(|error| attach_error(interface, mode, error))?;
+            .map_err(|error| attach_error(interface, index, mode, error))?;
         let attached = Self {
             serves: interface.to_owned(),
             mode,
@@ -75,7 +79,10 @@ impl Attached {
         let program = generation.program(interface)?;
         self.link
             .replace(program)
-            .map_err(|error| attach_error(interface, self.mode, error))?;
+            .map_err(|source| DataplaneError::Attach {
+                interface: interface.to_owned(),
+                source,
+            })?;
         if self.serves == interface {
             return Ok(());
         }
@@ -132,6 +139,13 @@ pub enum Standing {
     Renamed(String),
     /// There is no interface of this name.
     Missing,
+    /// Its name is that of a device that cannot be filtered under it.
+    Misplaced {
+        /// Why, and where to filter instead.
+        why: Misplaced,
+        /// What has the program and had the name, as it is called now.
+        kept: Option<String>,
+    },
     /// It is there, and has not got the program.
     Unattached,
 }
@@ -149,6 +163,11 @@ impl fmt::Display for Standing {
             Self::Attached => f.write_str("attached"),
             Self::Renamed(name) => write!(f, "is called {name} now, and is filtered there"),
             Self::Missing => f.write_str("there is no interface of this name, it is waited for"),
+            Self::Misplaced { why, kept: None } => why.fmt(f),
+            Self::Misplaced {
+                why,
+                kept: Some(name),
+            } => write!(f, "{why}. The filter stays attached to {name}, as it was"),
             Self::Unattached => f.write_str("the program is not attached, the log says why"),
         }
     }
@@ -158,13 +177,17 @@ impl fmt::Display for Standing {
 pub fn standing(interface: &str, links: &Links) -> Standing {
     let is_attached = |link: Option<&Attached>| link.and_then(Attached::index).is_some();
     let served = links.values().find(|link| link.serves == interface);
+    let device_served = || {
+        let index = served.and_then(Attached::index);
+        index.and_then(|index| name_of(index).ok().flatten())
+    };
+    if let Ok(Some(why)) = misplaced_name(interface, links) {
+        let kept = device_served();
+        return Standing::Misplaced { why, kept };
+    }
     let link = match index_of(interface) {
         Ok(Some(index)) => links.get(&index),
-        Ok(None) => {
-            let device = served.and_then(Attached::index);
-            let name = device.and_then(|index| name_of(index).ok().flatten());
-            return name.map_or(Standing::Missing, Standing::Renamed);
-        }
+        Ok(None) => return device_served().map_or(Standing::Missing, Standing::Renamed),
         // Whoever cannot ask goes by what was.
         Err(_) => served,
     };
@@ -214,14 +237,25 @@ fn ask<T>(
 
 /// What the kernel means by an error number here: `dev_xdp_attach()` in
 /// `net/core/dev.c`.
-fn attach_error(interface: &str, mode: Attach, source: io::Error) -> DataplaneError {
-    let interface = interface.to_owned();
+fn attach_error(interface: &str, index: u32, mode: Attach, source: io::Error) -> DataplaneError {
+    let name = interface.to_owned();
     match source.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::BUSY | Errno::EXIST) => DataplaneError::Occupied { interface },
-        Some(Errno::OPNOTSUPP) if mode == Attach::Native => {
-            DataplaneError::NoNativeXdp { interface }
-        }
-        Some(Errno::NODEV) => DataplaneError::NoInterface { interface },
-        _ => DataplaneError::Attach { interface, source },
+        Some(Errno::BUSY | Errno::EXIST) => occupied(interface, index),
+        Some(Errno::OPNOTSUPP) if mode == Attach::Native => DataplaneError::NoNativeXdp {
+            interface: name,
+            why: why_not_native(index),
+        },
+        Some(Errno::NODEV) => DataplaneError::NoInterface { interface: name },
+        _ => DataplaneError::Attach {
+            interface: name,
+            source,
+        },
     }
+}
+
+/// Whoever cannot ask says what is most often so.
+fn why_not_native(index: u32) -> NotNative {
+    let device = Device::get(index).ok().flatten();
+    let why = device.and_then(|device| not_native(&device).ok());
+    why.unwrap_or(NotNative::Driver)
 }

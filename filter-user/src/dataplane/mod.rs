@@ -15,12 +15,17 @@
 
 mod bpf;
 mod bpf_link;
+mod claims;
+mod device;
 mod error;
+mod fitness;
 mod generation;
 mod link;
 mod live_table;
 mod maps;
+mod netlink;
 mod notes;
+mod occupied;
 mod pins;
 mod preflight;
 mod shared;
@@ -29,6 +34,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::DataplaneError;
+pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse};
 pub use link::{Attached, Standing, standing};
 pub use pins::{BadInstanceName, Instance};
@@ -43,8 +49,10 @@ use crate::{
     compile::{Amendment, Compiled, CompiledInterface},
     config::Attach,
 };
-use link::{index_of, name_of, name_or_number};
+use claims::Claims;
+use link::name_or_number;
 use notes::Notes;
+use occupied::{above, check_above};
 use pins::Pins;
 use wire::{End, Settings};
 
@@ -112,6 +120,20 @@ enum Step {
     Replaced(String),
 }
 
+/// What is asked of the interfaces when a generation is put into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// All of them, or nothing changes. Those that the running generation is waiting
+    /// for as well may keep it waiting.
+    All,
+    /// As many of them as can be. The others are tried again by
+    /// [`reconcile`](Dataplane::reconcile).
+    WhatCan,
+}
+
+/// What became of which interface.
+pub type Events = Vec<(String, Event)>;
+
 /// What became of an interface of the configuration without anybody's asking.
 #[derive(Debug)]
 pub enum Event {
@@ -125,6 +147,42 @@ pub enum Event {
     Unpinned(DataplaneError),
     /// It is the end of a wire, and cannot be set up as one.
     Unfit(DataplaneError),
+}
+
+/// Interfaces that are attached to together or not at all: the two ends of a wire,
+/// or one that is the end of none.
+struct Group<'a> {
+    claims: Vec<(u32, &'a CompiledInterface)>,
+    ends: Vec<End>,
+}
+
+impl<'a> Group<'a> {
+    fn all(claims: &[(u32, &'a CompiledInterface)]) -> Vec<Self> {
+        let mut groups: Vec<Self> = Vec::new();
+        for &(index, interface) in claims {
+            let is_other_end = |group: &&mut Self| {
+                let mut ends = group.claims.iter();
+                ends.any(|(_, end)| interface.peer.as_ref() == Some(&end.name))
+            };
+            match groups.iter_mut().find(is_other_end) {
+                Some(group) => group.claims.push((index, interface)),
+                None => groups.push(Self {
+                    claims: vec![(index, interface)],
+                    ends: Vec::new(),
+                }),
+            }
+        }
+        for group in &mut groups {
+            group.ends = wire::ends(&group.claims);
+        }
+        groups
+    }
+
+    /// The interface that stands for it.
+    fn name(&self) -> String {
+        let names = self.claims.iter().map(|(_, interface)| &interface.name);
+        names.min().cloned().unwrap_or_default()
+    }
 }
 
 impl Dataplane {
@@ -210,54 +268,145 @@ impl Dataplane {
     /// Puts a generation in the place of the running one, interface by
     /// interface. On each, the change happens between two frames, unless it has
     /// to be attached in another mode. An interface that does not exist gets the
-    /// program when it does: [`reconcile`](Self::reconcile).
+    /// program when it does: [`reconcile`](Self::reconcile). Says which interfaces
+    /// could not have it, as far as `demand` allows that.
     ///
     /// # Errors
     ///
     /// When an interface cannot be attached to, or joined to another one. All
     /// interfaces then go on with the generation that was running.
-    pub fn enforce(&mut self, mut next: Generation) -> Result<(), DataplaneError> {
+    pub fn enforce(
+        &mut self,
+        mut next: Generation,
+        demand: Demand,
+    ) -> Result<Events, DataplaneError> {
         let interfaces = next.interfaces();
-        let mut claims = self.claims(&interfaces)?;
+        let Claims {
+            devices: claims,
+            refused,
+        } = Claims::of(&interfaces, &self.links)?;
+        let mut events = Vec::new();
+        for (interface, error) in refused {
+            if demand == Demand::All && !self.waits_for(&interface, &interfaces) {
+                return Err(error);
+            }
+            events.push((interface, Event::Failed(error)));
+        }
+        let mut groups = Group::all(&claims);
         // What can fail before what hardly can.
-        claims.sort_by_key(|&(index, interface)| self.can_replace(index, interface));
-        let ends = wire::ends(&claims);
+        groups.sort_by_key(|group| {
+            let mut claims = group.claims.iter();
+            claims.all(|&(index, interface)| self.can_replace(index, interface))
+        });
         let before = self.settings.devices();
-        let mut done = Vec::new();
-        if let Err(error) = self.put_in(&mut next, &claims, &ends, &mut done) {
-            self.take_back(&mut next, done);
-            log_unset(self.settings.go_back_to(before));
-            return Err(error);
+        let (mut done, mut ends) = (Vec::new(), Vec::new());
+        for group in groups {
+            let (set, steps) = (self.settings.devices(), done.len());
+            match self.put_in(&mut next, &group, &claims, &mut done) {
+                Ok(()) => ends.extend(group.ends),
+                Err(error)
+                    if demand == Demand::WhatCan || self.waits_for_group(&group, &interfaces) =>
+                {
+                    self.take_back(&mut next, done.split_off(steps));
+                    log_unset(self.settings.go_back_to(set));
+                    events.push((group.name(), Event::Failed(error)));
+                }
+                Err(error) => {
+                    self.take_back(&mut next, done);
+                    log_unset(self.settings.go_back_to(before));
+                    return Err(error);
+                }
+            }
         }
         self.detach_all_but(&claims);
         log_unset(self.settings.keep_only(&ends));
         wire::warn_of_side_effects(&ends, &mut self.said);
         self.running = Some(next);
         self.pins.remove_other_maps();
-        Ok(())
+        Ok(events)
     }
 
-    /// Gives each device the program for its interface, and notes each step.
+    /// Gives each device of a group the program for its interface, and notes each
+    /// step.
     fn put_in(
         &mut self,
         next: &mut Generation,
+        group: &Group<'_>,
         claims: &[(u32, &CompiledInterface)],
-        ends: &[End],
         done: &mut Vec<(u32, Step)>,
     ) -> Result<(), DataplaneError> {
         // Of ends that are joined already it is said, and nothing else is refused
         // because of them.
-        let new = self.settings.new_among(ends);
+        let new = self.settings.new_among(&group.ends);
         wire::check(&new)?;
-        for end in ends {
+        for end in &group.ends {
             self.settings.prepare(end, &self.pins)?;
             // Before the first frame that is to go there.
             next.send_to(&end.interface, end.peer_index)?;
         }
-        for &(index, interface) in claims {
+        for &(index, interface) in &group.claims {
+            if !self.can_replace(index, interface) {
+                self.make_way(index, &interface.name, claims, done)?;
+            }
             self.settle(index, next, interface, done)?;
         }
         Ok(wire::check_ability(&new)?)
+    }
+
+    /// Whether the running generation has an interface just so: it is waited for, and
+    /// may go on keeping everybody waiting.
+    fn waits_for(&self, interface: &str, wanted: &[CompiledInterface]) -> bool {
+        let Some(running) = &self.running else {
+            return false;
+        };
+        let (known, mut wanted) = (running.interfaces(), wanted.iter());
+        let wanted = wanted.find(|wanted| wanted.name == interface);
+        wanted.is_some_and(|wanted| {
+            known.iter().any(|known| {
+                (&known.name, known.attach, &known.peer)
+                    == (&wanted.name, wanted.attach, &wanted.peer)
+            })
+        })
+    }
+
+    /// Whether a group is waited for, and nothing of it has the program.
+    fn waits_for_group(&self, group: &Group<'_>, wanted: &[CompiledInterface]) -> bool {
+        group.claims.iter().all(|&(index, interface)| {
+            let link = self.links.get(&index);
+            self.waits_for(&interface.name, wanted)
+                && link.is_none_or(|link| link.index().is_none())
+        })
+    }
+
+    /// Takes the program off devices that leave the configuration for the one that
+    /// they get their frames from: the kernel attaches nothing below them.
+    fn make_way(
+        &mut self,
+        index: u32,
+        interface: &str,
+        claims: &[(u32, &CompiledInterface)],
+        done: &mut Vec<(u32, Step)>,
+    ) -> Result<(), DataplaneError> {
+        let leaving = self.unclaimed(claims);
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        for upper in above(index).map_err(DataplaneError::Interfaces)? {
+            let Some(link) = self.links.get(&upper.index) else {
+                continue;
+            };
+            if leaving.contains(&upper.index) {
+                let step = Step::Detached(link.mode, link.serves.clone());
+                self.detach_link(upper.index)?;
+                done.push((upper.index, step));
+                tracing::warn!(
+                    interface = %upper.name,
+                    "NOT ENFORCING here any more: {interface}, where its frames arrive before, is \
+                     configured instead"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The policies that the running tables have; none where nothing runs.
@@ -285,14 +434,18 @@ impl Dataplane {
     ///
     /// When the kernel cannot be asked which interfaces there are. Nothing is
     /// done then.
-    pub fn reconcile(&mut self) -> Result<Vec<(String, Event)>, DataplaneError> {
+    pub fn reconcile(&mut self) -> Result<Events, DataplaneError> {
         let interfaces = self.running.as_ref().map(Generation::interfaces);
         let interfaces = interfaces.unwrap_or_default();
-        let claims = self.claims(&interfaces)?;
+        let claims = Claims::of(&interfaces, &self.links)?;
         let Some(mut running) = self.running.take() else {
             return Ok(Vec::new());
         };
-        let mut events = Vec::new();
+        let refused = claims.refused.into_iter();
+        let mut events: Vec<_> = refused
+            .map(|(interface, error)| (interface, Event::Failed(error)))
+            .collect();
+        let claims = claims.devices;
         let repinned = self.pins.create().and_then(|()| {
             self.notes.pin()?;
             self.settings.pin()?;
@@ -308,27 +461,15 @@ impl Dataplane {
         for link in self.remove_dead() {
             events.push((link.serves, Event::Lost));
         }
-        let ends = wire::ends(&claims);
-        for end in &ends {
-            let prepared = self.settings.prepare(end, &self.pins);
-            let prepared = prepared.and(running.send_to(&end.interface, end.peer_index));
-            if let Err(error) = prepared {
-                events.push((end.interface.clone(), Event::Unfit(error)));
+        let mut ends = Vec::new();
+        for group in Group::all(&claims) {
+            let mut indices = group.claims.iter().map(|(index, _)| index);
+            if indices.any(|index| self.links.contains_key(index)) {
+                self.look_after(&mut running, &group, &mut events);
+                ends.extend(group.ends);
+            } else if self.join(&mut running, &group, &claims, &mut events) {
+                ends.extend(group.ends);
             }
-        }
-        for &(index, interface) in &claims {
-            let link = self.links.get(&index);
-            let is_served = link.is_some_and(|link| link.serves == interface.name);
-            let event = match link {
-                Some(link) if is_served && link.mode == interface.attach => {
-                    link.pin().err().map(Event::Unpinned)
-                }
-                _ => match self.settle(index, &mut running, interface, &mut Vec::new()) {
-                    Ok(()) => Some(Event::Attached),
-                    Err(error) => Some(Event::Failed(error)),
-                },
-            };
-            events.extend(event.map(|event| (interface.name.clone(), event)));
         }
         self.detach_all_but(&claims);
         log_unset(self.settings.keep_only(&ends));
@@ -336,39 +477,59 @@ impl Dataplane {
         Ok(events)
     }
 
-    /// Which device is meant by each interface: the one that has the name, or
-    /// else the one that has the program and had the name, unless its new name is
-    /// configured as well. Interfaces without a device are left out.
-    fn claims<'a>(
-        &self,
-        interfaces: &'a [CompiledInterface],
-    ) -> Result<Vec<(u32, &'a CompiledInterface)>, DataplaneError> {
-        let mut claims = Vec::new();
-        for interface in interfaces {
-            let index = match index_of(&interface.name)? {
-                Some(index) => Some(index),
-                None => self.renamed(interface, interfaces)?,
-            };
-            claims.extend(index.map(|index| (index, interface)));
+    /// Attaches to a group of which nothing is attached, or to nothing of it.
+    fn join(
+        &mut self,
+        running: &mut Generation,
+        group: &Group<'_>,
+        claims: &[(u32, &CompiledInterface)],
+        events: &mut Events,
+    ) -> bool {
+        let set = self.settings.devices();
+        let mut done = Vec::new();
+        if let Err(error) = self.put_in(running, group, claims, &mut done) {
+            self.take_back(running, done);
+            log_unset(self.settings.go_back_to(set));
+            events.push((group.name(), Event::Failed(error)));
+            return false;
         }
-        Ok(claims)
+        let attached = group
+            .claims
+            .iter()
+            .filter(|(index, _)| self.links.contains_key(index));
+        events.extend(attached.map(|(_, interface)| (interface.name.clone(), Event::Attached)));
+        true
     }
 
-    /// The device that had the name of an interface, and has none now that is
-    /// configured.
-    fn renamed(
-        &self,
-        interface: &CompiledInterface,
-        interfaces: &[CompiledInterface],
-    ) -> Result<Option<u32>, DataplaneError> {
-        let mut links = self.links.values();
-        let link = links.find(|link| link.serves == interface.name);
-        let Some(index) = link.and_then(Attached::index) else {
-            return Ok(None);
-        };
-        let name = name_of(index)?;
-        let is_configured = |name: &String| interfaces.iter().any(|other| other.name == *name);
-        Ok(name.filter(|name| !is_configured(name)).map(|_| index))
+    /// Sees that a group of which something is attached stays as it should be, and
+    /// attaches what has come back of it.
+    fn look_after(&mut self, running: &mut Generation, group: &Group<'_>, events: &mut Events) {
+        for end in &group.ends {
+            let prepared = self.settings.prepare(end, &self.pins);
+            let prepared = prepared.and(running.send_to(&end.interface, end.peer_index));
+            if let Err(error) = prepared {
+                events.push((end.interface.clone(), Event::Unfit(error)));
+            }
+        }
+        for &(index, interface) in &group.claims {
+            let link = self.links.get(&index);
+            let event = match link.filter(|link| link.serves == interface.name) {
+                Some(link) if link.mode == interface.attach => {
+                    link.pin().err().map(Event::Unpinned)
+                }
+                // The other mode was refused. Trying again would take this one off.
+                Some(link) => Some(Event::Failed(DataplaneError::OtherMode {
+                    interface: interface.name.clone(),
+                    mode: link.mode,
+                    wanted: interface.attach,
+                })),
+                None => match self.settle(index, running, interface, &mut Vec::new()) {
+                    Ok(()) => self.links.contains_key(&index).then_some(Event::Attached),
+                    Err(error) => Some(Event::Failed(error)),
+                },
+            };
+            events.extend(event.map(|event| (interface.name.clone(), event)));
+        }
     }
 
     /// Whether there is a link that can go over to another program. Another
@@ -397,6 +558,9 @@ impl Dataplane {
         if let Some(link) = self.links.get(&index) {
             let step = Step::Detached(link.mode, link.serves.clone());
             let was_attached = link.index().is_some();
+            if was_attached {
+                check_above(&interface.name, index)?;
+            }
             self.detach_link(index)?;
             if was_attached {
                 done.push((index, step));
@@ -496,7 +660,8 @@ impl Dataplane {
         &self,
         interfaces: &[CompiledInterface],
     ) -> Result<Vec<String>, DataplaneError> {
-        let left = self.unclaimed(&self.claims(interfaces)?).into_iter();
+        let claims = Claims::of(interfaces, &self.links)?.devices;
+        let left = self.unclaimed(&claims).into_iter();
         let attached = left.filter(|index| self.links[index].index().is_some());
         Ok(attached.map(name_or_number).collect())
     }

@@ -28,6 +28,11 @@ pub struct Instance {
 #[error("instance {0:?}: use letters, digits, `-` and `_`, at most 32 of them")]
 pub struct BadInstanceName(pub String);
 
+/// What the directory of an instance is called before its name.
+const PREFIX: &str = "poolguard-";
+/// Where bpffs is.
+const BPFFS: &str = "/sys/fs/bpf";
+
 impl Instance {
     /// An instance whose pins are under `/sys/fs/bpf`.
     ///
@@ -44,7 +49,7 @@ impl Instance {
         }
         Ok(Self {
             name: name.to_owned(),
-            bpffs: PathBuf::from("/sys/fs/bpf"),
+            bpffs: PathBuf::from(BPFFS),
         })
     }
 
@@ -60,7 +65,21 @@ impl Instance {
 
     /// Its own directory there.
     pub fn pin_directory(&self) -> PathBuf {
-        self.bpffs.join(format!("poolguard-{}", self.name))
+        self.bpffs.join(format!("{PREFIX}{}", self.name))
+    }
+
+    /// The one that has pinned a link with a program. An interface is not enough to
+    /// go by: namespaces share bpffs, and count their interfaces each for itself.
+    pub(super) fn holding(program: u32) -> Option<Self> {
+        let entries = entries(Path::new(BPFFS)).ok()?.into_iter();
+        let mut instances =
+            entries.filter_map(|(name, _)| Self::new(name.strip_prefix(PREFIX)?).ok());
+        instances.find(|instance| {
+            let links = Pins::existing(instance).map(|pins| pins.pinned_links());
+            let links = links.and_then(Result::ok).unwrap_or_default();
+            let mut programs = links.iter().flat_map(|pinned| pinned.link.program());
+            programs.any(|held| held == program)
+        })
     }
 
     /// Its control socket.

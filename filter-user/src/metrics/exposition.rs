@@ -157,6 +157,12 @@ fn gauge_families(status: &Status) -> Vec<MetricFamily> {
             )],
         ),
         family(
+            "poolguard_config_last_good",
+            "1 while the last good configuration is in force because the start refused the file.",
+            is_gauge,
+            vec![gauge(&[], f64::from(u8::from(status.last_good.is_some())))],
+        ),
+        family(
             "poolguard_exemptions",
             "Customer prefixes loaded that hold an exemption.",
             is_gauge,

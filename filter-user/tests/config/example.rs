@@ -21,7 +21,7 @@ fn text(file: &str) -> String {
 fn it_is_valid() {
     let loaded = example();
     assert_eq!(loaded.warnings.render(false), "");
-    assert_eq!(loaded.files.len(), 2);
+    assert_eq!(loaded.texts.paths().len(), 2);
     let Config {
         monitor,
         forwarding,

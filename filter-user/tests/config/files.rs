@@ -39,7 +39,8 @@ error: `./customers.d/acme.toml` is read already
     );
     let loaded = load(&files).unwrap();
     let read: Vec<_> = loaded
-        .files
+        .texts
+        .paths()
         .iter()
         .map(|path| path.display().to_string())
         .collect();
@@ -69,7 +70,7 @@ fn a_pattern_may_match_nothing_and_the_file_itself() {
     let text = "include = [\"customers.d/*.toml\", \"*.toml\", \"../shared/[a-z]*\"]\n";
     let loaded = load(&complete(text)).unwrap();
     assert!(loaded.warnings.is_empty());
-    assert_eq!(loaded.files.len(), 1);
+    assert_eq!(loaded.texts.paths().len(), 1);
 }
 
 #[test]
@@ -381,7 +382,7 @@ error: byte 0xe9 is not UTF-8
 2 | x = "caf�"
   |         ^
   |
-  = help: save the file as UTF-8
+  = help: save the file as UTF-8: the byte is `é` in ISO 8859-1
 "#,
     );
 }

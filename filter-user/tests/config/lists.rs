@@ -28,7 +28,7 @@ fn dubious(rows: &str, printed: &str) {
 }
 
 /// The rows in words, in their order.
-fn rows(config: &Config) -> Vec<String> {
+pub(crate) fn rows(config: &Config) -> Vec<String> {
     let rows = config.listed.iter();
     rows.map(|(prefix, holder)| {
         let terms = holder.terms;
@@ -92,13 +92,8 @@ fn columns_come_in_any_order_and_some_may_lack() {
             "203.0.113.3/32  true acme never lists/a.csv:2",
         ]
     );
-    let read = load(&files).unwrap().files;
+    let read = load(&files).unwrap().texts.paths();
     assert_eq!(read.len(), 3, "{read:?}");
-}
-
-#[test]
-fn a_list_without_rows() {
-    assert!(fine(&with_list("")).listed.is_empty());
 }
 
 #[test]
@@ -155,29 +150,29 @@ error: an empty name
   |
   = help: write a name that says who it is
 
-error: `31.1.2027` is not a date
+error: `31.1.2027` is a date as a spreadsheet writes it
  --> customers.csv:4:26
   |
 4 | 203.0.113.1,25 433x,yes,,31.1.2027
   |                          ^^^^^^^^^
   |
-  = help: write a date such as 2027-01-31, or a moment such as 2027-01-31T18:00:00Z
+  = help: write 2027-01-31; in a spreadsheet, format the column as text
 
 error: a double quote without the one that ends it
- --> customers.csv:5:1
+ --> customers.csv:5:17
   |
 5 | 203.0.113.2,25,,"no end,
-  | ^^^^^^^^^^^^^^^^^^^^^^^^
+  |                 ^
   |
-  = help: a double quote within quotes is written twice
+  = help: a field ends on its line; a double quote within quotes is written twice
 
-error: 2 fields, where the first line names 5
+error: 2 fields, where the header names 5
  --> customers.csv:6:1
   |
 6 | 203.0.113.3,25
   | ^^^^^^^^^^^^^^
   |
-  = help: leave fields empty, and write those with commas in them in double quotes
+  = help: leave fields empty, and write those with commas in them in double quotes; ports are separated by blanks
 
 error: port 3389 is not forbidden toward customer `not forbidden`
  --> customers.csv:7:13
@@ -207,7 +202,7 @@ error: 192.0.2.1/32 of customer `outside` lies in no pool
 }
 
 #[test]
-fn a_first_line_that_names_no_columns() {
+fn a_header_that_names_no_columns() {
     let list =
         |text: &str| complete("customer_lists = [\"customers.csv\"]\n").with("customers.csv", text);
     wrong_files(
@@ -235,19 +230,19 @@ error: unknown column `ticket`
 1 | prefix,alow_inbound,prefix,ticket
   |                            ^^^^^^
   |
-  = help: the first line names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires
+  = help: the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires
 "#,
     );
     wrong_files(
         &list("allow_inbound\n"),
         r#"
-error: the first line lacks `prefix` and `customer`
+error: the header lacks `prefix` and `customer`
  --> customers.csv:1:1
   |
 1 | allow_inbound
   | ^^^^^^^^^^^^^
   |
-  = help: the first line names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires
+  = help: the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires
 "#,
     );
 }
@@ -446,7 +441,7 @@ error: byte 0xff is not UTF-8
 2 | 203.0.113.1,�
   |             ^
   |
-  = help: save the file as UTF-8
+  = help: save the file as UTF-8: the byte is `ÿ` in ISO 8859-1
 "#,
     );
 }

@@ -13,6 +13,7 @@ mod ports;
 mod prefixes;
 mod presence;
 mod report;
+mod spoilt_lists;
 mod syntax;
 mod wires;
 

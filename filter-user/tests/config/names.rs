@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{fine, wrong};
+use crate::{complete, fine, load, wrong};
 
 #[test]
 fn an_interface_name_that_the_kernel_refuses() {
@@ -35,6 +35,14 @@ role = "network"
 [[interface]]
 name = "all"
 role = "network"
+
+[[interface]]
+name = "eth%d"
+role = "network"
+
+[[interface]]
+name = "ppp*"
+role = "network"
 "#,
         r#"
 error: an empty interface name
@@ -51,7 +59,7 @@ error: an interface name of 16 bytes: the kernel has room for 15
 6 | name = "enp0s31f6.12345x"
   |        ^^^^^^^^^^^^^^^^^^
   |
-  = help: write it as `ip link` shows it: "eth0"
+  = help: write it as `ip link` shows it at the beginning of the line: "eth0". An altname can be longer, and is another name of the same interface
 
 error: no interface can be called `eth0/1`
   --> poolguard.toml:10:8
@@ -75,7 +83,7 @@ error: no interface can be called `eth0:1`
 18 | name = "eth0:1"
    |        ^^^^^^^^
    |
-   = help: write it as `ip link` shows it: "eth0"
+   = help: write "eth0"
 
 error: no interface can be called `..`
   --> poolguard.toml:22:8
@@ -92,8 +100,58 @@ error: no interface can be called `all`
    |        ^^^^^
    |
    = help: write it as `ip link` shows it: "eth0"
+
+error: no interface can be called `eth%d`
+  --> poolguard.toml:30:8
+   |
+30 | name = "eth%d"
+   |        ^^^^^^^
+   |
+   = help: write it as `ip link` shows it: "eth0"
+
+error: `ppp*` is a pattern, and no interface
+  --> poolguard.toml:34:8
+   |
+34 | name = "ppp*"
+   |        ^^^^^^
+   |
+   = help: write an [[interface]] for each, by its name. PPPoE sessions need none: they are filtered at the Ethernet interface that they come in at
 "#,
     );
+}
+
+#[test]
+fn an_interface_name_with_what_other_programs_print_around_it() {
+    for written in [
+        "eth0@if2",
+        "eth0@eth1",
+        "2: eth0@if3: <UP>",
+        "17: eth0: <BROADCAST,MULTICAST>",
+        "eth0:",
+        " eth0",
+        "eth0\\t",
+    ] {
+        let text = format!("[[interface]]\nname = \"{written}\"\nrole = \"customer\"\n");
+        let report = crate::load(&crate::complete(&text))
+            .unwrap_err()
+            .render(false);
+        assert!(report.contains("no interface can be called"), "{report}");
+        assert!(report.contains("help: write \"eth0\""), "{report}");
+    }
+}
+
+#[test]
+fn an_interface_name_that_means_several() {
+    for written in ["ppp*", "ppp+", "eth?", "eth[01]"] {
+        let text = format!("[[interface]]\nname = \"{written}\"\nrole = \"customer\"\n");
+        let report = crate::load(&crate::complete(&text))
+            .unwrap_err()
+            .render(false);
+        assert!(
+            report.contains("is a pattern, and no interface"),
+            "{report}"
+        );
+    }
 }
 
 #[test]
@@ -105,7 +163,7 @@ name = "enp0s31f6.12345"
 role = "customer"
 
 [[interface]]
-name = "größe-0@%"
+name = "größe-0+x"
 role = "network"
 "#,
     );
@@ -169,6 +227,34 @@ error: a name of 67 bytes
    = help: write at most 64
 "#,
     );
+}
+
+/// Names and tickets are printed: what turns a line round, or ends it, or hides, is
+/// refused in whatever way it is written.
+#[test]
+fn characters_that_nobody_sees() {
+    for escape in [
+        "\\u0000", "\\n", "\\u001b", "\\u0085", "\\u2028", "\\u202e", "\\u2067", "\\ufeff",
+    ] {
+        let said = |key: &str, printed: &[&str]| {
+            let (name, ticket) = match key {
+                "name" => (escape, ""),
+                _ => ("", escape),
+            };
+            let text = format!(
+                "[[customer]]\nname = \"acme{name}\"\nprefixes = [\"203.0.113.8/29\"]\n\
+                 allow_inbound = [25]\nticket = \"NOC-1{ticket}\"\n"
+            );
+            let report = load(&complete(&text)).unwrap_err();
+            let said = report
+                .diagnostics()
+                .iter()
+                .map(|said| said.message.as_str());
+            assert_eq!(said.collect::<Vec<_>>(), printed, "{escape}");
+        };
+        said("name", &["a name with control characters"]);
+        said("ticket", &["a ticket with control characters"]);
+    }
 }
 
 #[test]

@@ -317,7 +317,7 @@ fn control_characters_of_the_terminal_are_not_printed() {
     wrong(
         "\"\u{9b}31m\u{202e}\" = 1\n",
         r#"
-error: unknown key `\u{9b}31m�`
+error: unknown key `\u{9b}31m\u{202e}`
  --> poolguard.toml:1:1
   |
 1 | "�31m�" = 1

@@ -3,7 +3,10 @@
 use std::process::Command;
 
 use filter_common::Role;
-use filter_user::{compile::Slots, dataplane::Generation};
+use filter_user::{
+    compile::Slots,
+    dataplane::{Demand, Generation},
+};
 use jiff::Timestamp;
 
 use super::{
@@ -144,7 +147,7 @@ pub(super) fn enforce(inside: &Namespace, configuration: &Configuration) -> Appa
     let dataplane = apparatus.dataplane();
     inside.run(|| {
         let generation = must(dataplane.load(&compiled));
-        must(dataplane.enforce(generation));
+        must(dataplane.enforce(generation, Demand::All));
     });
     apparatus
 }

@@ -167,13 +167,13 @@ fn measure(list: &List, results: &mut Results) {
     let times = (0..REPETITIONS).map(|_| check()).collect();
     results.time("`check`", times, Duration::from_secs(3));
 
-    let state = machine.directory.join("state");
     let start = Instant::now();
-    let running = machine.start_with(&format!(
-        "run --detach-on-exit --state-dir {}",
-        state.display()
-    ));
-    results.time("start", vec![start.elapsed()], Duration::from_secs(5));
+    let running = machine.start();
+    results.time(
+        "start, with nothing kept",
+        vec![start.elapsed()],
+        Duration::from_secs(5),
+    );
     reload_under_traffic(list, &machine, &running, write, results);
     exempt(&machine, results);
     let mebibytes = peak_memory(&running) >> 10;
@@ -198,6 +198,34 @@ fn measure(list: &List, results: &mut Results) {
         }
     }
     running.stop();
+    let again = || {
+        let start = Instant::now();
+        let running = machine.start();
+        (start.elapsed(), running)
+    };
+    let times = (0..REPETITIONS).map(|_| {
+        let (time, running) = again();
+        running.stop();
+        time
+    });
+    results.time(
+        "start with the files that were in force",
+        times.collect(),
+        Duration::from_secs(5),
+    );
+    let spoilt = fs::read_to_string(&file).unwrap() + "203.0.113.300,,,spoilt,\n";
+    fs::write(&file, spoilt).unwrap();
+    let times = (0..REPETITIONS).map(|_| {
+        let (time, mut running) = again();
+        running.log_until("the files are NOT in force");
+        running.stop();
+        time
+    });
+    results.time(
+        "start with the last good configuration",
+        times.collect(),
+        Duration::from_secs(5),
+    );
 }
 
 /// Frames that are to pass and frames that are not go on while the list is

@@ -13,6 +13,7 @@ use std::{
 };
 
 use super::{
+    boot::{NIGHTS, boots},
     report::Row,
     site::{CONFIGURATIONS, EXEMPTED, Ends, FORBIDDEN, Site},
     traffic,
@@ -111,6 +112,13 @@ pub fn inject(plan: &Plan, mut tell: impl FnMut(Row)) {
         let row = fault(&mut site, plan);
         tell(Row { fault: name, ..row });
     }
+    for night in &NIGHTS {
+        let row = boots(&mut site, plan, night);
+        tell(Row {
+            fault: night.name,
+            ..row
+        });
+    }
     let detached = site.machine.poolguard("detach");
     assert!(detached.status.success(), "{detached:?}");
 }
@@ -190,7 +198,7 @@ fn reloads(site: &mut Site, plan: &Plan) -> Row {
 }
 
 #[track_caller]
-fn reload(machine: &Machine, succeeds: bool) {
+pub(super) fn reload(machine: &Machine, succeeds: bool) {
     let output = machine.poolguard("reload");
     assert_eq!(output.status.success(), succeeds, "{output:?}");
 }
@@ -278,21 +286,23 @@ fn read_only_bpffs(site: &mut Site, plan: &Plan) -> Row {
 fn unwritable_state(site: &mut Site, plan: &Plan) -> Row {
     let Site { machine, ends } = site;
     let shell = |script: &str| must(machine.program(Path::new("sh")).args(["-ec", script]));
-    shell("mkdir -p /var/lib/poolguard && mount -t tmpfs -o size=16k tmpfs /var/lib/poolguard");
+    let state = machine.state();
+    let state = state.display();
+    shell(&format!("mount -t tmpfs -o size=64k tmpfs {state}"));
     let ((), tally) = traffic::during(ends, || {
         let running = machine.start_with("run");
         for _ in 0..plan.refusals {
             for (breaks, mends) in [
                 (
-                    "head -c 1M /dev/zero > /var/lib/poolguard/full || true",
-                    "rm /var/lib/poolguard/full",
+                    format!("head -c 1M /dev/zero > {state}/full || true"),
+                    format!("rm {state}/full"),
                 ),
                 (
-                    "mount -o remount,ro /var/lib/poolguard",
-                    "mount -o remount,rw /var/lib/poolguard",
+                    format!("mount -o remount,ro {state}"),
+                    format!("mount -o remount,rw {state}"),
                 ),
             ] {
-                shell(breaks);
+                shell(&breaks);
                 for wish in [
                     "exempt add 203.0.113.99 80 --expires 1h --reason chaos",
                     "reload --confirm 1h",
@@ -301,12 +311,12 @@ fn unwritable_state(site: &mut Site, plan: &Plan) -> Row {
                     assert_eq!(output.status.code(), Some(1), "{wish}: {output:?}");
                 }
                 reload(machine, true);
-                shell(mends);
+                shell(&mends);
             }
         }
         running.kill();
     });
-    shell("umount /var/lib/poolguard");
+    shell(&format!("umount {state}"));
     Row::new(2 * plan.refusals, tally)
 }
 
@@ -519,13 +529,13 @@ fn until_enforced(ends: &mut Ends) -> (Duration, u64) {
     (start.elapsed(), leaked)
 }
 
-fn must(command: &mut Command) {
+pub(super) fn must(command: &mut Command) {
     let output = command.output().expect("can be run");
     assert!(output.status.success(), "{command:?}: {output:?}");
 }
 
 /// The median and the longest.
-fn spread(mut durations: Vec<Duration>) -> String {
+pub(super) fn spread(mut durations: Vec<Duration>) -> String {
     durations.sort();
     let mut text = String::new();
     let median = durations[durations.len() / 2].as_secs_f64() * 1e3;

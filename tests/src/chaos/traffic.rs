@@ -26,7 +26,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.permitted += other.permitted;
         self.forbidden += other.forbidden;
         self.lost += other.lost;

@@ -20,7 +20,7 @@ use std::{
 use filter_common::Protocol;
 use filter_user::{
     compile::Slots,
-    dataplane::{Counters as KernelCounters, DataplaneError, Event},
+    dataplane::{Counters as KernelCounters, DataplaneError, Demand, Event},
 };
 use jiff::Timestamp;
 use nix::{
@@ -256,7 +256,8 @@ impl Appliance {
         self.slots = tables.slots;
         let dataplane = self.apparatus.dataplane();
         let generation = dataplane.load(&tables.compiled)?;
-        self.inside.run(|| dataplane.enforce(generation))?;
+        self.inside
+            .run(|| dataplane.enforce(generation, Demand::All))?;
         if self.counters.is_none() {
             self.counters = Some(dataplane.counters()?);
         }

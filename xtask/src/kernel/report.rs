@@ -15,12 +15,25 @@ pub(super) struct Report {
     /// What had failed when the program that is running was started.
     failed_before: u64,
     is_finished: bool,
+    /// Parts of names of tests that have to run, and have not yet.
+    unseen: Vec<&'static str>,
 }
 
 impl Report {
+    /// Of a machine in which tests with these in their names have to run.
+    pub(super) fn expecting(names: &[&'static str]) -> Self {
+        Self {
+            unseen: names.to_vec(),
+            ..Self::default()
+        }
+    }
+
     /// Adds a line, and returns what of it is for the reader.
     pub(super) fn add(&mut self, line: &str) -> Option<String> {
         self.sum.add(line);
+        if line.starts_with("test ") {
+            self.unseen.retain(|name| !line.contains(name));
+        }
         if line.starts_with("as loaded for role customer") {
             self.verified = Some(line.to_owned());
         }
@@ -44,6 +57,9 @@ impl Report {
 
     /// The machine has ended.
     pub(super) fn end(&mut self, outcome: Result<()>) {
+        for name in std::mem::take(&mut self.unseen) {
+            println!("{}", self.fail(&format!("no test has {name} in its name")));
+        }
         let complaint = match outcome {
             Err(error) => format!("{error:#}"),
             Ok(()) if !self.is_finished => "the machine ended before its tests did".to_owned(),
@@ -122,6 +138,20 @@ mod tests {
             fails(&["@running a", RESULT, "@ended a 139", "@finished"]),
             1
         );
-        assert_eq!(fails(&[RESULT, "@failed insmod veth.ko", "@finished"]), 1);
+        assert_eq!(fails(&[RESULT, "@failed modprobe veth", "@finished"]), 1);
+    }
+
+    #[test]
+    fn a_test_that_has_to_run_is_missed() {
+        let failed = |line: &str| {
+            let mut report = Report::expecting(&["mail_leaves"]);
+            for line in [line, RESULT, "@finished"] {
+                report.add(line);
+            }
+            report.end(Ok(()));
+            report.sum.failed
+        };
+        assert_eq!(failed("test by_wire::mail_leaves_only ... ok"), 0);
+        assert_eq!(failed("test mail_stays ... ok"), 1);
     }
 }

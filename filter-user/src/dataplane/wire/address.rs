@@ -11,7 +11,7 @@ use rtnetlink::{
     },
 };
 
-use super::netlink::ask;
+use crate::dataplane::netlink::ask;
 
 /// Those that somebody has given it: not the one that every IPv6 interface gives
 /// itself.

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, io, sync::Once};
 
 use rustix::param::page_size;
 
-use super::{End, WireError, ability::Ability, address::addresses, device::Device};
-use crate::dataplane::link::name_or_number;
+use super::{End, WireError, ability::Ability, address::addresses};
+use crate::dataplane::{device::Device, link::name_or_number};
 
 /// The largest MTU whose frames fit into one buffer: a page, less the room that the
 /// kernel keeps before and after a frame, an Ethernet header and two VLAN tags.

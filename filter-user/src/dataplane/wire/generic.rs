@@ -10,7 +10,7 @@ use rtnetlink::packet_core::{
 };
 use rustix::io::Errno;
 
-use super::netlink::ask;
+use crate::dataplane::netlink::ask;
 
 /// An attribute: a number and what it holds.
 #[derive(Clone, Debug)]

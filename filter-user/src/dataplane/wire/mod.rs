@@ -1,18 +1,16 @@
 //! Forwarding by wire: what the program permits goes straight out of the other
 //! end ([`peer`]), which asks something of both ends.
 //!
-//! What they are is asked over netlink ([`netlink`], [`generic`], [`device`],
-//! [`offload`], [`ability`], [`address`]). What must hold before anything is attached is
+//! What they are is asked over netlink ([`generic`], [`offload`], [`ability`],
+//! [`address`]). What must hold before anything is attached is
 //! checked in [`check`]; what can be set is set, and set back, by [`settings`];
 //! how a wire is at a moment says [`state`].
 
 mod ability;
 mod address;
 mod check;
-mod device;
 mod error;
 mod generic;
-mod netlink;
 mod offload;
 pub(super) mod peer;
 mod settings;

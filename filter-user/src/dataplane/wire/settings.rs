@@ -11,10 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     End, WireError,
-    device::{Device, is_gone, set_promiscuous},
     offload::{Features, switch, word},
 };
-use crate::dataplane::{DataplaneError, link::name_or_number, maps, notes::Notes, pins::Pins};
+use crate::dataplane::{
+    DataplaneError,
+    device::{Device, is_gone, set_promiscuous},
+    link::name_or_number,
+    maps,
+    notes::Notes,
+    pins::Pins,
+};
 
 /// What was set on a device, and was otherwise before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,10 +3,9 @@
 use super::{
     ability::Ability,
     check::largest_in_one_buffer,
-    device::Device,
     offload::{Features, word},
 };
-use crate::dataplane::{Attached, Links, link::index_of};
+use crate::dataplane::{Attached, Links, device::Device, link::index_of};
 
 /// What keeps frames that are permitted from going on from an interface to the one
 /// at the other end of its wire, or from coming in whole. A question that the

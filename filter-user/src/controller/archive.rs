@@ -1,0 +1,290 @@
+//! A configuration kept whole on disk: the main file, what it includes, and the
+//! customer lists.
+//!
+//! It is a tar archive, so that whoever needs a file back gets it with `tar`. The
+//! first entry says what the configuration was read from, under the names that
+//! `include` is matched against; the texts follow in the same order.
+
+use std::{
+    io::{self, Read as _, Write},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    config::{self, Loaded, Memory, Report, Texts},
+    state::{Prepared, StateDirectory, StateError},
+};
+
+/// The configuration that was last in force, on trial or not confirmed excepted.
+pub(super) const CONFIRMED: &str = "confirmed.tar";
+/// The configuration on trial.
+pub(super) const ON_TRIAL: &str = "on-trial.tar";
+
+/// The first entry. It is called as nothing in `/etc` is.
+const CONTENTS: &str = "poolguard-contents.json";
+const VERSION: u64 = 1;
+
+/// What an archive says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Contents {
+    version: u64,
+    /// When it came into force.
+    since: Timestamp,
+    main: String,
+    files: Vec<String>,
+}
+
+/// An archive, as it was read back.
+#[derive(Debug)]
+pub(super) struct Archive {
+    contents: Contents,
+    bytes: Vec<u8>,
+    texts: Vec<Range<usize>>,
+}
+
+/// Writes an archive beside the one that is kept; [`Prepared::commit`] puts it in
+/// its place.
+pub(super) fn prepare(
+    state: &StateDirectory,
+    name: &str,
+    main: &Path,
+    texts: &Texts,
+    since: Timestamp,
+) -> Result<Prepared, StateError> {
+    state.prepare(name, |file| write(file, main, texts, since))
+}
+
+fn write(file: impl Write, main: &Path, texts: &Texts, since: Timestamp) -> io::Result<()> {
+    let contents = Contents {
+        version: VERSION,
+        since,
+        main: text_of(main),
+        files: texts.iter().map(|(path, _)| text_of(path)).collect(),
+    };
+    let contents = serde_json::to_vec_pretty(&contents)?;
+    let mut archive = tar::Builder::new(file);
+    let mut add = |name: &Path, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(u64::try_from(since.as_second()).unwrap_or_default());
+        archive.append_data(&mut header, name, bytes)
+    };
+    add(Path::new(CONTENTS), &contents)?;
+    for (path, text) in texts.iter() {
+        add(&entry_name(path), text.as_bytes())?;
+    }
+    archive.into_inner().map(drop)
+}
+
+/// What an entry is called: the path, without what `tar` does not unpack. Nobody
+/// goes by it: two files may come to the same.
+fn entry_name(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let plain = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(Path::new(name)),
+        _ => None,
+    });
+    plain.collect()
+}
+
+/// A path as an archive has it. What is not UTF-8 in it is replaced, in the names
+/// of both sides of a comparison.
+fn text_of(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+impl Archive {
+    /// The archive that is kept, if one is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not one of poolguard's.
+    pub(super) fn read(state: &StateDirectory, name: &str) -> Result<Option<Self>, StateError> {
+        let path = state.file(name);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StateError::Unreadable { path, source }),
+        };
+        let read = Self::parse(bytes);
+        read.map(Some)
+            .map_err(|source| StateError::DamagedArchive { path, source })
+    }
+
+    fn parse(bytes: Vec<u8>) -> io::Result<Self> {
+        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut entries = archive.entries()?;
+        let first = entries.next().ok_or_else(|| invalid("it is empty"))?;
+        let mut text = Vec::new();
+        first?.read_to_end(&mut text)?;
+        let contents: Contents = serde_json::from_slice(&text)?;
+        if contents.version != VERSION {
+            return Err(invalid("it is of another version"));
+        }
+        let mut texts = Vec::with_capacity(contents.files.len());
+        for entry in entries {
+            let entry = entry?;
+            let start = usize::try_from(entry.raw_file_position()).map_err(io::Error::other)?;
+            let size = usize::try_from(entry.size()).map_err(io::Error::other)?;
+            let end = start.checked_add(size);
+            let range = end.filter(|&end| end <= bytes.len()).map(|end| start..end);
+            texts.push(range.ok_or_else(|| invalid("it ends too early"))?);
+        }
+        if texts.len() != contents.files.len() {
+            return Err(invalid("files are missing in it"));
+        }
+        Ok(Self {
+            contents,
+            bytes,
+            texts,
+        })
+    }
+
+    /// When the configuration came into force.
+    pub(super) fn since(&self) -> Timestamp {
+        self.contents.since
+    }
+
+    /// Whether each of its files is on disk as it was: others may have come.
+    pub(super) fn is_on_disk(&self) -> bool {
+        let mut files = self.contents.files.iter().zip(&self.texts);
+        files.all(|(path, range)| {
+            std::fs::read(path).is_ok_and(|bytes| bytes == self.bytes[range.clone()])
+        })
+    }
+
+    /// Whether it has just these texts, read from the same files.
+    pub(super) fn holds(&self, main: &Path, texts: &Texts) -> bool {
+        let files = self.contents.files.iter();
+        self.contents.main == text_of(main)
+            && texts.iter().len() == self.texts.len()
+            && files
+                .zip(&self.texts)
+                .zip(texts.iter())
+                .all(|((name, range), (path, text))| {
+                    *name == text_of(path) && self.bytes[range.clone()] == *text.as_bytes()
+                })
+    }
+
+    /// The configuration that it holds, read as if its files were where they were.
+    ///
+    /// # Errors
+    ///
+    /// When this poolguard does not take it: another one wrote it.
+    pub(super) fn load(&self, now: Timestamp) -> Result<Loaded, Report> {
+        let files = self.contents.files.iter().zip(&self.texts);
+        let files = files.fold(Memory::default(), |files, (path, range)| {
+            files.with(path, &self.bytes[range.clone()])
+        });
+        config::load_from(&files, Path::new(&self.contents.main), now)
+    }
+}
+
+/// What tells these texts, read from these files, from others: SHA-256.
+pub(super) fn fingerprint(main: &Path, texts: &Texts) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &[u8]| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    };
+    add(text_of(main).as_bytes());
+    for (path, text) in texts.iter() {
+        add(text_of(path).as_bytes());
+        add(text.as_bytes());
+    }
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use super::*;
+
+    const MAIN: &str = "include = [\"customers.d/*.toml\", \"../shared/*.toml\"]\n\
+        customer_lists = [\"*.csv\"]\n\
+        [[interface]]\nname = \"eth1\"\nrole = \"customer\"\n\
+        [mail]\nservers = [\"192.0.2.25\"]\n\
+        [[pool]]\nname = \"dsl\"\nkind = \"static\"\nprefixes = [\"203.0.113.0/24\"]\n";
+    const CUSTOMER: &str =
+        "[[customer]]\nname = \"acme\"\nprefixes = [\"203.0.113.8/29\"]\nallow_inbound = [25]\n";
+
+    fn files() -> Memory {
+        let long = format!("/etc/poolguard/customers.d/{}.toml", "x".repeat(150));
+        Memory::default()
+            .with("/etc/poolguard/main.toml", MAIN)
+            .with(long, CUSTOMER)
+            .with("/etc/poolguard/../shared/none.toml", "# nothing\n")
+            .with(
+                "/etc/poolguard/list.csv",
+                "\u{feff}prefix,customer\n203.0.113.1,b\n",
+            )
+    }
+
+    fn load(files: &Memory) -> Loaded {
+        let main = Path::new("/etc/poolguard/main.toml");
+        config::load_from(files, main, Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn archive(loaded: &Loaded) -> Vec<u8> {
+        let main = Path::new("/etc/poolguard/main.toml");
+        let mut bytes = Vec::new();
+        write(&mut bytes, main, &loaded.texts, Timestamp::UNIX_EPOCH).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back_whole() {
+        let loaded = load(&files());
+        assert_eq!(loaded.texts.paths().len(), 4);
+        let archive = Archive::parse(archive(&loaded)).unwrap();
+        let again = archive.load(Timestamp::UNIX_EPOCH).unwrap();
+        let texts = |loaded: &Loaded| {
+            let texts = loaded.texts.iter();
+            texts
+                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&again), texts(&loaded));
+        assert_eq!(again.config.customers.len(), 1);
+        assert_eq!(again.config.listed.len(), 1);
+    }
+
+    #[test]
+    fn one_byte_and_one_name_make_a_difference() {
+        let main = Path::new("/etc/poolguard/main.toml");
+        let loaded = load(&files());
+        let archive = Archive::parse(archive(&loaded)).unwrap();
+        assert!(archive.holds(main, &loaded.texts));
+        let print = fingerprint(main, &loaded.texts);
+        let changed = files().with("/etc/poolguard/main.toml", MAIN.replace("dsl", "ds1"));
+        let more = files().with("/etc/poolguard/customers.d/y.toml", "");
+        for (main, files) in [
+            (main, changed),
+            (main, more),
+            (Path::new("main.toml"), files()),
+        ] {
+            let other = load(&files);
+            assert!(!archive.holds(main, &other.texts));
+            assert_ne!(fingerprint(main, &other.texts), print);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_anywhere_is_damaged() {
+        let whole = archive(&load(&files()));
+        // Two empty blocks are the end, and nobody misses them.
+        for length in (0..whole.len() - 2 * 512).step_by(97) {
+            let parsed = Archive::parse(whole[..length].to_vec());
+            assert!(parsed.is_err(), "{length} of {} bytes", whole.len());
+        }
+    }
+}

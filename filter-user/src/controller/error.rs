@@ -1,0 +1,143 @@
+//! Why a configuration is not put into force.
+
+use std::net::SocketAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use thiserror::Error;
+
+use super::defect::Defect;
+use crate::{
+    change::TooMuch,
+    compile::CompileError,
+    config::{Config, Interface, Report},
+    dataplane::DataplaneError,
+    remedy::remedy,
+    state::StateError,
+};
+
+/// Why a configuration was not put into force. The one before it still is.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// It is wrong; the report says where.
+    #[error("the configuration is wrong: {}", .0.summary())]
+    Config(Report),
+    /// It does not fit the tables.
+    #[error("the configuration does not fit: {0}")]
+    Compile(#[from] CompileError),
+    /// The kernel would not have it.
+    #[error(transparent)]
+    Dataplane(#[from] DataplaneError),
+    /// What was kept on disk makes no sense.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Another one is on trial.
+    #[error(
+        "what is in force is on trial until {deadline}: `poolguard confirm` it, or wait until it \
+         has gone back. `poolguard reload --force` goes on from it all the same"
+    )]
+    Unconfirmed {
+        /// When it goes back.
+        deadline: Timestamp,
+    },
+    /// No clock goes that far.
+    #[error("a trial of {time:#} has no end")]
+    TrialTooLong {
+        /// How long it was to last.
+        time: SignedDuration,
+    },
+    /// It would leave interfaces without the filter, or under other rules, or
+    /// forward elsewhere: a slip in a name or a role does, or in a wire.
+    #[error(
+        "{what}. If that is meant: `poolguard reload --force`",
+        what = leaves(.without, .otherwise, .elsewhere)
+    )]
+    Leaves {
+        /// Those that have the program, and would not.
+        without: Vec<String>,
+        /// Those whose role would change.
+        otherwise: Vec<String>,
+        /// Those whose permitted frames would go elsewhere.
+        elsewhere: Vec<String>,
+    },
+    /// It changes more at once than it may.
+    #[error(transparent)]
+    TooMuch(#[from] TooMuch),
+    /// A start would put into force what a reload did not.
+    #[error("a reload of it was refused at {at}: {error}")]
+    Refused {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        error: String,
+    },
+    /// Poolguard itself is wrong.
+    #[error(transparent)]
+    Defect(#[from] Defect),
+    /// The metrics cannot be served where it says.
+    #[error(
+        "cannot listen on {address} for [metrics]: {source}: {}",
+        remedy(source)
+    )]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+}
+
+impl ApplyError {
+    /// That no interface is left `without` the filter, or changes sides, or is
+    /// joined to another one.
+    pub(super) fn check_sides(
+        without: Vec<String>,
+        old: &Config,
+        new: &Config,
+    ) -> Result<(), Self> {
+        let is_otherwise = |old: &&Interface| {
+            let mut new = new.interfaces.iter();
+            new.any(|new| new.name == old.name && new.role != old.role)
+        };
+        let goes_elsewhere = |interface: &&Interface| {
+            let is_kept = new.interfaces.iter().any(|new| new.name == interface.name);
+            is_kept && old.other_end(&interface.name) != new.other_end(&interface.name)
+        };
+        let names = |is_meant: &dyn Fn(&&Interface) -> bool| -> Vec<String> {
+            let meant = old.interfaces.iter().filter(is_meant);
+            meant.map(|interface| interface.name.clone()).collect()
+        };
+        let (otherwise, elsewhere) = (names(&is_otherwise), names(&goes_elsewhere));
+        if without.is_empty() && otherwise.is_empty() && elsewhere.is_empty() {
+            return Ok(());
+        }
+        Err(Self::Leaves {
+            without,
+            otherwise,
+            elsewhere,
+        })
+    }
+}
+
+/// What a reload would do to interfaces that it should leave alone.
+fn leaves(without: &[String], otherwise: &[String], elsewhere: &[String]) -> String {
+    let mut text = Vec::new();
+    if !without.is_empty() {
+        text.push(format!(
+            "it would take the filter off {}",
+            without.join(", ")
+        ));
+    }
+    if !otherwise.is_empty() {
+        text.push(format!(
+            "it would change the role of {}",
+            otherwise.join(", ")
+        ));
+    }
+    if !elsewhere.is_empty() {
+        text.push(format!(
+            "it would forward elsewhere what {} permits (forwarding, [[wire]])",
+            elsewhere.join(", ")
+        ));
+    }
+    text.join(", and ")
+}
