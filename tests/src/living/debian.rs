@@ -18,7 +18,7 @@ use crate::wire::Namespace;
 /// How long a boot or the way down may take on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at a box that boots.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A box, and the far ends of its cables. What it writes to its files is lost with this
 /// value, and nothing of it is left, however the process ends: it is only there for as
@@ -108,11 +108,7 @@ impl Debian {
         command.args(["--target", &power.init.to_string()]);
         command.args(["--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup"]);
         command.args(["--root", "--wd=/", "--", "env", "-i", "HOME=/root"]);
-        command.args([
-            "PATH=/usr/sbin:/usr/bin",
-            "DEBIAN_FRONTEND=noninteractive",
-            "SYSTEMD_PAGER=",
-        ]);
+        command.args(["PATH=/usr/sbin:/usr/bin", "DEBIAN_FRONTEND=noninteractive"]);
         command.args(words.split_whitespace()).stdin(Stdio::null());
         command
     }
@@ -146,7 +142,7 @@ impl Debian {
     }
 
     /// Waits until something that nobody announces is so.
-    pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+    pub(super) fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so() {
             assert!(Instant::now() < deadline, "not in time: {what}");
@@ -163,8 +159,8 @@ impl Debian {
     }
 
     /// The journal, from here on.
-    pub(super) fn journal(&self) -> Journal {
-        Journal::follow(self)
+    pub(super) fn journal(&self) -> Journal<'_> {
+        Journal::from_now_on(self)
     }
 
     /// Where a file of the box is out here, also while it is switched off.

@@ -90,8 +90,8 @@ fn fails_closed(site: &mut Site) -> String {
         }
     });
     assert_eq!(site.programs(), 0);
-    let mut journal = site.debian.journal();
     let opened = site.closed(|debian| {
+        let mut journal = debian.journal();
         debian.write(super::site::CONFIG, crate::chaos::CONFIGURATIONS[0]);
         journal.until("Started");
         for gate in GATES {

@@ -1,66 +1,38 @@
 //! The journal of a box, as it is written.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
-    sync::mpsc::{Receiver, channel},
-    thread,
-    time::{Duration, Instant},
-};
-
 use super::debian::Debian;
 
-/// How long a line may be waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// The lines that are about poolguard, from some moment on.
-pub(super) struct Journal {
-    reader: Child,
-    lines: Receiver<String>,
+pub(super) struct Journal<'a> {
+    debian: &'a Debian,
+    query: String,
+    /// How many lines have been read.
+    read: usize,
 }
 
-impl Journal {
-    pub(super) fn follow(debian: &Debian) -> Self {
+impl<'a> Journal<'a> {
+    pub(super) fn from_now_on(debian: &'a Debian) -> Self {
         debian.says("journalctl --sync");
         let last = debian.says("journalctl --lines=1 --show-cursor --quiet");
         let (_, cursor) = last.rsplit_once("-- cursor: ").expect("a cursor");
-        let mut command = debian.command(
-            "journalctl --unit=poolguard --follow --no-tail --output=cat --quiet --after-cursor",
-        );
-        let mut reader = command.arg(cursor).stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(reader.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    // Nobody wants to know any more.
-                    break;
-                }
-            }
-        });
-        Self { reader, lines }
-    }
-
-    /// Reads on to a line with these words, and gives that back.
-    pub(super) fn until(&mut self, words: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        let mut read = Vec::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
-                panic!("no {words:?} in the journal: {read:#?}");
-            };
-            if line.contains(words) {
-                return line;
-            }
-            read.push(line);
+        Self {
+            debian,
+            query: format!(
+                "journalctl --unit=poolguard --output=cat --quiet --after-cursor={cursor}"
+            ),
+            read: 0,
         }
     }
-}
 
-impl Drop for Journal {
-    fn drop(&mut self) {
-        let _gone = self.reader.kill();
-        let _gone = self.reader.wait();
+    /// Reads on to a line with these words.
+    pub(super) fn until(&mut self, words: &str) {
+        let mut read = self.read;
+        self.debian.until(words, || {
+            let lines = self.debian.says(&self.query);
+            let mut lines = lines.lines().enumerate().skip(self.read);
+            let found = lines.find(|(_, line)| line.contains(words));
+            found.inspect(|(number, _)| read = number + 1).is_some()
+        });
+        self.read = read;
     }
 }
