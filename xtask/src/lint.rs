@@ -18,7 +18,10 @@ pub(crate) fn run_command() -> Result<()> {
     run(host_cargo().args(["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))?;
     step("clippy on the host crates");
     host_clippy(&[])?;
-    host_clippy(&["--features", "poolguard-tests/kernel"])?;
+    host_clippy(&[
+        "--features",
+        "poolguard-tests/kernel,poolguard-tests/python",
+    ])?;
     host_clippy(&["--features", "poolguard-tests/bench"])?;
     let tools = setup::for_programs(Mode::Install, &[])?;
     program_clippy(&tools)
