@@ -78,7 +78,7 @@ fn not_run(kind: &str) {
 
 /// What was counted once `frames` have arrived: the last one passes, and what one
 /// CPU sends is judged in its order.
-fn judged(appliance: &Appliance, interface: &str, send: impl FnOnce()) -> Counters {
+fn judged(appliance: &mut Appliance, interface: &str, send: impl FnOnce()) -> Counters {
     let before = appliance.counters();
     send();
     let passed = format!("poolguard_passed_packets_total{{interface={interface:?}}}");
@@ -95,7 +95,7 @@ fn judged(appliance: &Appliance, interface: &str, send: impl FnOnce()) -> Counte
 
 /// That both frames are judged as they arrive, once each, and nothing else is.
 #[track_caller]
-fn judges(appliance: &Appliance, interface: &str, mut send: impl FnMut(&[u8])) {
+fn judges(appliance: &mut Appliance, interface: &str, mut send: impl FnMut(&[u8])) {
     let mut expected = Counters::new();
     for (frame, kind) in frames() {
         expected.extend(kind.counters(interface, &frame));
@@ -328,7 +328,7 @@ fn a_start_and_a_reload_refuse_what_xdp_cannot_filter() {
         // The next one is a reload.
         must(wire.appliance.enforce(&configs::base(), now()));
     }
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, NETWORK, |frame| {
         cables.send(Side::Network, frame)
     });
@@ -369,7 +369,7 @@ fn gets_a_part(kind: &str, line: &str, form: fn(&[u8]) -> Vec<u8>) {
     let mut wire = waiting_for_dev9("generic");
     assert!(has(&wire.appliance.inside, kind, &[line]));
     assert_eq!(wire.appliance.reconcile(), ["dev9 attached"]);
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     let send = |frame: &[u8]| {
         // The other frames of eth0 are not judged here.
         cables.send(Side::Network, frame);
@@ -402,7 +402,7 @@ fn a_tap_sees_what_is_written_to_it() {
         let mut wire = waiting_for_dev9(attach);
         let mut tap = tap(&wire.appliance.inside, "dev9");
         assert_eq!(wire.appliance.reconcile(), ["dev9 attached"]);
-        judges(&wire.appliance, "dev9", |frame| {
+        judges(&mut wire.appliance, "dev9", |frame| {
             assert_eq!(tap.write(frame).unwrap(), frame.len());
         });
     }
@@ -454,7 +454,7 @@ fn tunnels_with_ethernet_frames_see_what_comes_out_of_them() {
         wire.outside.ip(&end("far9", 2, 1));
         assert_eq!(wire.appliance.reconcile(), ["dev9 attached"], "{kind}");
         let mut far = Port::open(&wire.outside, "far9");
-        judges(&wire.appliance, "dev9", |frame| far.send(frame));
+        judges(&mut wire.appliance, "dev9", |frame| far.send(frame));
         wire.appliance.inside.ip("link delete dev9");
         wire.outside.ip("link delete far9");
         assert_eq!(wire.appliance.reconcile(), ["dev9 lost"]);
@@ -484,17 +484,17 @@ fn a_bond_sees_the_frames_of_all_its_members() {
         let mut ports = ["network", "second"].map(|far| Port::open(outside, far));
         assert_eq!(wire.appliance.reconcile(), ["dev9 attached"], "{attach}");
         for port in &mut ports {
-            judges(&wire.appliance, "dev9", |frame| port.send(frame));
+            judges(&mut wire.appliance, "dev9", |frame| port.send(frame));
         }
         // One that comes later.
         wire.appliance.inside.join("eth3", &wire.outside, "third");
         enslave(&wire.appliance.inside, &["eth3"], "dev9");
         let mut third = Port::open(&wire.outside, "third");
-        judges(&wire.appliance, "dev9", |frame| third.send(frame));
+        judges(&mut wire.appliance, "dev9", |frame| third.send(frame));
         // And under the next generation.
         must(wire.appliance.enforce(&with_device("dev9", attach), now()));
         for port in ports.iter_mut().chain([&mut third]) {
-            judges(&wire.appliance, "dev9", |frame| port.send(frame));
+            judges(&mut wire.appliance, "dev9", |frame| port.send(frame));
         }
     }
 }
@@ -529,7 +529,7 @@ fn a_team_names_its_members_and_sees_their_frames() {
     assert!(has(&wire.appliance.inside, "team", &team));
     enslave(&wire.appliance.inside, &[NETWORK], "dev9");
     assert_eq!(wire.appliance.reconcile(), ["dev9 attached"]);
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, "dev9", |frame| cables.send(Side::Network, frame));
 }
 
@@ -575,7 +575,7 @@ fn a_bond_and_its_member_are_not_both_configured() {
             "{said:?}"
         );
     }
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, NETWORK, |frame| {
         cables.send(Side::Network, frame)
     });
@@ -592,7 +592,7 @@ fn filtering() -> Wire {
 #[track_caller]
 fn goes_on(wire: &mut Wire) {
     assert_eq!(wire.appliance.reconcile(), [""; 0]);
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, NETWORK, |frame| {
         cables.send(Side::Network, frame)
     });
@@ -644,7 +644,7 @@ fn a_bridge_that_takes_the_name_of_its_port_does_not_take_the_filter_from_it() {
         assert!(said[0].starts_with(beginning), "{said:?}");
         assert!(said[0].ends_with("Configure port9"), "{said:?}");
     }
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, NETWORK, |frame| {
         cables.send(Side::Network, frame)
     });
@@ -662,7 +662,7 @@ fn a_bridge_that_takes_the_name_of_its_port_does_not_take_the_filter_from_it() {
     wire.appliance.apparatus.take_over();
     let error = wire.appliance.enforce(&configs::base(), now()).unwrap_err();
     assert!(error.to_string().contains("Configure port9"), "{error}");
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, NETWORK, |frame| {
         cables.send(Side::Network, frame)
     });
@@ -671,7 +671,7 @@ fn a_bridge_that_takes_the_name_of_its_port_does_not_take_the_filter_from_it() {
         wire.appliance
             .enforce(&with_device("port9", "native"), now()),
     );
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, "port9", |frame| {
         cables.send(Side::Network, frame)
     });
@@ -722,7 +722,7 @@ fn one_device_under_two_names_is_refused_and_does_not_flap() {
         assert_eq!(stands[0], Standing::Attached);
         assert!(!stands[1].is_enforced(), "{}", stands[1]);
     }
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, NETWORK, |frame| {
         cables.send(Side::Network, frame)
     });
@@ -734,7 +734,7 @@ fn one_device_under_two_names_is_refused_and_does_not_flap() {
             .enforce(&with_device("wan9", "native"), now()),
     );
     assert_eq!(wire.appliance.reconcile(), [""; 0]);
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, "wan9", |frame| cables.send(Side::Network, frame));
 }
 
@@ -757,7 +757,7 @@ fn a_device_is_attached_to_before_what_gets_a_part_of_its_frames() {
         let mut expected = passes.counters(NETWORK, &frame);
         expected.extend(passes.counters("dev9", &frame));
         let cables = &mut wire.cables;
-        let counted = judged(&wire.appliance, "dev9", || {
+        let counted = judged(&mut wire.appliance, "dev9", || {
             cables.send(Side::Network, &addressed(&frame.bytes));
         });
         assert_eq!(counted, expected);
@@ -788,7 +788,7 @@ fn a_device_is_attached_to_before_what_gets_a_part_of_its_frames() {
         matches!(&error, DataplaneError::NoNativeXdp { interface, .. } if is_dev8(interface)),
         "{error}"
     );
-    let (cables, appliance) = (&mut wire.cables, &wire.appliance);
+    let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);
     judges(appliance, "dev9", |frame| {
         cables.send(Side::Network, &addressed(frame));
     });

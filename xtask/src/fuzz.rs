@@ -39,6 +39,8 @@ pub(crate) enum Target {
     PrefixTable,
     /// The reader of configurations
     Configuration,
+    /// The reader of customer lists
+    CustomerList,
 }
 
 impl Target {

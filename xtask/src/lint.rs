@@ -19,7 +19,10 @@ pub(crate) fn run_command() -> Result<()> {
     run(host_cargo().args(["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))?;
     step("clippy on the host crates");
     host_clippy(&[])?;
-    host_clippy(&["--features", "poolguard-tests/kernel"])?;
+    host_clippy(&[
+        "--features",
+        "poolguard-tests/kernel,poolguard-tests/python",
+    ])?;
     host_clippy(&["--features", "poolguard-tests/bench"])?;
     optional(
         format_args!("clippy on the host crates for {OTHER}"),

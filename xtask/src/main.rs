@@ -167,7 +167,8 @@ enum Command {
     /// Bytes that a fuzzer makes up, until the time is up: does anything go wrong?
     ///
     /// The decision function is held against the oracle, the prefix table against
-    /// a plain search, and the reader of configurations has to come to an end.
+    /// a plain search, the reader of configurations has to come to an end, and that
+    /// of customer lists must lose no line.
     /// Ends with the number of executions of each target. Exit status 1 if one
     /// crashed; the bytes are then in tests/fuzz/artifacts.
     Fuzz {

@@ -32,8 +32,11 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
     let mut cargo = host_cargo();
     cargo
         .args(["test", "--workspace", "--exclude", "filter-ebpf"])
-        // What needs the kernel is behind this feature.
-        .args(["--features", "poolguard-tests/kernel"])
+        // What needs the kernel, or a program, is behind these features.
+        .args([
+            "--features",
+            "poolguard-tests/kernel,poolguard-tests/python",
+        ])
         .args(["--no-fail-fast", "--"])
         .args(args)
         .stdin(Stdio::null())

@@ -46,7 +46,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// In every form in which it is printed.
-fn print(report: &Report) {
+pub(super) fn print(report: &Report) {
     for color in [false, true] {
         assert_eq!(report.render(color).is_empty(), report.is_empty());
     }

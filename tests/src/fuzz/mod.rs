@@ -6,6 +6,7 @@
 //! `tests/corpus/<target>/` a small set of bytes that reaches all that was reached.
 
 pub mod configuration;
+pub mod customer_list;
 pub mod decision;
 pub mod prefix_table;
 
@@ -19,7 +20,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     Target {
         name: "decision",
         run: decision::run,
@@ -31,5 +32,9 @@ pub const TARGETS: [Target; 3] = [
     Target {
         name: "configuration",
         run: configuration::run,
+    },
+    Target {
+        name: "customer_list",
+        run: customer_list::run,
     },
 ];
