@@ -29,7 +29,7 @@ use poolguard_tests::{
     frames::{Arrival, tcp},
     host,
     kernel::{Apparatus, must},
-    wire::{Side, Wire, command, leave_this_cpu},
+    wire::{Side, Wire, command, leave_this_cpu, pinned_link},
 };
 
 fn now() -> Timestamp {
@@ -93,8 +93,7 @@ fn the_program_is_attached_natively_by_a_bpf_link() {
             .inside
             .ip(&format!("-d -j link show {interface}"));
         assert!(shown.contains(r#""xdp":{"mode":1,"#), "{shown}");
-        let pin = attached.pin.display();
-        let link = command("bpftool", &format!("-j link show pinned {pin}"));
+        let link = pinned_link(&attached.pin);
         assert!(link.contains(r#""type":"xdp""#), "{link}");
         // The program that this link holds is the one that the interface has.
         let (_, program) = link.split_once(r#""prog_id":"#).unwrap();

@@ -23,6 +23,7 @@ mod syntax;
 mod temporary;
 mod text;
 mod trust;
+mod unreadable;
 mod validate;
 mod values;
 mod words;
@@ -32,7 +33,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 pub use customer_list::CustomerList;
-pub use files::{Disk, Files, Memory};
+pub use files::{Disk, Files, Memory, Unseen};
 pub use model::{
     Attach, BadPort, Config, Customer, Forwarding, Holder, Interface, Mail, Metrics, Pool,
     PoolKind, PortSpec, Ports, Source, Terms, Wire,

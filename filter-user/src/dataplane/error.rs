@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::wire::WireError;
-use crate::remedy::{remedy, remedy_for_cause};
+use crate::remedy::{remedy, remedy_at, remedy_for_cause};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
 use thiserror::Error;
@@ -41,7 +41,7 @@ pub enum DataplaneError {
         path: PathBuf,
     },
     /// The directory of this instance cannot be made, read or removed.
-    #[error("{path}: {source}: {}", remedy(source))]
+    #[error("{path}: {source}: {}", remedy_at(path, source))]
     Pins {
         /// The file or directory.
         path: PathBuf,
