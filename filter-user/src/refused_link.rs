@@ -1,9 +1,10 @@
 //! Links that the kernel does not follow, whatever their modes say.
 //!
 //! In a directory that is sticky and that anyone may write, as `/tmp` is, Linux
-//! follows a link only for its owner, or if it belongs to who owns the directory
-//! (`may_follow_link()` in `fs/namei.c`), where `fs.protected_symlinks` is set.
-//! Debian sets it. All that the caller is told is EACCES, and root is told so, too.
+//! follows a link at the end of a path only for its owner, or if it belongs to who
+//! owns the directory (`may_follow_link()` in `fs/namei.c`), where
+//! `fs.protected_symlinks` is set. Debian sets it. All that the caller is told is
+//! EACCES, and root is told so, too.
 
 use std::{
     ffi::OsString,
@@ -79,7 +80,8 @@ fn on_the_way(
             continue;
         }
         let directory = fs::metadata(Path::new(".").join(&here)).ok()?;
-        if is_refused(&directory, &metadata) {
+        // A link in the middle of a path is followed, wherever it is.
+        if ahead.is_empty() && is_refused(&directory, &metadata) {
             return Some(RefusedLink {
                 link: place,
                 owner: metadata.uid(),
@@ -126,6 +128,7 @@ mod tests {
         fs::create_dir(directory.join("to")).unwrap();
         fs::write(directory.join("to/file"), "").unwrap();
         symlink("../to", &link).unwrap();
+        symlink(&link, directory.join("near")).unwrap();
         symlink(link.join("file"), directory.join("far")).unwrap();
         symlink("round", directory.join("round")).unwrap();
         let inode = fs::metadata(&shared).unwrap().ino();
@@ -133,11 +136,11 @@ mod tests {
             on_the_way(&directory.join(path), |place, _| place.ino() == inode)
                 .map(|refused| refused.link)
         };
-        let refused = ["far", "to/../far", "shared/link", "shared/link/file"].map(found);
-        let others = ["to/file", "round", "none", "shared/none"].map(found);
+        let refused = ["shared/link", "near", "to/../near"].map(found);
+        let others = ["far", "shared/link/file", "to/file", "round", "none"].map(found);
         fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(refused, [(); 4].map(|()| Some(link.clone())));
-        assert_eq!(others, [const { None }; 4]);
+        assert_eq!(refused, [(); 3].map(|()| Some(link.clone())));
+        assert_eq!(others, [const { None }; 5]);
     }
 
     #[test]

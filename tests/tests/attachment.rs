@@ -94,10 +94,9 @@ fn the_program_is_attached_natively_by_a_bpf_link() {
             .ip(&format!("-d -j link show {interface}"));
         assert!(shown.contains(r#""xdp":{"mode":1,"#), "{shown}");
         let link = pinned_link(&attached.pin);
-        assert!(link.contains(r#""type":"xdp""#), "{link}");
+        assert_eq!(link["type"], "xdp", "{link}");
         // The program that this link holds is the one that the interface has.
-        let (_, program) = link.split_once(r#""prog_id":"#).unwrap();
-        let program = program.trim_end().trim_end_matches('}');
+        let program = &link["prog_id"];
         assert!(
             shown.contains(&format!(r#""prog":{{"id":{program},"#)),
             "{shown} has {program}"

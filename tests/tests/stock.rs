@@ -42,7 +42,7 @@ fn lives(machine: &Machine, first: &str, look: impl FnOnce()) {
     machine.start_command(command(machine, first, &run)).kill();
     let mut running = machine.start_command(command(machine, first, &run));
     running.log_until("an earlier run was still enforcing: taken over");
-    asked("exempt add 203.0.113.9 25 --expires 2h --ticket NOC-7");
+    asked("exempt add 203.0.113.9 25 --expires 2h --reason mail --ticket NOC-7");
     assert!(asked("exempt list").contains("NOC-7"));
     let explained = asked(&format!(
         "explain --state-dir {} --in eth0 tcp 192.0.2.9:4000 203.0.113.9:25",

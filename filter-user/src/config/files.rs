@@ -70,11 +70,12 @@ fn directories(pattern: &Pattern) -> Vec<PathBuf> {
     parents.flat_map(|parent| glob(parent).flatten()).collect()
 }
 
-/// Why a directory cannot be entered. The library takes one for empty then, where it
-/// is a link that the kernel does not follow, or one to nowhere, or within what may
-/// not be searched.
+/// Why a directory cannot be entered. The library takes one for empty that is a link
+/// which the kernel does not follow, or which leads nowhere, and one that may not be
+/// searched.
 fn cannot_enter(path: PathBuf) -> Option<Unseen> {
-    match fs::metadata(path.join(".")) {
+    let entered = fs::metadata(&path).and_then(|_| fs::metadata(path.join(".")));
+    match entered {
         Err(source) if source.kind() != io::ErrorKind::NotADirectory => {
             Some(Unseen { path, source })
         }

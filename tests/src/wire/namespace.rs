@@ -89,23 +89,16 @@ pub fn command(program: &str, words: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What bpftool says of a pinned link, in JSON.
+/// What bpftool says of a pinned link.
 ///
 /// It ends with the status of a listing of all links, which is -1 unless the last
 /// one was not found: bpftool 7.5 of Debian 13 says what it was asked and fails.
 /// What it prints is judged, not its status.
-pub fn pinned_link(pin: &Path) -> String {
+pub fn pinned_link(pin: &Path) -> serde_json::Value {
     let mut bpftool = Command::new("bpftool");
     bpftool.args(["-j", "link", "show", "pinned"]).arg(pin);
     let output = bpftool.output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let is_link = printed.starts_with("{\"id\":");
-    assert!(
-        is_link,
-        "{printed}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    printed
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 /// Entering a namespace is for good, so a thread is spent on it.
