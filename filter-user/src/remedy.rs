@@ -1,9 +1,11 @@
 //! What to do about an error of the operating system.
 
-use std::{error::Error, io};
+use std::{borrow::Cow, error::Error, io, path::Path};
 
 use aya::maps::MapError;
 use rustix::io::Errno;
+
+use crate::refused_link::RefusedLink;
 
 /// The rest of a sentence that begins with what went wrong.
 pub(crate) fn remedy(error: &io::Error) -> &'static str {
@@ -17,10 +19,20 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
         Some(Errno::ACCESS | Errno::PERM) => {
             "run as root, with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and let the unit write there"
         }
+        Some(Errno::LOOP) => "remove the link that leads back to itself: `namei` shows it",
+        Some(Errno::ISDIR) => "name a file in it",
         Some(Errno::NOENT) => "make it, or name another one",
         Some(Errno::ADDRINUSE) => "`ss -lntp` shows who listens there: end that, or name another",
         Some(Errno::ADDRNOTAVAIL) => "no interface has this address: `ip address` lists them",
         _ => "the kernel's log, `dmesg`, may say more",
+    }
+}
+
+/// The same where the error is about a file.
+pub(crate) fn remedy_at(path: &Path, error: &io::Error) -> Cow<'static, str> {
+    match RefusedLink::find(path, error) {
+        Some(link) => format!("{link}: {}", link.help()).into(),
+        None => remedy(error).into(),
     }
 }
 

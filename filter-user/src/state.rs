@@ -3,14 +3,14 @@
 use std::{
     fs::{self, File, Permissions},
     io::{self, BufWriter, Write as _},
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::remedy::remedy;
+use crate::{directory::make_public, remedy::remedy_at};
 
 /// The directory of one instance. Whoever likes may read what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct StateDirectory(PathBuf);
 #[derive(Debug, Error)]
 pub enum StateError {
     /// It cannot be read.
-    #[error("cannot read {}: {source}: {}", path.display(), remedy(source))]
+    #[error("cannot read {}: {source}: {}", path.display(), remedy_at(path, source))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum StateError {
         known: u64,
     },
     /// It cannot be written.
-    #[error("cannot write {}: {source}: {}", path.display(), remedy(source))]
+    #[error("cannot write {}: {source}: {}", path.display(), remedy_at(path, source))]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -173,9 +173,13 @@ impl StateDirectory {
         path: &Path,
         write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut directory = fs::DirBuilder::new();
-        directory.recursive(true).mode(0o755).create(&self.0)?;
-        let mut file = BufWriter::new(File::create(path)?);
+        make_public(&self.0)?;
+        // What is left of one that died, or is somebody else's, is not written to.
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = BufWriter::new(File::create_new(path)?);
         file.get_ref()
             .set_permissions(Permissions::from_mode(0o644))?;
         write(&mut file)?;

@@ -1,10 +1,10 @@
 //! A box with the real binary on it, run as an operator runs it.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -160,6 +160,17 @@ impl Machine {
         let mut command = Command::new("nsenter");
         command.arg(bpffs.namespace()).arg("--").arg(program);
         command
+    }
+
+    /// The binary where every user may run it: what was built may be in a directory
+    /// of root's own, and its mode is as the umask was.
+    pub fn poolguard_for_all(&self) -> PathBuf {
+        let copy = self.directory.join("poolguard");
+        fs::copy(poolguard(), &copy).unwrap();
+        for path in [&self.directory, &copy] {
+            fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        }
+        copy
     }
 
     /// Runs a command to its end.

@@ -28,7 +28,7 @@ use poolguard_tests::{
     frames::{Arrival, tcp},
     host,
     kernel::{Apparatus, must},
-    wire::{Side, Wire, command, leave_this_cpu},
+    wire::{Side, Wire, command, leave_this_cpu, pinned_link},
 };
 
 fn now() -> Timestamp {
@@ -83,12 +83,10 @@ fn the_program_is_attached_natively_by_a_bpf_link() {
             .inside
             .ip(&format!("-d -j link show {interface}"));
         assert!(shown.contains(r#""xdp":{"mode":1,"#), "{shown}");
-        let pin = attached.pin.display();
-        let link = command("bpftool", &format!("-j link show pinned {pin}"));
-        assert!(link.contains(r#""type":"xdp""#), "{link}");
+        let link = pinned_link(&attached.pin);
+        assert_eq!(link["type"], "xdp", "{link}");
         // The program that this link holds is the one that the interface has.
-        let (_, program) = link.split_once(r#""prog_id":"#).unwrap();
-        let program = program.trim_end().trim_end_matches('}');
+        let program = &link["prog_id"];
         assert!(
             shown.contains(&format!(r#""prog":{{"id":{program},"#)),
             "{shown} has {program}"

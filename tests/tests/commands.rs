@@ -173,8 +173,9 @@ fn an_instance_runs_once() {
 #[test]
 fn missing_privileges_are_named() {
     let machine = Machine::new();
-    let mut command = machine.command("run");
-    command.uid(65_534);
+    let mut command = Command::new(machine.poolguard_for_all());
+    command.args(["--instance", &machine.instance, "--config"]);
+    command.arg(machine.config_file()).arg("run").uid(65_534);
     let output = machine.output(command);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(

@@ -20,6 +20,8 @@ pub(super) enum ClientError {
     NotRunning { instance: String, socket: PathBuf },
     #[error("{}: {source}. The control socket is for root and the members of group poolguard", socket.display())]
     Refused { socket: PathBuf, source: io::Error },
+    #[error("cannot ask the controller on {}: {source}", socket.display())]
+    Unreachable { socket: PathBuf, source: io::Error },
     #[error("the controller did not answer: {0}")]
     Http(#[from] hyper::Error),
     #[error("{0}")]
@@ -96,6 +98,7 @@ async fn connect(instance: &Instance) -> Result<UnixStream, ClientError> {
                 instance: instance.name().to_owned(),
                 socket,
             },
-            _ => ClientError::Refused { socket, source },
+            io::ErrorKind::PermissionDenied => ClientError::Refused { socket, source },
+            _ => ClientError::Unreachable { socket, source },
         })
 }

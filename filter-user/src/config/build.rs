@@ -12,13 +12,14 @@ use glob::Pattern;
 
 use super::{
     draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft, WireDraft},
-    files::{Files, matching_visible},
+    files::{Files, Unseen, matching_visible},
     mistakes::Mistakes,
     model::{Attach, PoolKind, Source},
     reader::{List, Table},
     report::Diagnostic,
     syntax,
     text::{Place, Placed, Text},
+    unreadable::Unreadable,
     values::{
         boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
         pool_name, port_spec, prefix, ticket,
@@ -64,10 +65,12 @@ impl Reading<'_> {
         let content = match self.files.read(path) {
             Ok(content) => content,
             Err(error) => {
-                let message = format!("cannot read the configuration: {error}");
-                let help = "check the path, and who may read the file";
-                self.mistakes
-                    .push_unreadable(None, Diagnostic::error_in(path, message).help(help));
+                let wrong = Unreadable::new(path, &error);
+                let message = format!("cannot read the configuration: {}", wrong.why);
+                let diagnostic = Diagnostic::error_in(path, message);
+                let help = "check the path, or name another one with --config";
+                let diagnostic = diagnostic.help(wrong.help.as_deref().unwrap_or(help));
+                self.mistakes.push_unreadable(None, diagnostic);
                 return;
             }
         };
@@ -119,7 +122,9 @@ impl Reading<'_> {
                 // What two patterns match is read once, and so is this file.
                 Ok(path) if !self.seen.insert(plain(&path)) => {}
                 Ok(path) => self.included(&path, &pattern.place, form),
-                Err(error) => self.cannot_include(&pattern.place, error.to_string()),
+                Err(Unseen { path, source }) => {
+                    self.cannot_include(&pattern.place, &path, &source);
+                }
             }
         }
     }
@@ -135,17 +140,20 @@ impl Reading<'_> {
                     self.draft.lists.read(text, self.mistakes);
                 }
             }
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
-                self.cannot_include(from, format!("{} does not exist", path.display()));
-            }
-            (Err(error), _) => {
-                self.cannot_include(from, format!("cannot read {}: {error}", path.display()));
-            }
+            (Err(error), _) => self.cannot_include(from, path, &error),
         }
     }
 
-    fn cannot_include(&mut self, from: &Place, message: String) {
-        let help = "includes are relative to the file that names them";
+    fn cannot_include(&mut self, from: &Place, path: &Path, error: &io::Error) {
+        let Unreadable { why, help } = Unreadable::new(path, error);
+        let (path, relative) = (
+            path.display(),
+            "includes are relative to the file that names them",
+        );
+        let (message, help) = match help {
+            Some(help) => (format!("cannot read {path}: {why}"), help),
+            None => (format!("{path} does not exist"), relative.to_owned()),
+        };
         self.mistakes
             .push_unreadable(None, Diagnostic::error(from, message).help(help));
     }

@@ -1,8 +1,8 @@
 //! Where configuration text comes from.
 
 use std::{
-    collections::BTreeMap,
-    io,
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -13,10 +13,18 @@ pub trait Files {
     /// The content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
-    /// The files whose path matches a pattern, in any order, and what kept a
-    /// directory from being looked through. A wildcard stands for anything
-    /// but `/`.
-    fn matching(&self, pattern: &Pattern) -> Vec<io::Result<PathBuf>>;
+    /// The files whose path matches a pattern, in any order, and what could not
+    /// be looked at for it. A wildcard stands for anything but `/`.
+    fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>>;
+}
+
+/// A directory that cannot be looked into: there may be files in it.
+#[derive(Debug)]
+pub struct Unseen {
+    /// The directory.
+    pub path: PathBuf,
+    /// What the kernel said.
+    pub source: io::Error,
 }
 
 /// The files of this machine.
@@ -25,16 +33,53 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        fs::read(path)
     }
 
-    fn matching(&self, pattern: &Pattern) -> Vec<io::Result<PathBuf>> {
-        match glob::glob_with(pattern.as_str(), MATCHING) {
-            Ok(paths) => paths
-                .map(|path| path.map_err(|error| io::Error::other(error.to_string())))
-                .collect(),
-            Err(error) => vec![Err(io::Error::other(error))],
+    fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
+        let mut unseen = BTreeSet::new();
+        let directories = directories(pattern).into_iter().filter_map(cannot_enter);
+        // A directory is the reason of one error, however often it is met.
+        directories
+            .map(Err)
+            .chain(glob(pattern.as_str()))
+            .filter(|found| match found {
+                Ok(_) => true,
+                Err(Unseen { path, .. }) => unseen.insert(path.clone()),
+            })
+            .collect()
+    }
+}
+
+/// What matches `pattern`.
+fn glob(pattern: &str) -> impl Iterator<Item = Result<PathBuf, Unseen>> {
+    // What was a pattern is one.
+    let paths = glob::glob_with(pattern, MATCHING).into_iter().flatten();
+    paths.map(|path| {
+        path.map_err(|error| Unseen {
+            path: error.path().to_owned(),
+            source: error.into(),
+        })
+    })
+}
+
+/// The directories that a pattern leads through.
+fn directories(pattern: &Pattern) -> Vec<PathBuf> {
+    let parents = Path::new(pattern.as_str()).ancestors().skip(1);
+    let parents = parents.filter_map(|parent| parent.to_str().filter(|parent| !parent.is_empty()));
+    parents.flat_map(|parent| glob(parent).flatten()).collect()
+}
+
+/// Why a directory cannot be entered. The library takes one for empty that is a link
+/// which the kernel does not follow, or which leads nowhere, and one that may not be
+/// searched.
+fn cannot_enter(path: PathBuf) -> Option<Unseen> {
+    let entered = fs::metadata(&path).and_then(|_| fs::metadata(path.join(".")));
+    match entered {
+        Err(source) if source.kind() != io::ErrorKind::NotADirectory => {
+            Some(Unseen { path, source })
         }
+        _ => None,
     }
 }
 
@@ -58,7 +103,7 @@ impl Files for Memory {
         content.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
     }
 
-    fn matching(&self, pattern: &Pattern) -> Vec<io::Result<PathBuf>> {
+    fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
         let matches = |path: &&PathBuf| pattern.matches_path_with(path, MATCHING);
         self.files.keys().filter(matches).cloned().map(Ok).collect()
     }
@@ -75,7 +120,10 @@ const MATCHING: MatchOptions = MatchOptions {
 /// What `pattern` matches, in lexical order. As in a shell, a file whose name
 /// starts with a dot (an editor's lock, a half-written copy) matches only a
 /// pattern that spells the dot out.
-pub(super) fn matching_visible(files: &dyn Files, pattern: &Pattern) -> Vec<io::Result<PathBuf>> {
+pub(super) fn matching_visible(
+    files: &dyn Files,
+    pattern: &Pattern,
+) -> Vec<Result<PathBuf, Unseen>> {
     let wants_hidden = file_name_is_hidden(Path::new(pattern.as_str()));
     let mut matches = files.matching(pattern);
     matches.retain(|path| match path {

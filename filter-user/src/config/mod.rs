@@ -24,6 +24,7 @@ mod temporary;
 mod text;
 mod texts;
 mod trust;
+mod unreadable;
 mod validate;
 mod values;
 mod words;
@@ -33,7 +34,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 pub use customer_list::CustomerList;
-pub use files::{Disk, Files, Memory};
+pub use files::{Disk, Files, Memory, Unseen};
 pub use model::{
     Attach, BadPort, Config, Customer, Forwarding, Holder, Interface, Mail, Metrics, Pool,
     PoolKind, PortSpec, Ports, Source, Terms, Wire,

@@ -4,9 +4,7 @@ use std::{
     fs::{self, File, Permissions},
     io,
     net::TcpListener,
-    os::unix::fs::{
-        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
-    },
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -35,7 +33,8 @@ use super::{
 };
 use crate::{
     dataplane::{self, DataplaneError, Instance},
-    remedy::remedy,
+    directory::make_public,
+    remedy::{remedy, remedy_at},
     state::StateDirectory,
 };
 
@@ -70,7 +69,7 @@ pub enum RunError {
         socket: PathBuf,
     },
     /// The control socket cannot be served.
-    #[error("control socket {}: {source}: {}", path.display(), remedy(source))]
+    #[error("control socket {}: {source}: {}", path.display(), remedy_at(path, source))]
     ControlSocket {
         /// The socket.
         path: PathBuf,
@@ -541,10 +540,7 @@ impl Drop for ControlSocket {
 
 fn lock_beside(socket: &Path) -> io::Result<File> {
     if let Some(directory) = socket.parent() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(directory)?;
+        make_public(directory)?;
     }
     let path = lock_path(socket);
     loop {

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use super::{Misplaced, NotNative, wire::WireError};
 use crate::{
     config::Attach,
-    remedy::{remedy, remedy_for_cause},
+    remedy::{remedy, remedy_at, remedy_for_cause},
 };
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
@@ -44,7 +44,7 @@ pub enum DataplaneError {
         path: PathBuf,
     },
     /// The directory of this instance cannot be made, read or removed.
-    #[error("{path}: {source}: {}", remedy(source))]
+    #[error("{path}: {source}: {}", remedy_at(path, source))]
     Pins {
         /// The file or directory.
         path: PathBuf,

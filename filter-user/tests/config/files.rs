@@ -1,6 +1,6 @@
 //! More than one file.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use filter_user::config::{self, Memory};
 
@@ -365,7 +365,7 @@ fn a_file_that_cannot_be_read() {
         r#"
 error: cannot read the configuration: no such file
 --> poolguard.toml
- = help: check the path, and who may read the file
+ = help: check the path, or name another one with --config
 "#,
     );
 }
@@ -422,7 +422,73 @@ fn files_on_disk() {
         r#"
 error: cannot read the configuration: No such file or directory (os error 2)
 --> /nonexistent/poolguard.toml
- = help: check the path, and who may read the file
+ = help: check the path, or name another one with --config
 "#,
     );
+}
+
+/// Files and directories that are there and cannot be read: the reason is said, and
+/// no directory is taken for an empty one.
+#[test]
+fn what_is_in_the_way_is_named() {
+    let directory = std::env::temp_dir().join(format!("poolguard-in-way-{}", std::process::id()));
+    fs::create_dir_all(directory.join("real.d")).unwrap();
+    fs::write(directory.join("real.d/acme.toml"), ACME).unwrap();
+    let main = directory.join("poolguard.toml");
+    let link = |to: &str, name: &str| symlink(to, directory.join(name)).unwrap();
+    link("real.d", "link.d");
+    link("gone.d", "nowhere.d");
+    link("round.d", "round.d");
+    link("gone.toml", "nowhere.toml");
+    let load = |include: &str| {
+        fs::write(&main, files_main(&format!("include = [\"{include}\"]"))).unwrap();
+        config::load(&main, now())
+    };
+    let here = directory.display();
+    let cases = [
+        (
+            "nowhere.toml",
+            "nowhere.toml: it is a link to gone.toml, which does not exist",
+            "restore gone.toml, or remove the link",
+        ),
+        (
+            "nowhere.d/*.toml",
+            "nowhere.d: it is a link to gone.d, which does not exist",
+            "restore gone.d, or remove the link",
+        ),
+        (
+            "*where.d/*.toml",
+            "nowhere.d: it is a link to gone.d, which does not exist",
+            "restore gone.d, or remove the link",
+        ),
+        (
+            "round.d/*.toml",
+            "round.d: Too many levels of symbolic links (os error 40)",
+            "remove the link that leads back to itself",
+        ),
+        (
+            "r*.d",
+            "real.d: Is a directory (os error 21)",
+            "name a file in it",
+        ),
+    ]
+    .map(|(include, why, help)| (load(include), why, help));
+    let links = load("link.d/*.toml");
+    let nothing = load("none.d/*.toml");
+    // Where it is no directory, nothing can be in it.
+    let file = load("real.d/acme.toml/*.toml");
+    fs::remove_dir_all(&directory).unwrap();
+    for (loaded, why, help) in cases {
+        let report = loaded.unwrap_err().render(false);
+        let why = format!("error: cannot read {here}/{why}\n");
+        assert!(report.contains(&why), "{why} in {report}");
+        assert!(
+            report.contains(&format!("help: {help}")),
+            "{help} in {report}"
+        );
+    }
+    assert_eq!(links.unwrap().config.customers.len(), 1);
+    for none in [nothing, file] {
+        assert_eq!(none.unwrap().config.customers.len(), 0);
+    }
 }

@@ -24,6 +24,9 @@ const ADDRESSES: usize = 384;
 /// from 1024 up, which answers come to.
 const PORTS: usize = 10;
 
+/// Where mail goes if nothing in some frames is TCP: a list of no ports is a mistake.
+const MAIL: u16 = 25;
+
 /// What an address can be in a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -118,7 +121,10 @@ impl Census {
         forbidden.extend(most(&self.ports, PORTS, |port| *port >= 1024));
         forbidden.sort_unstable();
         forbidden.dedup();
-        let mail = most(&self.tcp_ports, 2, |port| *port > 0);
+        let mut mail = most(&self.tcp_ports, 2, |port| *port > 0);
+        if mail.is_empty() {
+            mail.push(MAIL);
+        }
         let exempted: Vec<_> = forbidden.iter().step_by(2).collect();
 
         // No configuration has mapped addresses in it.

@@ -25,7 +25,7 @@ use nix::{
     unistd::Pid,
 };
 
-pub use namespace::{Namespace, command};
+pub use namespace::{Namespace, command, pinned_link};
 pub use port::Port;
 
 use crate::{

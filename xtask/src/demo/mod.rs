@@ -44,6 +44,8 @@ pub(crate) fn run_command(keep: bool, json: bool) -> Result<()> {
     build::host(false)?;
 
     interrupt::catch_signals()?;
+    // Postfix's processes read what is made here as other users than root.
+    rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
     leftovers::remove();
     mount_bpffs()?;
     let report = run(keep, json)?;

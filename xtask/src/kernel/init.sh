@@ -14,6 +14,21 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 
+# What Debian 12 and 13 set (`/usr/lib/sysctl.d` of procps, systemd and
+# linux-sysctl-defaults), as far as it could make a difference here.
+while read -r setting value; do
+    echo "$value" >"/proc/sys/$setting" || echo "@failed setting $setting"
+done <<SETTINGS
+fs/protected_fifos 1
+fs/protected_hardlinks 1
+fs/protected_regular 2
+fs/protected_symlinks 1
+kernel/unprivileged_bpf_disabled 2
+net/ipv4/conf/default/rp_filter 2
+net/ipv4/conf/default/accept_source_route 0
+net/ipv4/conf/default/promote_secondaries 1
+SETTINGS
+
 # Should the host be gone, the machine ends all the same.
 (sleep 5400; poweroff -f) &
 
