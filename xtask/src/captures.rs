@@ -9,6 +9,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
+    apt::{self, OPTIONS, Wanted},
     build,
     command::{CommandLine, host_cargo, run},
     setup::{self, Mode, Remedy},
@@ -45,9 +46,6 @@ const SOURCES: [Source; 4] = [
         licence: "LGPL-3.0-or-later",
     },
 ];
-
-/// What apt believes a list of Debian's packages by.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Which archives the captures are out of, and their sums.
 const ARCHIVES: &str = "SHA256SUMS";
@@ -90,16 +88,8 @@ fn fetch(directory: &Path) -> Remedy {
     let directory = directory.to_string_lossy();
     let partial = format!("{directory}.partial");
     let packages = SOURCES.map(|source| source.package).join(" ");
-    let apt = "apt-get -o Dir::Etc::SourceList=\"$PWD/sources.list\" -o Dir::Etc::SourceParts=- \
-               -o Dir::State::Lists=\"$PWD/lists\" -o Dir::Cache=\"$PWD/cache\"";
-    let targets = format!("deb-src [signed-by={KEYRING}] $(SITE) $(RELEASE) $(COMPONENT)");
-    let lists = format!(
-        "cd {partial} && mkdir -p lists/partial cache/archives/partial && apt-get indextargets \
-         --format '{targets}' 'Created-By: Packages' 'Origin: Debian' | sort -u > sources.list && \
-         {apt} update"
-    );
     let download = format!(
-        "cd {partial} && {apt} source --tar-only --only-source {packages} && \
+        "cd {partial} && apt-get {OPTIONS} source --tar-only --only-source {packages} && \
          rm -f *.asc && sha256sum *.tar.* > {ARCHIVES}"
     );
     let extract = SOURCES.map(|Source { package, paths, .. }| {
@@ -124,7 +114,7 @@ fn fetch(directory: &Path) -> Remedy {
         commands: vec![
             CommandLine::new(["rm", "-rf", &partial]),
             CommandLine::new(["mkdir", "-p", &partial]),
-            shell(&lists),
+            apt::lists(&partial, Wanted::Sources),
             shell(&download),
             shell(&extract),
             shell(&tidy),

@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything around the code that cargo alone does not do.
 
+mod apt;
 mod bench;
 mod build;
 mod bulk;
@@ -65,10 +66,12 @@ enum Command {
     },
     /// Build, then run all tests, also those that need the kernel (as root)
     Test {
-        /// Run those that need the kernel on Debian 12's own, in a machine that
-        /// is emulated if need be; takes no root
-        #[arg(long)]
-        kernel: bool,
+        /// Run those that need the kernel on Debian's own, in a virtual machine
+        /// that is emulated if need be; takes no root
+        ///
+        /// 6.1 is Debian 12's, 6.12 is Debian 13's; without a version, both.
+        #[arg(long, value_name = "VERSION")]
+        kernel: Option<Option<kernel::Stock>>,
         /// Passed on to the test programs, such as a filter for names
         #[arg(last = true)]
         args: Vec<String>,
@@ -199,11 +202,11 @@ fn main() -> ExitCode {
         Command::Setup { check: true } => setup::run(Mode::Check),
         Command::Setup { check: false } => setup::run(Mode::Install),
         Command::Build { release } => build::run_command(release),
-        Command::Test { kernel: true, args } => kernel::run_command(&args),
         Command::Test {
-            kernel: false,
+            kernel: Some(which),
             args,
-        } => test::run_command(&args),
+        } => kernel::run_command(which, &args),
+        Command::Test { kernel: None, args } => test::run_command(&args),
         Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),

@@ -43,6 +43,7 @@ pub(crate) const MACHINE: &[Program] = &[
     program("ethtool", "ethtool"),
     program("mount", "mount"),
     program("nft", "nftables"),
+    program("nsenter", "util-linux"),
     program("prlimit", "util-linux"),
     program("setpriv", "util-linux"),
     program("sh", "dash"),

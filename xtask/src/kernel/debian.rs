@@ -2,30 +2,48 @@
 //! for it alone: nothing is installed, so none of it takes root.
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::{
+    apt::{self, OPTIONS, Wanted},
     command::{CommandLine, find_program, output},
     setup::{self, Mode, Remedy},
     workspace::cache,
 };
 
-/// The stock kernel of Debian 12: 6.1.0-1-amd64 and on.
-const KERNEL: &str = "^linux-image-6[.]1[.]0-[0-9]+-amd64$";
+/// What is unpacked of a kernel's package: every module of the network and what
+/// these need, but no driver of hardware.
+const PARTS: &str = "--exclude '*/drivers/net/ethernet' --exclude '*/drivers/net/wireless' \
+     './boot/vmlinuz*' '*/lib/modules/*/kernel/net' '*/lib/modules/*/kernel/lib' \
+     '*/lib/modules/*/kernel/crypto' '*/lib/modules/*/kernel/arch' \
+     '*/lib/modules/*/kernel/drivers/net' '*/lib/modules/*/modules.*'";
 
-/// Modules that the tests need, without those that these say they need. The
-/// checksum is one that `libcrc32c`, below `nf_tables`, asks for by itself.
-const MODULES: [&str; 4] = ["veth", "bridge", "crc32c_generic", "nf_tables"];
+/// A kernel of a stable Debian.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Stock {
+    /// Debian 12's.
+    #[value(name = "6.1")]
+    Bookworm,
+    /// Debian 13's, which is in Debian 12's backports as well.
+    #[value(name = "6.12")]
+    Trixie,
+}
 
-/// What is unpacked of the kernel's package.
-const PARTS: &str = "./boot './lib/modules/*/kernel/net' './lib/modules/*/kernel/lib' \
-     './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/drivers/net/veth.ko'";
+impl Stock {
+    /// Its version, and the name of the release that it is in.
+    const fn name(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Bookworm => ("6.1", "bookworm"),
+            Self::Trixie => ("6.12", "trixie"),
+        }
+    }
+}
 
 /// The emulator, and where its parts are.
 pub(super) struct Qemu {
@@ -78,16 +96,18 @@ pub(super) fn busybox() -> Result<PathBuf> {
     setup::obtain(Mode::Install, "busybox-static", find, &[remedy])
 }
 
-/// Finds the kernel or fetches the newest one.
-pub(super) fn kernel() -> Result<Kernel> {
-    let directory = cache()?.join("linux-6.1");
+/// Finds a kernel or fetches the newest one of its release.
+pub(super) fn kernel(stock: Stock, busybox: &Path) -> Result<Kernel> {
+    let (version, release) = stock.name();
+    let directory = cache()?.join(format!("linux-{version}"));
     let find = || Kernel::in_directory(&directory);
     if let Some(found) = find() {
         return Ok(found);
     }
-    let package = known(newest_kernel, "Debian 12's kernel package")?;
-    let remedy = unpack(&directory, &[package], PARTS);
-    setup::obtain(Mode::Install, "Debian 12's kernel", find, &[remedy])
+    known(archives, "the archives of Debian's packages")?;
+    let what = format!("Linux {version} of Debian's {release}");
+    let remedy = fetch_kernel(&directory, &what, release, busybox);
+    setup::obtain(Mode::Install, &what, find, &[remedy])
 }
 
 impl Kernel {
@@ -103,72 +123,30 @@ impl Kernel {
             directory: directory.to_owned(),
             release,
         };
-        (kernel.image().is_file() && kernel.modules().is_ok()).then_some(kernel)
+        let is_whole = kernel.image().is_file() && kernel.modules().join("modules.dep").is_file();
+        is_whole.then_some(kernel)
     }
 
+    /// What it calls itself.
+    pub(super) fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// The file to boot.
     pub(super) fn image(&self) -> PathBuf {
         let name = format!("vmlinuz-{}", self.release);
         self.directory.join("boot").join(name)
     }
 
-    /// The files of the modules that the tests need, in the order in which they
-    /// can be loaded.
-    pub(super) fn modules(&self) -> Result<Vec<PathBuf>> {
-        let mut there = BTreeMap::new();
-        let root = self.directory.join("lib/modules").join(&self.release);
-        find_modules(&root, &mut there)?;
-        let mut ordered = Vec::new();
-        for module in MODULES {
-            self.add(module, &there, &mut ordered)?;
-        }
-        Ok(ordered)
+    /// The directory of its modules.
+    pub(super) fn modules(&self) -> PathBuf {
+        self.directory.join("lib/modules").join(&self.release)
     }
 
-    /// Adds a module after those that it needs.
-    fn add(
-        &self,
-        module: &str,
-        there: &BTreeMap<String, PathBuf>,
-        ordered: &mut Vec<PathBuf>,
-    ) -> Result<()> {
-        let file = there
-            .get(module)
-            .with_context(|| format!("there is no module {module} for {}", self.release))?;
-        if ordered.contains(file) {
-            return Ok(());
-        }
-        for needed in needs(&fs::read(file)?) {
-            self.add(&needed, there, ordered)?;
-        }
-        ordered.push(file.clone());
-        Ok(())
+    /// Where that directory is in a machine that runs this kernel.
+    pub(super) fn modules_inside(&self) -> PathBuf {
+        Path::new("/lib/modules").join(&self.release)
     }
-}
-
-/// Every module below a directory, by name.
-fn find_modules(directory: &Path, found: &mut BTreeMap<String, PathBuf>) -> Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            find_modules(&path, found)?;
-        } else if let Some(name) = path.file_name().and_then(|name| name.to_str())
-            && let Some(name) = name.strip_suffix(".ko")
-        {
-            found.insert(name.replace('-', "_"), path);
-        }
-    }
-    Ok(())
-}
-
-/// The modules that a module needs, as `modinfo -F depends` tells them: from a
-/// string in the file that begins with `depends=`.
-fn needs(module: &[u8]) -> Vec<String> {
-    let list = module
-        .split(|byte| *byte == 0)
-        .find_map(|string| string.strip_prefix(b"depends="));
-    let list = String::from_utf8_lossy(list.unwrap_or_default()).replace('-', "_");
-    let names = list.split(',').filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
 }
 
 /// Looks something up in apt's lists, which may have to be fetched first.
@@ -182,11 +160,11 @@ fn known<T>(look: impl Fn() -> Option<T>, what: &str) -> Result<T> {
     setup::obtain(Mode::Install, what, look, &[update])
 }
 
-fn newest_kernel() -> Option<String> {
-    let found = output(Command::new("apt-cache").args(["search", "--names-only", KERNEL]))?;
-    let names = found.lines().filter_map(|line| line.split(' ').next());
-    let number = |name: &&str| name.split('-').rev().nth(1)?.parse::<u32>().ok();
-    names.max_by_key(number).map(str::to_owned)
+/// Where this machine gets Debian's packages.
+fn archives() -> Option<String> {
+    let mut command = Command::new("apt-get");
+    command.args(["indextargets", "--format", "$(SITE)", "Origin: Debian"]);
+    output(&mut command).filter(|sites| !sites.is_empty())
 }
 
 /// The package and all that it would take to install it here.
@@ -204,41 +182,68 @@ fn to_install(package: &str) -> Option<Vec<String>> {
 /// Downloads packages and unpacks them, or some parts of them, into a directory
 /// that is there only when it is complete.
 fn unpack(directory: &Path, names: &[String], parts: &str) -> Remedy {
-    let directory = directory.to_string_lossy();
-    let partial = format!("{directory}.partial");
-    let mut download = vec!["env".to_owned(), format!("--chdir={partial}")];
+    let mut download = vec!["env".to_owned(), format!("--chdir={}", partial(directory))];
     download.extend(["apt-get", "download"].map(str::to_owned));
     download.extend_from_slice(names);
-    let extract = format!(
+    let what = format!("Debian packages: {}", names.join(" "));
+    let commands = vec![CommandLine::new(download), extract(directory, parts)];
+    into(directory, &what, commands)
+}
+
+/// The kernel that the package without a version stands for, with its modules
+/// ready to be loaded.
+fn fetch_kernel(directory: &Path, what: &str, release: &'static str, busybox: &Path) -> Remedy {
+    let partial = partial(directory);
+    let busybox = busybox.display();
+    let download = format!(
+        "cd {partial} && apt-get {OPTIONS} download $(apt-cache {OPTIONS} depends \
+         linux-image-amd64 | sed -n 's/^ *Depends: //p') && rm -r lists cache sources.list"
+    );
+    // Debian 13 has /usr/lib alone, and compresses what is in there.
+    let ready = format!(
+        "cd {partial} && if [ -d usr/lib ]; then mv usr/lib lib; fi && \
+         find lib -name '*.ko.xz' -exec unxz {{}} + && {busybox} depmod -b . $(ls lib/modules)"
+    );
+    let shell = |script: &str| CommandLine::new(["sh", "-c", script]);
+    let commands = vec![
+        apt::lists(&partial, Wanted::Release(release)),
+        shell(&download),
+        extract(directory, PARTS),
+        shell(&ready),
+    ];
+    into(directory, what, commands)
+}
+
+/// Unpacks every package in a directory, which is not complete yet.
+fn extract(directory: &Path, parts: &str) -> CommandLine {
+    let partial = partial(directory);
+    let script = format!(
         "cd {partial} && for package in *.deb; do dpkg-deb --fsys-tarfile \"$package\" | \
          tar --extract --wildcards {parts} && rm \"$package\" || exit 1; done"
     );
-    Remedy {
-        what: format!(
-            "Debian packages, unpacked into {directory} alone: {}",
-            names.join(" ")
-        ),
-        program: "apt-get",
-        as_root: false,
-        commands: vec![
-            CommandLine::new(["rm", "-rf", &partial]),
-            CommandLine::new(["mkdir", "-p", &partial]),
-            CommandLine::new(download),
-            CommandLine::new(["sh", "-c", &extract]),
-            CommandLine::new(["rm", "-rf", &directory]),
-            CommandLine::new(["mv", &partial, &directory]),
-        ],
-    }
+    CommandLine::new(["sh", "-c", &script])
 }
 
-#[cfg(test)]
-mod tests {
-    use super::needs;
+/// Where a directory is while it is not complete.
+fn partial(directory: &Path) -> String {
+    format!("{}.partial", directory.display())
+}
 
-    #[test]
-    fn a_module_says_what_it_needs() {
-        let module = b"\x7fELF\0license=GPL\0depends=stp,br-llc\0retpoline=Y\0";
-        assert_eq!(needs(module), ["stp", "br_llc"]);
-        assert!(needs(b"license=GPL\0depends=\0").is_empty());
+/// Commands that fill a directory.
+fn into(directory: &Path, what: &str, commands: Vec<CommandLine>) -> Remedy {
+    let partial = partial(directory);
+    let directory = directory.to_string_lossy();
+    let before = [["rm", "-rf", &partial], ["mkdir", "-p", &partial]];
+    let after = [["rm", "-rf", &directory], ["mv", &partial, &directory]];
+    Remedy {
+        what: format!("{what}, unpacked into {directory} alone"),
+        program: "apt-get",
+        as_root: false,
+        commands: [
+            before.map(CommandLine::new).to_vec(),
+            commands,
+            vec![CommandLine::new(after[0]), CommandLine::new(after[1])],
+        ]
+        .concat(),
     }
 }

@@ -40,6 +40,22 @@ impl Initramfs {
         self.add(path.as_ref(), FILE, contents);
     }
 
+    /// Adds every file of a directory of this machine, none of which is run.
+    pub(super) fn tree(&mut self, path: &Path, directory: &Path) -> Result<()> {
+        let entries = fs::read_dir(directory)
+            .with_context(|| format!("cannot read {}", directory.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let path = path.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                self.tree(&path, &entry.path())?;
+            } else {
+                self.file(path, &read(&entry.path())?);
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a program that needs nothing else: a script, or one linked statically.
     pub(super) fn script(&mut self, path: impl AsRef<Path>, contents: &[u8]) {
         self.add(path.as_ref(), PROGRAM, contents);

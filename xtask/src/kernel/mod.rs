@@ -1,5 +1,5 @@
-//! `cargo xtask test --kernel`: the tests that need the kernel, on Debian 12's
-//! own, in a virtual machine.
+//! `cargo xtask test --kernel`: the tests that need the kernel, on Debian's own
+//! kernels, in a virtual machine.
 
 mod debian;
 mod initramfs;
@@ -14,8 +14,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
 
-use self::{debian::Kernel, initramfs::Initramfs, qemu::Machine, report::Report};
+pub(crate) use self::debian::Stock;
+use self::{
+    debian::Kernel,
+    initramfs::Initramfs,
+    qemu::{Machine, Processor},
+    report::Report,
+};
 use crate::{
     build,
     command::find_program,
@@ -25,15 +32,23 @@ use crate::{
 };
 
 /// How long the machine may take.
-const LIMIT: Duration = Duration::from_secs(45 * 60);
+const LIMIT: Duration = Duration::from_secs(90 * 60);
 
-/// The command. `args` are for the test programs.
-pub(crate) fn run_command(args: &[String]) -> Result<()> {
+/// What the tests read, where they look for it.
+const DATA: [&str; 2] = ["tests/captures", "tests/regressions"];
+
+/// The command. `which` is the kernel, or both; `args` are for the test programs.
+pub(crate) fn run_command(which: Option<Stock>, args: &[String]) -> Result<()> {
     if env::consts::ARCH != "x86_64" {
         bail!("the machine is an x86-64 one, and runs the programs that are built here");
     }
+    let stock = which.map_or_else(|| Stock::value_variants().to_vec(), |one| vec![one]);
     let tools = setup::for_programs(Mode::Install, MACHINE)?;
-    let (qemu, busybox, kernel) = (debian::qemu()?, debian::busybox()?, debian::kernel()?);
+    let (qemu, busybox) = (debian::qemu()?, debian::busybox()?);
+    let kernels: Vec<_> = stock
+        .into_iter()
+        .map(|stock| debian::kernel(stock, &busybox))
+        .collect::<Result<_>>()?;
     build::program(&tools)?;
     build::host(false)?;
     let programs = programs::build()?;
@@ -41,39 +56,44 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
     let directory = workspace::root().join("target/kernel");
     fs::create_dir_all(&directory)?;
     let initramfs = directory.join("initramfs");
-    let scratch = directory.join("stripped");
-    let contents = contents(&kernel, &busybox, &programs, args, &scratch)?;
-    fs::write(&initramfs, contents)?;
-
-    step(format_args!(
-        "booting Debian's kernel under qemu{}",
-        match qemu::has_kvm() {
-            true => "",
-            false => ", by software emulation: everything takes ten times as long",
+    let mut failed = Vec::new();
+    for kernel in &kernels {
+        let console = directory.join(format!("console-{}.log", kernel.release()));
+        let image = kernel.image();
+        let machine = Machine {
+            qemu: &qemu,
+            image: &image,
+            initramfs: &initramfs,
+            console: &console,
+        };
+        let processor = machine.processor(&busybox)?;
+        let contents = contents(kernel, &busybox, &programs, args, &directory)?;
+        fs::write(&initramfs, contents)?;
+        step(format_args!(
+            "booting Debian's {} {processor}",
+            kernel.release()
+        ));
+        if !boot(&machine, processor) {
+            failed.push(format!("{} (see {})", kernel.release(), console.display()));
         }
-    ));
-    let console = directory.join("console.log");
-    let machine = Machine {
-        qemu: &qemu,
-        image: &kernel.image(),
-        initramfs: &initramfs,
-        console: &console,
-    };
+    }
+    if !failed.is_empty() {
+        bail!("the tests failed on {}", failed.join(" and "));
+    }
+    Ok(())
+}
+
+/// Runs the tests in a machine and says how they went.
+fn boot(machine: &Machine, processor: Processor) -> bool {
     let mut report = Report::default();
-    let outcome = machine.run(LIMIT, |line| {
+    let outcome = machine.run(processor, LIMIT, |line| {
         if let Some(line) = report.add(line) {
             println!("{line}");
         }
     });
     report.end(outcome);
     println!("\n{report}");
-    if !report.is_good() {
-        bail!(
-            "the tests failed; what the kernel said is in {}",
-            console.display()
-        );
-    }
-    Ok(())
+    report.is_good()
 }
 
 /// The root filesystem.
@@ -82,8 +102,9 @@ fn contents(
     busybox: &Path,
     programs: &[PathBuf],
     args: &[String],
-    scratch: &Path,
+    directory: &Path,
 ) -> Result<Vec<u8>> {
+    let scratch = &directory.join("stripped");
     let mut root = Initramfs::default();
     for directory in ["/bin", "/dev", "/proc", "/run", "/sys", "/tmp"] {
         root.directory(Path::new(directory));
@@ -94,13 +115,7 @@ fn contents(
         let file = find_program(program.name).context(program.name)?;
         root.program(Path::new("/usr/sbin").join(program.name), &file, scratch)?;
     }
-    let mut order = String::new();
-    for module in kernel.modules()? {
-        let name = name(&module)?;
-        root.file(Path::new("/modules").join(name), &fs::read(&module)?);
-        order = format!("{order}{name}\n");
-    }
-    root.file("/modules/order", order.as_bytes());
+    root.tree(&kernel.modules_inside(), &kernel.modules())?;
     // As cargo lays them out: tests find the binary above themselves.
     for program in programs {
         root.program(
@@ -114,6 +129,10 @@ fn contents(
     root.program("/tests/xtask", &env::current_exe()?, scratch)?;
     let object = workspace::root().join(workspace::object());
     root.file("/tests/poolguard-xdp", &fs::read(object)?);
+    for data in DATA {
+        let data = workspace::root().join(data);
+        root.tree(&data, &data)?;
+    }
     let args: String = args.iter().map(|arg| format!("{arg}\n")).collect();
     root.file("/tests/arguments", args.as_bytes());
     Ok(root.finish())

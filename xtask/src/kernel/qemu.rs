@@ -1,7 +1,7 @@
 //! The machine: a kernel and a root filesystem under qemu, for a bounded time.
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     fs::File,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -13,7 +13,18 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::debian::Qemu;
+use super::{debian::Qemu, initramfs::Initramfs};
+use crate::workspace::step;
+
+/// The first process of a machine that only has to start.
+const TRIAL: &str = "#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+echo started >/dev/ttyS1
+/bin/busybox poweroff -f
+";
+const STARTED: &str = "started";
+/// A kernel that starts takes two seconds.
+const TRIAL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a machine is made of.
 pub(super) struct Machine<'a> {
@@ -24,25 +35,61 @@ pub(super) struct Machine<'a> {
     pub(super) console: &'a Path,
 }
 
-/// Whether the processor runs the machine by itself. A device alone does not
-/// mean that it can.
-pub(super) fn has_kvm() -> bool {
-    let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let virtual_machines = flags.split_whitespace().any(|f| f == "vmx" || f == "svm");
-    virtual_machines
-        && File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_ok()
+/// What runs the machine's instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Processor {
+    /// This machine's own, through `/dev/kvm`.
+    Kvm,
+    /// A program.
+    Emulated,
+}
+
+impl fmt::Display for Processor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "under KVM",
+            Self::Emulated => "by software emulation: everything takes ten times as long",
+        })
+    }
 }
 
 impl Machine<'_> {
+    /// What can run this machine: neither the device nor what the processor says
+    /// of itself tells whether the kernel starts, so it is tried.
+    pub(super) fn processor(&self, busybox: &Path) -> Result<Processor> {
+        let is_there = File::options().read(true).write(true).open("/dev/kvm");
+        if is_there.is_err() {
+            return Ok(Processor::Emulated);
+        }
+        step("trying whether this kernel starts under KVM");
+        let mut root = Initramfs::default();
+        root.directory(Path::new("/dev"));
+        root.script("/init", TRIAL.as_bytes());
+        root.script("/bin/busybox", &fs::read(busybox)?);
+        fs::write(self.initramfs, root.finish())?;
+        let mut started = false;
+        let outcome = self.run(Processor::Kvm, TRIAL_LIMIT, |line| {
+            started |= line == STARTED;
+        });
+        if let Err(error) = outcome {
+            step(format_args!("it does not: {error:#}"));
+        }
+        Ok(match started {
+            true => Processor::Kvm,
+            false => Processor::Emulated,
+        })
+    }
+
     /// Runs the machine until it switches itself off, and gives every line that
     /// comes out of its second serial port to `line`.
-    pub(super) fn run(&self, limit: Duration, mut line: impl FnMut(&str)) -> Result<()> {
+    pub(super) fn run(
+        &self,
+        processor: Processor,
+        limit: Duration,
+        mut line: impl FnMut(&str),
+    ) -> Result<()> {
         let deadline = Instant::now() + limit;
-        let mut machine = Running(self.command().spawn().context("cannot run qemu")?);
+        let mut machine = Running(self.command(processor).spawn().context("cannot run qemu")?);
         let port = machine.0.stdout.take().context("qemu has no output")?;
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -66,7 +113,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, processor: Processor) -> Command {
         // Ended with us, however we end.
         let mut command = Command::new("setpriv");
         command
@@ -79,13 +126,13 @@ impl Machine<'_> {
         for directory in &self.qemu.firmware {
             command.arg("-L").arg(directory);
         }
-        let (accelerator, processor) = match has_kvm() {
-            true => ("kvm", "host"),
-            false => ("tcg", "max"),
+        let (accelerator, model) = match processor {
+            Processor::Kvm => ("kvm", "host"),
+            Processor::Emulated => ("tcg", "max"),
         };
         command
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
-            .args(["-accel", accelerator, "-cpu", processor])
+            .args(["-accel", accelerator, "-cpu", model])
             .args(["-smp", "2", "-m", "2048"])
             .arg("-serial")
             .arg(format!("file:{}", self.console.display()))
