@@ -1,6 +1,7 @@
-//! `cargo xtask lint`: formatting and clippy, on the host crates and on the program.
+//! `cargo xtask lint`: formatting and clippy, on the host crates, for this
+//! architecture and for another one, and on the program.
 
-use std::{env, path::Path};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -20,41 +21,91 @@ pub(crate) fn run_command() -> Result<()> {
     host_clippy(&[])?;
     host_clippy(&["--features", "poolguard-tests/kernel"])?;
     host_clippy(&["--features", "poolguard-tests/bench"])?;
+    optional(
+        format_args!("clippy on the host crates for {OTHER}"),
+        provide_other_architecture,
+        other_clippy,
+    )?;
     let tools = setup::for_programs(Mode::Install, &[])?;
-    program_clippy(&tools)
+    let Tools { toolchain, linker } = &tools;
+    optional(
+        "clippy on the XDP program",
+        || toolchain.provide_clippy(),
+        || {
+            run(toolchain
+                .clippy(linker)
+                .args(["--features", "bench"])
+                .args(DENIED))
+        },
+    )
 }
 
+/// Warnings are errors.
+const DENIED: [&str; 3] = ["--", "-D", "warnings"];
+
 fn host_clippy(features: &[&str]) -> Result<()> {
-    run(host_cargo()
+    run(&mut clippy(features))
+}
+
+fn clippy(features: &[&str]) -> Command {
+    let mut cargo = host_cargo();
+    cargo
         .args(["clippy", "--workspace", "--exclude", "filter-ebpf"])
         .arg("--all-targets")
         .args(features)
-        .args(["--", "-D", "warnings"]))
+        .args(DENIED);
+    cargo
 }
 
-fn program_clippy(tools: &Tools) -> Result<()> {
-    if let Err(error) = tools.toolchain.provide_clippy() {
-        // A failure where the code is judged, a remark where it is written.
+/// An architecture that this is not built on: other signs of characters, other
+/// numbers of system calls, other sizes of pages.
+const OTHER: &str = if cfg!(target_arch = "aarch64") {
+    "x86_64-unknown-linux-gnu"
+} else {
+    "aarch64-unknown-linux-gnu"
+};
+
+fn other_clippy() -> Result<()> {
+    let variable = |name| format!("{name}_{}", OTHER.replace('-', "_"));
+    // Nothing is linked: what a crate has in C does not have to be compiled.
+    let no_compiler = ["CC", "AR"].map(|name| (variable(name), "true"));
+    let features = ["--features", "poolguard-tests/bench", "--target", OTHER];
+    run(clippy(&features).envs(no_compiler))
+}
+
+/// Makes sure of the standard library of the other architecture.
+fn provide_other_architecture() -> Result<()> {
+    let library = sysroot()?.join("lib/rustlib").join(OTHER).join("lib");
+    let remedy = rustup(
+        &format!("the standard library for {OTHER}, into rustup's directory"),
+        &["target", "add", OTHER],
+    );
+    let find = || library.is_dir().then_some(());
+    let thing = format!("the standard library for {OTHER}");
+    setup::obtain(Mode::Install, &thing, find, &[remedy])
+}
+
+/// Runs a check whose means can't be had everywhere. Where they can't, that is a
+/// failure where the code is judged, and a remark where it is written.
+fn optional(
+    what: impl std::fmt::Display,
+    provide: impl FnOnce() -> Result<()>,
+    check: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    if let Err(error) = provide() {
         if env::var_os("CI").is_some() {
             return Err(error);
         }
-        step(format_args!(
-            "clippy on the XDP program was NOT run: {error:#}"
-        ));
+        step(format_args!("{what} was NOT run: {error:#}"));
         return Ok(());
     }
-    step("clippy on the XDP program");
-    run(tools
-        .toolchain
-        .clippy(&tools.linker)
-        .args(["--features", "bench", "--", "-D", "warnings"]))
+    step(what);
+    check()
 }
 
 /// Makes sure that the toolchain of the host crates can format and lint.
 fn host_components() -> Result<()> {
-    let sysroot = output(std::process::Command::new("rustc").args(["--print", "sysroot"]))
-        .context("cannot run rustc")?;
-    let bin = Path::new(&sysroot).join("bin");
+    let bin = sysroot()?.join("bin");
     let find = || {
         let programs = ["cargo-fmt", "rustfmt", "cargo-clippy", "clippy-driver"];
         programs
@@ -62,17 +113,35 @@ fn host_components() -> Result<()> {
             .all(|name| bin.join(name).is_file())
             .then_some(())
     };
-    let mut add = vec!["rustup", "component", "add", "rustfmt", "clippy"];
+    let remedy = rustup(
+        "rustfmt and clippy, into rustup's directory",
+        &["component", "add", "rustfmt", "clippy"],
+    );
+    setup::obtain(Mode::Install, "rustfmt or clippy", find, &[remedy])
+}
+
+/// Where the toolchain of the host crates is.
+fn sysroot() -> Result<PathBuf> {
+    let path = output(Command::new("rustc").args(["--print", "sysroot"]));
+    path.map(PathBuf::from).context("cannot run rustc")
+}
+
+/// Adds something to the toolchain of the host crates.
+fn rustup(what: &str, words: &[&str]) -> Remedy {
+    let mut add = ["rustup"]
+        .iter()
+        .chain(words)
+        .copied()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
     // Where rustup's proxy ran cargo, it says which toolchain that was.
-    let toolchain = env::var("RUSTUP_TOOLCHAIN");
-    if let Ok(toolchain) = &toolchain {
-        add.extend(["--toolchain", toolchain]);
+    if let Ok(toolchain) = env::var("RUSTUP_TOOLCHAIN") {
+        add.extend(["--toolchain".to_owned(), toolchain]);
     }
-    let remedy = Remedy {
-        what: "rustfmt and clippy, into rustup's directory".to_owned(),
+    Remedy {
+        what: what.to_owned(),
         program: "rustup",
         as_root: false,
         commands: vec![CommandLine::new(add)],
-    };
-    setup::obtain(Mode::Install, "rustfmt or clippy", find, &[remedy])
+    }
 }

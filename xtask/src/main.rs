@@ -81,7 +81,8 @@ enum Command {
         /// The XDP object
         object: PathBuf,
     },
-    /// Formatting and clippy, warnings as errors, on the host crates and on the program
+    /// Formatting and clippy, warnings as errors, on the host crates (for x86-64 and
+    /// for aarch64) and on the program
     Lint,
     /// The laboratory: real traffic by real programs, without and with poolguard
     ///

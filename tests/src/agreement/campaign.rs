@@ -94,6 +94,25 @@ impl Campaign {
     }
 }
 
+/// A test: they agree under so many configurations, and all that can be decided
+/// occurs.
+///
+/// # Panics
+///
+/// When they disagree, or something never occurred.
+pub fn agree(witnesses: Witnesses, configurations: usize, events: usize) {
+    let mut campaign = Campaign::new(Plan {
+        seed: seed(),
+        events,
+        witnesses,
+    });
+    if let Err(failure) = campaign.run(configurations) {
+        panic!("{failure}");
+    }
+    println!("{}", campaign.census);
+    assert_eq!(campaign.census.missing(), [""; 0], "never occurred");
+}
+
 /// What they disagree on, and under which number.
 #[derive(Clone, Debug)]
 pub struct Failure {

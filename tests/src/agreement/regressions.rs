@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use super::{Census, Trial, Witnesses};
 use crate::generate::{Scenario, script};
 
 /// All of them, each with the name of its file.
@@ -13,4 +14,18 @@ pub fn regressions() -> Vec<(String, Scenario)> {
         (name, script::read(&fs::read_to_string(path).unwrap()))
     };
     entries.map(|entry| read(&entry.unwrap().path())).collect()
+}
+
+/// A test: they agree on all of it now.
+///
+/// # Panics
+///
+/// When they disagree.
+pub fn agree_on_the_past(witnesses: Witnesses) {
+    for (story, scenario) in regressions() {
+        let mut trial = Trial::new(&scenario.config, witnesses);
+        if let Err(disagreement) = trial.run(&scenario, &mut Census::default()) {
+            panic!("{story}\n{disagreement}");
+        }
+    }
 }

@@ -16,6 +16,7 @@ pub mod configuration;
 pub mod file;
 pub mod link;
 pub mod replay;
+pub mod repository;
 
 pub use collection::Collection;
 pub use replay::replay;

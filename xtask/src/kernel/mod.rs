@@ -26,7 +26,7 @@ use self::{
 use crate::{
     build,
     command::find_program,
-    packages::MACHINE,
+    packages::{MACHINE, TEST},
     setup::{self, Mode},
     workspace::{self, step},
 };
@@ -43,7 +43,7 @@ pub(crate) fn run_command(which: Option<Stock>, args: &[String]) -> Result<()> {
         bail!("the machine is an x86-64 one, and runs the programs that are built here");
     }
     let stock = which.map_or_else(|| Stock::value_variants().to_vec(), |one| vec![one]);
-    let tools = setup::for_programs(Mode::Install, MACHINE)?;
+    let tools = setup::for_programs(Mode::Install, &[TEST, MACHINE].concat())?;
     let (qemu, busybox) = (debian::qemu()?, debian::busybox()?);
     let kernels: Vec<_> = stock
         .into_iter()
@@ -111,8 +111,9 @@ fn contents(
     }
     root.script("/init", include_bytes!("init.sh"));
     root.script("/bin/busybox", &fs::read(busybox)?);
-    for program in MACHINE {
-        let file = find_program(program.name).context(program.name)?;
+    for program in TEST.iter().chain(MACHINE) {
+        let file = find_program(program.name);
+        let file = file.with_context(|| format!("{} is missing", program.name))?;
         root.program(Path::new("/usr/sbin").join(program.name), &file, scratch)?;
     }
     root.tree(&kernel.modules_inside(), &kernel.modules())?;

@@ -15,25 +15,26 @@ use crate::{command::host_cargo, workspace::step};
 /// the controller, which does not depend on the kernel as the program does.
 const TOO_SLOW: [&str; 1] = ["chaos"];
 
-/// Builds them, just as `cargo xtask test`
-/// does, and says where they are.
+/// Builds them, just as `cargo xtask test` does, and says where they are.
 pub(super) fn build() -> Result<Vec<PathBuf>> {
-    step("building the tests that need the kernel");
+    step(format_args!(
+        "building the tests that need the kernel; too slow for an emulated machine, and \
+         NOT run: {}",
+        TOO_SLOW.join(" ")
+    ));
     let wanted = targets_for_the_kernel()?;
     let mut cargo = host_cargo();
     cargo
         .args(["test", "--workspace", "--exclude", "filter-ebpf"])
         .args(["--features", "poolguard-tests/kernel", "--no-run"])
         .arg("--message-format=json-render-diagnostics");
+    for target in &wanted {
+        cargo.args(["--test", target]);
+    }
     let programs: Vec<_> = json_lines(&mut cargo)?
         .iter()
         .filter(|message| message["profile"]["test"] == true)
         .filter(|message| message["target"]["kind"] == serde_json::json!(["test"]))
-        .filter(|message| {
-            message["target"]["name"]
-                .as_str()
-                .is_some_and(|n| wanted.contains(n))
-        })
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .collect();
     if programs.len() != wanted.len() {
