@@ -6,7 +6,6 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::IpAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -166,7 +165,7 @@ fn in_tags(namespace: &Namespace, port: &str, tags: &[&str]) -> String {
 /// Waits for an interface that has agreed on an IPv4 address and on IPv6.
 fn until_there(namespace: &Namespace, interface: &str) {
     let is_up = |_: &u32| {
-        let address = namespace.ip(&format!("address show to 0.0.0.0/0"));
+        let address = namespace.ip("address show to 0.0.0.0/0");
         let link = namespace.ip("-6 address show to fe80::/10");
         address.contains(interface) && link.contains(interface)
     };
