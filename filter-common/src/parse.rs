@@ -1,8 +1,9 @@
 //! From the first byte of a frame to its ports, or the reason why not.
 //!
-//! Ethernet II, up to two VLAN tags (IEEE 802.1Q), a PPPoE session (RFC 2516),
-//! IPv4 with options (RFC 791), IPv6 with extension headers (RFC 8200), and the
-//! five protocols of [`Protocol`].
+//! Ethernet II, up to two VLAN tags (IEEE 802.1Q), a PPPoE session (RFC 2516)
+//! with PPP in every form that some receiver takes (RFC 1661, RFC 1662), IPv4
+//! with options (RFC 791), IPv6 with extension headers (RFC 8200), and the five
+//! protocols of [`Protocol`].
 //!
 //! Lengths in the frame are held against each other and against the frame: the
 //! ports must lie inside the IP datagram, whatever follows it. The header of a
@@ -18,6 +19,10 @@ use crate::{
 
 /// The most VLAN tags that are read past.
 pub const MAX_VLAN_TAGS: usize = 2;
+
+/// The most zero bytes that a PPP protocol number may begin with. As everybody
+/// writes the number of IP, it begins with one.
+pub const MAX_PPP_ZEROS: usize = 4;
 
 /// The most extension headers that are walked. RFC 8200, section 4.1, allows
 /// for seven before the upper-layer header.
@@ -39,10 +44,14 @@ mod ethertype {
     pub(super) const IPV6: u16 = 0x86dd;
     pub(super) const VLAN: u16 = 0x8100;
     pub(super) const SERVICE_VLAN: u16 = 0x88a8;
+    /// What switches called the service tag before IEEE 802.1ad.
+    pub(super) const OLD_SERVICE_VLANS: [u16; 2] = [0x9100, 0x9200];
     pub(super) const PPPOE_SESSION: u16 = 0x8864;
 }
 
 mod ppp {
+    /// RFC 1662, section 3.1.
+    pub(super) const ADDRESS_AND_CONTROL: [u8; 2] = [0xff, 0x03];
     pub(super) const IPV4: u16 = 0x0021;
     pub(super) const IPV6: u16 = 0x0057;
 }
@@ -142,7 +151,7 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
     let mut at = ETHERNET_HEADER;
 
     let mut tags = 0;
-    while kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN {
+    while is_tag(kind) {
         if tags == MAX_VLAN_TAGS {
             return broken(DropReason::VlanDepth, at);
         }
@@ -155,38 +164,74 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
     }
 
     if kind == ethertype::PPPOE_SESSION {
-        let Some((protocol, length)) = ppp_protocol(frame, at + PPPOE_HEADER) else {
-            return broken(DropReason::LinkTruncated, at);
+        // To the verifier, PPP begins anywhere and ends anywhere: it would walk
+        // all that follows for each form of PPP behind each stack of tags.
+        let (protocol, start) = match ppp(frame, frame.opaque(at + PPPOE_HEADER)) {
+            Ok(found) => found,
+            Err(reason) => return broken(reason, at),
         };
-        at += PPPOE_HEADER + length;
         kind = match protocol {
             ppp::IPV4 => ethertype::IPV4,
             ppp::IPV6 => ethertype::IPV6,
             _ => return Parsed::Portless(Uninspected::NotIp),
         };
+        at = frame.opaque(start);
     }
 
     match kind {
         ethertype::IPV4 => ipv4(frame, at),
-        // Nine stacks of headers lead here, and the walk that follows is long.
+        // Several stacks of headers lead here, and the walk that follows is long.
         ethertype::IPV6 => ipv6(frame, frame.opaque(at)),
         _ => Parsed::Portless(Uninspected::NotIp),
     }
 }
 
-/// The PPP protocol number and the number of bytes it takes.
-///
-/// RFC 1661, section 2: the last byte of the number is odd and the ones before
-/// it are even, so a receiver that knows Protocol-Field-Compression reads a
-/// first byte that is odd as the whole number. Receivers do so unasked, hence
-/// so does this.
+/// IEEE 802.1Q and 802.1ad, and what came before the latter.
 #[inline(always)]
-fn ppp_protocol<F: Frame + ?Sized>(frame: &F, at: usize) -> Option<(u16, usize)> {
-    let [first] = frame.bytes::<1>(at)?;
-    if first & 1 == 1 {
-        return Some((first as u16, 1));
+const fn is_tag(kind: u16) -> bool {
+    let [old, other_old] = ethertype::OLD_SERVICE_VLANS;
+    kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN || kind == old || kind == other_old
+}
+
+/// The PPP protocol number, and where what it names begins.
+///
+/// PPPoE has no address and control field (RFC 2516, section 6), and should have
+/// the number in two bytes (section 7). Receivers take more than that, unasked:
+/// FreeBSD's `ng_ppp` strips the field, once; it takes a number of one byte, and
+/// so does Linux. The last byte of a number is odd, those before it are even (RFC
+/// 1661, section 2), and zero bytes before it make no difference, as many as there
+/// are (section 6.5).
+///
+/// A frame in which fewer than two bytes are left ends inside this header.
+#[inline(always)]
+fn ppp<F: Frame + ?Sized>(frame: &F, mut at: usize) -> Result<(u16, usize), DropReason> {
+    let mut field = two_bytes(frame, at)?;
+    if field == ppp::ADDRESS_AND_CONTROL {
+        at += ppp::ADDRESS_AND_CONTROL.len();
+        field = two_bytes(frame, at)?;
     }
-    Some((u16::from_be_bytes(frame.bytes::<2>(at)?), 2))
+    let mut zeros = 1;
+    while field == [0, 0] {
+        if zeros == MAX_PPP_ZEROS {
+            return Err(DropReason::PppZeros);
+        }
+        zeros += 1;
+        at += 1;
+        field = two_bytes(frame, at)?;
+    }
+    Ok(match field {
+        [only, _] if only & 1 == 1 => (only as u16, at + 1),
+        both => (u16::from_be_bytes(both), at + 2),
+    })
+}
+
+/// Two bytes of a PPP header.
+#[inline(always)]
+fn two_bytes<F: Frame + ?Sized>(frame: &F, at: usize) -> Result<[u8; 2], DropReason> {
+    match frame.bytes::<2>(at) {
+        Some(bytes) => Ok(bytes),
+        None => Err(DropReason::LinkTruncated),
+    }
 }
 
 #[inline(always)]

@@ -183,11 +183,13 @@ pub enum DropReason {
     ChainTooLong = 9,
     /// More than two VLAN tags.
     VlanDepth = 10,
+    /// More zero bytes before a PPP protocol number than the program reads past.
+    PppZeros = 11,
 }
 
 impl DropReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InboundPort,
         Self::SmtpOut,
         Self::LinkTruncated,
@@ -199,6 +201,7 @@ impl DropReason {
         Self::ChainTruncated,
         Self::ChainTooLong,
         Self::VlanDepth,
+        Self::PppZeros,
     ];
 
     /// Whether more bytes could have led to another verdict.
@@ -223,7 +226,8 @@ impl DropReason {
             | Self::TcpFragment
             | Self::ChainTruncated
             | Self::ChainTooLong
-            | Self::VlanDepth => Rule::HiddenPorts,
+            | Self::VlanDepth
+            | Self::PppZeros => Rule::HiddenPorts,
         }
     }
 
@@ -241,6 +245,7 @@ impl DropReason {
             Self::ChainTruncated => "chain_truncated",
             Self::ChainTooLong => "chain_too_long",
             Self::VlanDepth => "vlan_depth",
+            Self::PppZeros => "ppp_zeros",
         }
     }
 }

@@ -11,7 +11,9 @@ use std::{
 
 use filter_user::{
     compile::Slots,
-    dataplane::{Dataplane, DataplaneError, FlowMemory, Generation, Instance, detach_leftovers},
+    dataplane::{
+        Books, Dataplane, DataplaneError, FlowMemory, Generation, Instance, detach_leftovers,
+    },
     metrics::Totals,
 };
 use jiff::Timestamp;
@@ -116,6 +118,11 @@ impl Apparatus {
     /// The data plane.
     pub fn dataplane(&mut self) -> &mut Dataplane {
         self.dataplane.as_mut().unwrap()
+    }
+
+    /// What it has counted.
+    pub fn books(&self) -> &Books {
+        self.dataplane.as_ref().unwrap().books()
     }
 
     /// Its name and its place in bpffs.

@@ -111,10 +111,30 @@ fn captures_without_one_thing_or_another() {
 
     // The file, how many frames of it are shown, and what is left out.
     let cases: [(&str, Vec<u8>, usize, &[&str]); 21] = [
-        ("tcp", microseconds(ETHERNET, &[segment.clone()]), 1, &[]),
-        ("udp", microseconds(ETHERNET, &[datagram.clone()]), 1, &[]),
-        ("icmp", microseconds(ETHERNET, &[echo.clone()]), 1, &[]),
-        ("arp", microseconds(ETHERNET, &[arp.clone()]), 1, &[]),
+        (
+            "tcp",
+            microseconds(ETHERNET, std::slice::from_ref(&segment)),
+            1,
+            &[],
+        ),
+        (
+            "udp",
+            microseconds(ETHERNET, std::slice::from_ref(&datagram)),
+            1,
+            &[],
+        ),
+        (
+            "icmp",
+            microseconds(ETHERNET, std::slice::from_ref(&echo)),
+            1,
+            &[],
+        ),
+        (
+            "arp",
+            microseconds(ETHERNET, std::slice::from_ref(&arp)),
+            1,
+            &[],
+        ),
         ("short", microseconds(ETHERNET, &[short, vec![]]), 2, &[]),
         ("raw", microseconds(RAW, &[packet, vec![]]), 2, &[]),
         (

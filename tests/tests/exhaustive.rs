@@ -22,6 +22,11 @@ fn ppp_protocols() {
 }
 
 #[test]
+fn ppp_headers() {
+    link::every_ppp_header();
+}
+
+#[test]
 fn pppoe_headers() {
     link::every_session_header();
 }

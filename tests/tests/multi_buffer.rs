@@ -6,11 +6,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::net::IpAddr;
-
 use poolguard_tests::{
     configs::{self, Hosts},
-    frames::tcp,
+    frames::{Datagram, tcp},
     host,
     kernel::{Apparatus, must},
 };
@@ -20,12 +18,12 @@ const XDP_PASS: u32 = 2;
 
 /// What becomes of a frame of 8,000 bytes for every length of its
 /// first buffer up to well past its headers.
-fn verdicts(source: IpAddr, destination: IpAddr, port: u16) -> Vec<u32> {
+fn verdicts(datagram: &Datagram) -> Vec<u32> {
     let now = "2026-06-15T12:00:00Z".parse().unwrap();
     let compiled = host::load(&configs::base(), now);
     let mut apparatus = Apparatus::open();
     let mut generation = must(apparatus.dataplane().load(&compiled));
-    let mut frame = tcp((source, 40_000), (destination, port)).arrival().bytes;
+    let mut frame = datagram.arrival().bytes;
     frame.resize(8_000, 0);
     (0..=96)
         .map(|first| must(generation.test_run_split(configs::NETWORK, &frame, first)))
@@ -35,9 +33,22 @@ fn verdicts(source: IpAddr, destination: IpAddr, port: u16) -> Vec<u32> {
 #[test]
 fn the_split_makes_no_difference() {
     for (_, net) in Hosts::families() {
-        let dropped = verdicts(net.internet, net.dialup, 80);
-        assert_eq!(dropped, vec![XDP_DROP; 97], "a forbidden port");
-        let passed = verdicts(net.internet, net.dialup, 81);
-        assert_eq!(passed, vec![XDP_PASS; 97], "the next port");
+        let to = |port| tcp((net.internet, 40_000), (net.dialup, port));
+        makes_no_difference(to);
+        // The most that can be in front of IP.
+        let number = if net.dialup.is_ipv6() { 0x57 } else { 0x21 };
+        makes_no_difference(|port| {
+            to(port)
+                .ppp(&[0xff, 0x03, 0, 0, 0, 0, number])
+                .tag(0x88a8, 1)
+                .tag(0x9100, 2)
+        });
     }
+}
+
+fn makes_no_difference(to: impl Fn(u16) -> Datagram) {
+    let dropped = verdicts(&to(80));
+    assert_eq!(dropped, vec![XDP_DROP; 97], "a forbidden port");
+    let passed = verdicts(&to(81));
+    assert_eq!(passed, vec![XDP_PASS; 97], "the next port");
 }

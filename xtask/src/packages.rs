@@ -39,7 +39,12 @@ pub(crate) const TEST: &[Program] = &[
 ];
 
 /// What a machine of the tests' own has to have besides.
-pub(crate) const MACHINE: &[Program] = &[program("sh", "dash"), program("umount", "mount")];
+pub(crate) const MACHINE: &[Program] = &[
+    program("pppd", "ppp"),
+    program("pppoe-server", "pppoe"),
+    program("sh", "dash"),
+    program("umount", "mount"),
+];
 
 /// What makes and looks over the package.
 pub(crate) const DEB: &[Program] = &[

@@ -41,8 +41,8 @@ pub fn frame(link: Linktype, bytes: &[u8]) -> Result<Frame, String> {
             }
             None => Err("a cut Linux cooked header".to_owned()),
         },
+        // Most of it has an address and control field.
         PPP => {
-            let bytes = bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes);
             let session = Link {
                 ppp: Some(Vec::new()),
                 ..Link::default()

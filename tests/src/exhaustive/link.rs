@@ -15,11 +15,11 @@ fn datagrams() -> [(u16, u16, Vec<u8>); 2] {
     ]
 }
 
-/// Every EtherType behind every stack of up to three tags, before a datagram of
-/// either family.
+/// Every EtherType, that of a third tag among them, behind every stack of up to two
+/// tags, before a datagram of either family.
 pub fn every_ethertype() {
     let mut domain = Domain::new("EtherTypes behind tags");
-    for tags in (0..=3).flat_map(stacks) {
+    for tags in (0..=2).flat_map(stacks) {
         for (_, _, datagram) in datagrams() {
             let at = ETHERNET - 2 + 4 * tags.len();
             let link = Link {
@@ -31,8 +31,15 @@ pub fn every_ethertype() {
         }
     }
     domain.end(
-        (1 + 2 + 4 + 8) * 2 * 65_536,
-        &["ip_version", "not_ip", "ports", "vlan_depth"],
+        (1 + 4 + 16) * 2 * 65_536,
+        &[
+            "ip_header_length",
+            "ip_version",
+            "link_truncated",
+            "not_ip",
+            "ports",
+            "vlan_depth",
+        ],
     );
 }
 
@@ -51,7 +58,7 @@ pub fn every_tag_control() {
             }
         }
     }
-    domain.end((2 + 4 * 2) * 2 * 65_536, &["ports"]);
+    domain.end((4 + 16 * 2) * 2 * 65_536, &["ports"]);
 }
 
 /// Every PPP protocol number in a session behind every stack of up to two tags.
@@ -70,7 +77,7 @@ pub fn every_ppp_protocol() {
     }
     // A number of one byte, and the other one belongs to the IP header.
     domain.end(
-        (1 + 2 + 4) * 2 * 65_536,
+        (1 + 4 + 16) * 2 * 65_536,
         &[
             "chain_truncated",
             "ip_header_length",
@@ -80,6 +87,29 @@ pub fn every_ppp_protocol() {
             "ports",
         ],
     );
+}
+
+/// Every two bytes of PPP: in front of a protocol number, and as the number, behind
+/// an address and control field or none, and behind up to five zeros.
+pub fn every_ppp_header() {
+    let mut domain = Domain::new("PPP headers");
+    for (_, protocol, datagram) in datagrams() {
+        for prefix in [&[][..], &[0xff, 0x03]] {
+            for zeros in 0..=5 {
+                let header = [prefix, &vec![0; zeros], &protocol.to_be_bytes()].concat();
+                let (start, number) = (ETHERNET + 6, ETHERNET + 6 + header.len() - 2);
+                let link = Link {
+                    tags: Vec::new(),
+                    ppp: Some(header),
+                };
+                let frame = link.arrival(0, &datagram).bytes;
+                for at in [start, number] {
+                    every_value(&mut frame.clone(), at, |frame| domain.check(frame));
+                }
+            }
+        }
+    }
+    domain.end(2 * 2 * 6 * 2 * 65_536, &[]);
 }
 
 /// Every version, type and code, every session and every length of PPPoE.
@@ -114,7 +144,7 @@ pub fn every_version() {
         }
     }
     domain.end(
-        (1 + 2 + 4) * 2 * 2 * 65_536,
+        (1 + 4 + 16) * 2 * 2 * 65_536,
         &["ip_header_length", "ip_version", "ports", "ports_truncated"],
     );
 }

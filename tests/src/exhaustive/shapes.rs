@@ -1,6 +1,9 @@
 //! The frames whose fields are then given every value.
 
-use crate::frames::{Link, link::ethertype};
+use crate::frames::{
+    Link,
+    link::ethertype::{self, TAGS},
+};
 
 /// The transport protocols with ports.
 pub const TRANSPORTS: [u8; 5] = [6, 17, 33, 132, 136];
@@ -81,12 +84,12 @@ pub fn ipv6_frame(next: u8, payload: &[u8]) -> Vec<u8> {
     on_ethernet(ethertype::IPV6, &ipv6(next, payload))
 }
 
-/// Every stack of so many VLAN tags, of both kinds.
+/// Every stack of so many VLAN tags, of all kinds.
 pub fn stacks(tags: usize) -> Vec<Vec<(u16, u16)>> {
     let mut stacks = vec![Vec::new()];
     for _ in 0..tags {
         let longer = stacks.iter().flat_map(|stack| {
-            [ethertype::VLAN, ethertype::SERVICE_VLAN].map(|kind| {
+            TAGS.map(|kind| {
                 let mut stack: Vec<_> = stack.clone();
                 stack.push((kind, 7));
                 stack

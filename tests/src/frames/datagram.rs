@@ -157,9 +157,9 @@ impl Datagram {
         self.ppp(&[0, protocol])
     }
 
-    /// In a PPPoE session, with this PPP protocol field.
-    pub fn ppp(mut self, protocol: &[u8]) -> Self {
-        self.link.ppp = Some(protocol.to_vec());
+    /// In a PPPoE session in which PPP begins with this.
+    pub fn ppp(mut self, header: &[u8]) -> Self {
+        self.link.ppp = Some(header.to_vec());
         self
     }
 

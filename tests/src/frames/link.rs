@@ -16,6 +16,12 @@ pub mod ethertype {
     pub const VLAN: u16 = 0x8100;
     /// The service tag of IEEE 802.1ad.
     pub const SERVICE_VLAN: u16 = 0x88a8;
+    /// What it was before that.
+    pub const OLD_SERVICE_VLAN: u16 = 0x9100;
+    /// The same, elsewhere.
+    pub const OTHER_OLD_SERVICE_VLAN: u16 = 0x9200;
+    /// All four.
+    pub const TAGS: [u16; 4] = [VLAN, SERVICE_VLAN, OLD_SERVICE_VLAN, OTHER_OLD_SERVICE_VLAN];
     /// PPPoE discovery.
     pub const PPPOE_DISCOVERY: u16 = 0x8863;
     /// A PPPoE session.
@@ -34,7 +40,8 @@ const DESTINATION: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 pub struct Link {
     /// The kind and the tag control information of each tag, outermost first.
     pub tags: Vec<(u16, u16)>,
-    /// The protocol field of PPP, in a PPPoE session.
+    /// What PPP begins with, in a PPPoE session: its protocol field, and what may
+    /// stand before that.
     pub ppp: Option<Vec<u8>>,
 }
 

@@ -8,7 +8,7 @@ use super::{
     bytes,
     chain::{Extension, chain, fragment_offset, in_front_of},
     lie::{Lie, lie},
-    link::{Link, link},
+    link::{Link, Session, link},
     place::{End, Targets, end},
     transport::{Transport, transport},
 };
@@ -231,7 +231,27 @@ impl Frame {
         note(tags == 1, "1 VLAN tag");
         note(tags == 2, "2 VLAN tags");
         note(tags > 2, "3 or 4 VLAN tags");
-        note(self.link.session.is_some(), "PPPoE");
+        note(
+            self.link
+                .tags
+                .iter()
+                .any(|(kind, _)| [0x9100, 0x9200].contains(kind)),
+            "old service tag",
+        );
+        let session = self.link.session.as_ref();
+        note(session.is_some(), "PPPoE");
+        note(
+            session.is_some_and(Session::has_address_and_control),
+            "PPP address and control",
+        );
+        note(
+            session.is_some_and(|session| (2..=4).contains(&session.zeros())),
+            "2 to 4 PPP zeros",
+        );
+        note(
+            session.is_some_and(|session| session.zeros() > 4),
+            "too many PPP zeros",
+        );
         note(self.link.kind.is_some(), "odd EtherType");
         note(!is_ipv6 && !self.header.options.is_empty(), "IPv4 options");
         let is_fragment = !is_ipv6 && self.header.offset > 0;

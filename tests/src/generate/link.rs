@@ -34,15 +34,24 @@ pub enum Ppp {
     Compressed,
     /// Something else.
     Other(Vec<u8>),
+    /// The number in one byte, behind these. Fuzzers have [`Self::Other`] for it.
+    #[arbitrary(skip)]
+    Behind(Vec<u8>),
 }
+
+/// HDLC's address and control field (RFC 1662), which PPPoE has not.
+const ADDRESS_AND_CONTROL: [u8; 2] = [0xff, 0x03];
 
 /// Draws one: often plain Ethernet.
 pub fn link() -> impl Strategy<Value = Link> {
     let kind = prop_oneof![
         12 => Just(0x8100_u16),
         12 => Just(0x88a8),
-        // QinQ before it was standardised: no tag of these rules.
-        1 => Just(0x9100),
+        // QinQ before it was standardised.
+        6 => Just(0x9100),
+        6 => Just(0x9200),
+        // The same, but no tag of these rules.
+        1 => Just(0x9300),
     ];
     let count =
         prop_oneof![24 => Just(0_usize), 6 => Just(1), 6 => Just(2), 1 => Just(3), 1 => Just(4)];
@@ -67,13 +76,16 @@ pub fn link() -> impl Strategy<Value = Link> {
 
 fn session() -> impl Strategy<Value = Session> {
     // LCP, IPCP, Van Jacobson, multilink, HDLC's address and control in front
-    // of IP, single bytes, the numbers of IP with a bit too many, and any.
+    // of IP, of LCP and of themselves, single bytes, the numbers of IP with a bit
+    // too many, and any.
     let known: Vec<Vec<u8>> = [
         &[0xc0, 0x21][..],
         &[0x80, 0x21],
         &[0x00, 0x2d],
         &[0x00, 0x3d],
         &[0xff, 0x03, 0x00, 0x21],
+        &[0xff, 0x03, 0xc0, 0x21],
+        &[0xff, 0x03, 0xff, 0x03, 0x00, 0x21],
         &[0x3d],
         &[0x01],
         &[0x00, 0x20],
@@ -88,9 +100,15 @@ fn session() -> impl Strategy<Value = Session> {
         prop::sample::select(known),
         any::<[u8; 2]>().prop_map(|bytes| bytes.to_vec()),
     ];
+    let zeros = prop_oneof![8 => 0..=4_usize, 1 => 5..=9_usize];
+    let behind = (any::<bool>(), zeros).prop_map(|(has_field, zeros)| {
+        let field = has_field.then_some(ADDRESS_AND_CONTROL);
+        field.into_iter().flatten().chain(vec![0; zeros]).collect()
+    });
     let protocol = prop_oneof![
         5 => Just(Ppp::Right),
-        4 => Just(Ppp::Compressed),
+        3 => Just(Ppp::Compressed),
+        4 => behind.prop_map(Ppp::Behind),
         1 => other.prop_map(Ppp::Other),
     ];
     (prop::option::weighted(0.3, any::<[u8; 6]>()), protocol)
@@ -134,6 +152,27 @@ impl Session {
             Ppp::Right => vec![0, number],
             Ppp::Compressed => vec![number],
             Ppp::Other(bytes) => bytes.clone(),
+            Ppp::Behind(bytes) => [&bytes[..], &[number]].concat(),
+        }
+    }
+
+    /// Whether it has an address and control field.
+    pub fn has_address_and_control(&self) -> bool {
+        match &self.protocol {
+            Ppp::Right | Ppp::Compressed => false,
+            Ppp::Other(bytes) | Ppp::Behind(bytes) => bytes.starts_with(&ADDRESS_AND_CONTROL),
+        }
+    }
+
+    /// How many zeros its protocol number begins with.
+    pub fn zeros(&self) -> usize {
+        match &self.protocol {
+            Ppp::Right => 1,
+            Ppp::Compressed => 0,
+            Ppp::Other(bytes) | Ppp::Behind(bytes) => {
+                let number = bytes.strip_prefix(&ADDRESS_AND_CONTROL).unwrap_or(bytes);
+                number.iter().take_while(|byte| **byte == 0).count()
+            }
         }
     }
 }

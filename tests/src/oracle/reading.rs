@@ -120,6 +120,8 @@ pub enum Cause {
     ChainTooLong,
     /// More than two VLAN tags.
     VlanDepth,
+    /// A PPP protocol number with too many zeros before it.
+    PppZeros,
 }
 
 impl Cause {
@@ -137,6 +139,7 @@ impl Cause {
             Self::ChainTruncated => "chain_truncated",
             Self::ChainTooLong => "chain_too_long",
             Self::VlanDepth => "vlan_depth",
+            Self::PppZeros => "ppp_zeros",
         }
     }
 
@@ -152,7 +155,8 @@ impl Cause {
             | Self::TcpFragment
             | Self::ChainTruncated
             | Self::ChainTooLong
-            | Self::VlanDepth => "hidden_ports",
+            | Self::VlanDepth
+            | Self::PppZeros => "hidden_ports",
         }
     }
 }
@@ -172,6 +176,9 @@ pub fn read(frame: &[u8]) -> Reading {
         // IP would have begun behind the second tag.
         Payload::TooManyTags(rest) => {
             Reading::Unreadable(Cause::VlanDepth, frame.len() - rest.len())
+        }
+        Payload::TooManyZeros(session) => {
+            Reading::Unreadable(Cause::PppZeros, frame.len() - session.len())
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod namespace;
 mod port;
+mod session;
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +28,7 @@ use nix::{
 
 pub use namespace::{Namespace, command, pinned_link};
 pub use port::Port;
+pub use session::Session;
 
 use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK, address},
@@ -79,16 +81,9 @@ const FAR_ENDS: [(&str, &str); 2] = [(CUSTOMERS, "customers"), (NETWORK, "networ
 impl Wire {
     /// A box that filters nothing.
     pub fn new() -> Self {
-        let (inside, outside) = (Namespace::new(), Namespace::new());
-        pass_unseen(&inside);
-        // No spanning tree and no multicast: a bridge that never speaks.
-        inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
-        for (interface, outer) in FAR_ENDS {
-            inside.join(interface, &outside, outer);
-            inside.ip(&format!("link set {interface} master br0"));
-        }
-        until_forwarding(&inside);
-        Self::between(inside, outside)
+        let outside = Namespace::new();
+        let appliance = Appliance::bridging(&outside, &outside);
+        Self::between(appliance, outside)
     }
 
     /// A box whose interfaces nothing joins.
@@ -98,7 +93,7 @@ impl Wire {
             inside.join(interface, &outside, outer);
             take_redirected(&inside, interface, &outside, outer);
         }
-        Self::between(inside, outside)
+        Self::between(Appliance::new(inside), outside)
     }
 
     /// Makes an interface of such a box anew, which was deleted, and its cable.
@@ -113,7 +108,7 @@ impl Wire {
         *port = Port::open(outside, outer);
     }
 
-    fn between(inside: Namespace, outside: Namespace) -> Self {
+    fn between(appliance: Appliance, outside: Namespace) -> Self {
         stay_on_this_cpu();
         Self {
             cables: Cables {
@@ -122,10 +117,7 @@ impl Wire {
                 sentinels: 0,
                 passed: BTreeMap::new(),
             },
-            appliance: Appliance {
-                inside,
-                apparatus: Apparatus::open(),
-            },
+            appliance,
             outside,
         }
     }
@@ -235,6 +227,29 @@ pub struct Appliance {
 }
 
 impl Appliance {
+    /// With these interfaces, and without a configuration.
+    fn new(inside: Namespace) -> Self {
+        Self {
+            inside,
+            apparatus: Apparatus::open(),
+        }
+    }
+
+    /// A bridge between an interface `customers` of the one namespace and an
+    /// interface `network` of the other.
+    pub fn bridging(customers: &Namespace, network: &Namespace) -> Self {
+        let inside = Namespace::new();
+        pass_unseen(&inside);
+        // No spanning tree and no multicast: a bridge that never speaks.
+        inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
+        for ((interface, outer), outside) in FAR_ENDS.into_iter().zip([customers, network]) {
+            inside.join(interface, outside, outer);
+            inside.ip(&format!("link set {interface} master br0"));
+        }
+        until_forwarding(&inside);
+        Self::new(inside)
+    }
+
     /// Puts a configuration into force, as a start or a reload does.
     ///
     /// # Errors
@@ -268,8 +283,8 @@ impl Appliance {
     }
 
     /// All counters, those of sentinels included.
-    pub fn counters(&mut self) -> Counters {
-        host::read(&must(self.apparatus.dataplane().books().totals()))
+    pub fn counters(&self) -> Counters {
+        host::read(&must(self.apparatus.books().totals()))
     }
 
     /// How many flows are remembered.

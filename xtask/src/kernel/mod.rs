@@ -139,7 +139,7 @@ fn contents(
 ) -> Result<Vec<u8>> {
     let scratch = &directory.join("stripped");
     let mut root = Initramfs::default();
-    for directory in ["/bin", "/dev", "/proc", "/run", "/sys", "/tmp"] {
+    for directory in ["/bin", "/dev", "/etc/ppp", "/proc", "/run", "/sys", "/tmp"] {
         root.directory(Path::new(directory));
     }
     root.script("/init", include_bytes!("init.sh"));
@@ -149,6 +149,8 @@ fn contents(
         let file = file.with_context(|| format!("{} is missing", program.name))?;
         root.program(Path::new("/usr/sbin").join(program.name), &file, scratch)?;
     }
+    let plugin = pppoe_plugin()?;
+    root.program(&plugin, &plugin, scratch)?;
     root.tree(&kernel.modules_inside(), &kernel.modules())?;
     // As cargo lays them out: tests find the binary above themselves.
     for program in programs {
@@ -177,6 +179,17 @@ fn contents(
         environment.collect::<String>().as_bytes(),
     );
     Ok(root.finish())
+}
+
+/// What pppd loads for PPPoE, from a directory named after its version.
+fn pppoe_plugin() -> Result<PathBuf> {
+    const DIRECTORY: &str = "/usr/lib/pppd";
+    let versions = fs::read_dir(DIRECTORY).with_context(|| format!("cannot read {DIRECTORY}"))?;
+    let mut plugins = versions
+        .flatten()
+        .map(|version| version.path().join("pppoe.so"));
+    let plugin = plugins.find(|plugin| plugin.is_file());
+    plugin.with_context(|| format!("there is no pppoe.so below {DIRECTORY}"))
 }
 
 fn name(path: &Path) -> Result<&str> {
