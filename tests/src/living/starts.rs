@@ -2,7 +2,10 @@
 
 use std::{fs::OpenOptions, process::Command};
 
-use super::site::Site;
+use serde_json::Value;
+
+use super::{service::DROP_IN, site::Site};
+use crate::machine::metric;
 
 /// Cuts the power and boots. Says what systemd says of the state then.
 fn power_cycle(site: &mut Site) -> String {
@@ -59,9 +62,13 @@ pub(super) fn before_its_interfaces(site: &mut Site) -> String {
     assert_eq!(readiness, 503, "{why}");
     assert_eq!(site.programs(), 0);
 
+    let told = site.debian.property("poolguard", "StatusText");
+    assert!(told.contains("NOT ENFORCING on eth1, eth0"), "{told}");
     site.plug_in();
     site.debian
         .until("it enforces on both", || site.get("/readyz").0 == 200);
+    let told = site.debian.property("poolguard", "StatusText");
+    assert!(!told.contains("NOT ENFORCING"), "{told}");
     format!(
         "ready {} ms before networks may come; {why:?}; attached when they came: {}",
         (networks - ready) / 1000,
@@ -107,4 +114,70 @@ pub(super) fn with_another_var(site: &mut Site) -> String {
         site.debian.remove(file);
     }
     format!("late: {late}; read-only: {read_only} (the system is {state})")
+}
+
+/// What the metrics say of the last good configuration.
+fn last_good(site: &Site) -> u64 {
+    metric(&site.get("/metrics").1, "poolguard_config_last_good ")
+}
+
+pub(super) fn with_a_spoilt_file(site: &mut Site) -> String {
+    assert_eq!(site.status()["last_good"], Value::Null);
+    site.configure("[[");
+    let state = power_cycle(site);
+    assert_eq!(
+        state,
+        "running",
+        "{}",
+        site.debian.says("systemctl --failed")
+    );
+    let frames = site.filters();
+    let log = site
+        .debian
+        .says("journalctl --boot --unit=poolguard --quiet --output=cat");
+    let errors: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
+    assert_eq!(errors.len(), 1, "one line: {log}");
+    assert!(
+        errors[0].contains("the last good configuration"),
+        "{errors:?}"
+    );
+    let told = site.debian.property("poolguard", "StatusText");
+    assert!(told.starts_with("LAST GOOD CONFIGURATION"), "{told}");
+    let shown = site.debian.says("poolguard status");
+    assert!(shown.contains("LAST GOOD CONFIGURATION"), "{shown}");
+    let (_, readiness) = site.get("/readyz");
+    assert!(
+        readiness.contains("the last good configuration"),
+        "{readiness}"
+    );
+    assert_eq!(last_good(site), 1);
+
+    site.debian.complains("systemctl reload poolguard");
+    site.configure_rightly();
+    site.debian.says("systemctl reload poolguard");
+    assert_eq!(last_good(site), 0);
+    let told = site.debian.property("poolguard", "StatusText");
+    assert!(!told.contains("LAST GOOD"), "{told}");
+    format!("the last good configuration: {frames}; mended and reloaded")
+}
+
+pub(super) fn strictly_with_a_spoilt_file(site: &mut Site) -> String {
+    let strict = "[Service]\nExecStart=\nExecStart=/usr/sbin/poolguard run --strict\n";
+    site.debian.write(DROP_IN, strict);
+    site.configure("[[");
+    let state = power_cycle(site);
+    let mut journal = site.debian.journal();
+    journal.until("Failed to start");
+    assert_eq!(site.debian.property("poolguard", "ExecMainStatus"), "1");
+    drop(journal);
+    site.passes_all();
+    let mut journal = site.debian.journal();
+    site.configure_rightly();
+    journal.until("Started");
+    drop(journal);
+    site.debian.remove(DROP_IN);
+    format!(
+        "refused (the system is {state}); started once it is mended: {}",
+        site.filters()
+    )
 }

@@ -53,6 +53,11 @@ const STORY: &[Step] = &[
         "a boot with a late and a read-only /var",
         starts::with_another_var,
     ),
+    step("a boot with a spoilt file", starts::with_a_spoilt_file),
+    step(
+        "a boot with a spoilt file, run --strict",
+        starts::strictly_with_a_spoilt_file,
+    ),
     step("a boot that fails closed, by networkd", gates::by_networkd),
     step("a boot that fails closed, by ifupdown", gates::by_ifupdown),
     step("the package is removed", package::is_removed),
