@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::dataplane::{Dataplane, DataplaneError};
+use crate::{
+    compile::Compiled,
+    dataplane::{Dataplane, DataplaneError, Generation},
+};
 
 /// What goes with the counters: since when they count, and the counts that the
 /// controller keeps itself. `reloads` and `failures` are counters as well, and do
@@ -39,5 +42,22 @@ impl Kept {
 
     pub(super) fn write(&self, dataplane: &mut Dataplane) -> Result<(), DataplaneError> {
         dataplane.note(self)
+    }
+
+    /// Loads a generation, and notes whose counters are which before the first frame
+    /// is counted in it.
+    pub(super) fn load(
+        &self,
+        dataplane: &mut Dataplane,
+        compiled: &Compiled,
+    ) -> Result<Generation, DataplaneError> {
+        let generation = dataplane.load(compiled)?;
+        match self.write(dataplane) {
+            Ok(()) => Ok(generation),
+            Err(error) => {
+                dataplane.discard(generation);
+                Err(error)
+            }
+        }
     }
 }

@@ -524,9 +524,7 @@ impl Controller {
     }
 
     fn enforce(&mut self, compiled: &Compiled, demand: Demand) -> Result<Events, DataplaneError> {
-        let generation = self.dataplane.load(compiled)?;
-        // Before the first frame is counted in it.
-        self.kept().write(&mut self.dataplane)?;
+        let generation = self.kept().load(&mut self.dataplane, compiled)?;
         self.dataplane.enforce(generation, demand)
     }
 
@@ -758,9 +756,7 @@ impl Begun {
     ) -> Result<Self, ApplyError> {
         let kept = Kept::read(dataplane, now)?;
         let compiled = guarded("compiling", || compile(config, now))??;
-        let generation = dataplane.load(&compiled)?;
-        // Before the first frame is counted in it.
-        kept.write(dataplane)?;
+        let generation = kept.load(dataplane, &compiled)?;
         let flows = Arc::new(dataplane.flows()?);
         let events = dataplane.enforce(generation, Demand::WhatCan)?;
         Ok(Self {

@@ -131,6 +131,11 @@ impl Books {
         });
     }
 
+    /// Closes the account of a generation in which no frame was ever counted.
+    pub(super) fn discard(&mut self, number: u64) {
+        self.open.retain(|account| account.facts.number != number);
+    }
+
     /// Takes note that the generation with this account has come into force.
     pub(super) fn came_into_force(&mut self, number: u64) {
         let mut accounts = self.open.iter_mut();

@@ -140,27 +140,42 @@ fn element(map: &OwnedFd, command: Command, value: u64) -> io::Result<()> {
     bpf(command, &attributes).map(drop)
 }
 
-/// Waits for the end of every program that is running at this moment.
+/// The end of every program that is running at a moment, to wait for.
 ///
 /// The kernel lets whoever updates a map of maps wait for that, so that a program
 /// which still uses the map before is seen to be done with it
 /// (`maybe_wait_bpf_programs()` in `kernel/bpf/syscall.c`; its own tests wait the
 /// same way, `kern_sync_rcu()`). membarrier(2) would do as well, but not on the boxes
 /// where it is needed the most: with `nohz_full` it refuses.
-pub(super) fn wait_for_programs() -> io::Result<()> {
-    let inner = OneElement::<8>::create()?;
-    let attributes = MapCreate {
-        map_type: ARRAY_OF_MAPS,
-        key_size: size_of::<u32>() as u32,
-        value_size: size_of::<u32>() as u32,
-        max_entries: 1,
-        map_flags: 0,
-        inner_map_fd: number(&inner.0),
-    };
-    let outer = descriptor(Command::MapCreate, &attributes)?;
-    let value = number(&inner.0);
-    let value = std::ptr::from_ref(&value) as u64;
-    element(&outer, Command::MapUpdateElem, value)
+///
+/// It is made once: whoever has run out of descriptors can wait as well.
+#[derive(Debug)]
+pub(super) struct Barrier {
+    outer: OwnedFd,
+    inner: OneElement<8>,
+}
+
+impl Barrier {
+    pub(super) fn create() -> io::Result<Self> {
+        let inner = OneElement::<8>::create()?;
+        let attributes = MapCreate {
+            map_type: ARRAY_OF_MAPS,
+            key_size: size_of::<u32>() as u32,
+            value_size: size_of::<u32>() as u32,
+            max_entries: 1,
+            map_flags: 0,
+            inner_map_fd: number(&inner.0),
+        };
+        let outer = descriptor(Command::MapCreate, &attributes)?;
+        Ok(Self { outer, inner })
+    }
+
+    /// Waits.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        let value = number(&self.inner.0);
+        let value = std::ptr::from_ref(&value) as u64;
+        element(&self.outer, Command::MapUpdateElem, value)
+    }
 }
 
 /// Runs a command that makes a descriptor.

@@ -54,6 +54,7 @@ use crate::{
     listing::some_of,
     metrics::Forgotten,
 };
+use bpf::Barrier;
 use claims::Claims;
 use link::name_or_number;
 use notes::{BOOKS_BYTES, Notes};
@@ -107,6 +108,7 @@ pub struct Dataplane {
     pins: Pins,
     notes: Notes<BOOKS_BYTES>,
     books: Books,
+    barrier: Barrier,
     is_new: bool,
     running: Option<Generation>,
     links: Links,
@@ -216,6 +218,7 @@ impl Dataplane {
         Ok(Self {
             notes: Notes::at(pins.books())?,
             books: Books::default(),
+            barrier: Barrier::create().map_err(DataplaneError::Wait)?,
             settings: Settings::open(&pins)?,
             said: BTreeSet::new(),
             pins,
@@ -333,6 +336,12 @@ impl Dataplane {
         Ok(generation)
     }
 
+    /// Gives up a generation that was loaded and never [put into
+    /// force](Self::enforce).
+    pub fn discard(&mut self, generation: Generation) {
+        self.books.discard(generation.number());
+    }
+
     /// Puts a generation in the place of the running one, interface by
     /// interface. What it counts has to be [noted](Self::note) before. On each, the change happens between two frames, unless it has
     /// to be attached in another mode. An interface that does not exist gets the
@@ -412,7 +421,7 @@ impl Dataplane {
             return;
         }
         // A frame that came before a program was replaced may not be counted yet.
-        let waited = bpf::wait_for_programs().map_err(DataplaneError::Wait);
+        let waited = self.barrier.wait().map_err(DataplaneError::Wait);
         match waited.and_then(|()| self.books.settle(&idle)) {
             Ok(forgotten) => log_forgotten(forgotten),
             Err(error) => tracing::warn!(
