@@ -32,14 +32,7 @@ pub fn every_ethertype() {
     }
     domain.end(
         (1 + 4 + 16) * 2 * 65_536,
-        &[
-            "ip_header_length",
-            "ip_version",
-            "link_truncated",
-            "not_ip",
-            "ports",
-            "vlan_depth",
-        ],
+        &["ip_version", "not_ip", "ports", "vlan_depth"],
     );
 }
 
@@ -109,7 +102,21 @@ pub fn every_ppp_header() {
             }
         }
     }
-    domain.end(2 * 2 * 6 * 2 * 65_536, &[]);
+    domain.end(
+        2 * 2 * 6 * 2 * 65_536,
+        &[
+            "chain_truncated",
+            "fragment",
+            "ip_header_length",
+            "ip_truncated",
+            "ip_version",
+            "no_ports",
+            "not_ip",
+            "ports",
+            "ports_truncated",
+            "ppp_zeros",
+        ],
+    );
 }
 
 /// Every version, type and code, every session and every length of PPPoE.

@@ -11,7 +11,8 @@ use crate::oracle::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Blindness {
     /// The kernel takes one VLAN tag off before nft sees a frame. What is behind
-    /// a second one, or in a PPPoE session, is no IP to it.
+    /// a second one, or behind one of an old kind, which is no tag to the kernel's
+    /// `eth_type_vlan`, or in a PPPoE session, is no IP to it.
     Link,
     /// A broken IP header (the kernel's `nft_set_pktinfo_ipv4_validate` and its
     /// like): nft knows no transport header, and its rules do not match.
@@ -33,7 +34,7 @@ pub fn blindness(frame: &[u8]) -> Option<Blindness> {
     let (at, content) = match &reading {
         // Not even poolguard sees more.
         Reading::NotIp => return None,
-        Reading::Unreadable(Cause::VlanDepth | Cause::LinkTruncated, _) => {
+        Reading::Unreadable(Cause::VlanDepth | Cause::PppZeros | Cause::LinkTruncated, _) => {
             return Some(Blindness::Link);
         }
         Reading::Unreadable(..) => return Some(Blindness::Header),
