@@ -108,18 +108,30 @@ fn judges(appliance: &mut Appliance, interface: &str, mut send: impl FnMut(&[u8]
     assert_eq!(counted, expected, "at {interface}");
 }
 
-/// The index of a unit of PPP, for as long as the file is open.
+/// An ioctl of a driver, with a number or the address of what it reads and writes.
+fn ioctl(file: &File, request: libc::c_ulong, argument: usize) -> io::Result<()> {
+    // SAFETY: each caller gives what `request` takes, and keeps it until it is done.
+    #[expect(unsafe_code, reason = "an ioctl, and no library makes it")]
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), request, argument) };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn open(device: &str) -> io::Result<File> {
+    File::options().read(true).write(true).open(device)
+}
+
+/// A unit of PPP, `ppp0`, for as long as the file is open.
 fn ppp(namespace: &Namespace) -> Option<File> {
     /// `PPPIOCNEWUNIT` in `linux/ppp-ioctl.h`.
     const NEW_UNIT: libc::c_ulong = 0xc004_743e;
-    let open = || File::options().read(true).write(true).open("/dev/ppp").ok();
+    let mut unit: libc::c_int = -1;
     namespace.run(|| {
-        let file = open()?;
-        let mut unit: libc::c_int = -1;
-        // SAFETY: the kernel reads and writes one number, which outlives the call.
-        #[expect(unsafe_code, reason = "an ioctl, and no library makes it")]
-        let result = unsafe { libc::ioctl(file.as_raw_fd(), NEW_UNIT, &raw mut unit) };
-        (result == 0).then_some(file)
+        let file = open("/dev/ppp").ok()?;
+        ioctl(&file, NEW_UNIT, &raw mut unit as usize).unwrap();
+        Some(file)
     })
 }
 
@@ -141,13 +153,8 @@ fn tap(namespace: &Namespace, name: &str) -> File {
     };
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     let file = namespace.run(|| {
-        let device = "/dev/net/tun";
-        let file = File::options().read(true).write(true).open(device).unwrap();
-        // SAFETY: the kernel reads and writes a `struct ifreq`, which outlives the
-        // call.
-        #[expect(unsafe_code, reason = "an ioctl, and no library makes it")]
-        let result = unsafe { libc::ioctl(file.as_raw_fd(), SET_INTERFACE, &raw mut request) };
-        assert_eq!(result, 0, "{}", io::Error::last_os_error());
+        let file = open("/dev/net/tun").unwrap();
+        ioctl(&file, SET_INTERFACE, &raw mut request as usize).unwrap();
         file
     });
     namespace.ip(&format!("link set {name} up"));
@@ -406,6 +413,40 @@ fn a_tap_sees_what_is_written_to_it() {
             assert_eq!(tap.write(frame).unwrap(), frame.len());
         });
     }
+}
+
+#[test]
+fn a_device_that_has_no_ethernet_frames_any_more_is_named_and_keeps_the_filter() {
+    /// `TUNSETLINK` in `linux/if_tun.h`.
+    const SET_TYPE: libc::c_ulong = 0x4004_54cd;
+    /// `ARPHRD_NONE` and `ARPHRD_ETHER` in `linux/if_arp.h`.
+    const TYPES: [usize; 2] = [0xfffe, 1];
+    let mut wire = waiting_for_dev9("native");
+    let tap = tap(&wire.appliance.inside, "dev9");
+    assert_eq!(wire.appliance.reconcile(), ["dev9 attached"]);
+    let pinned = pin(&mut wire, "dev9");
+    wire.appliance.inside.ip("link set dev9 down");
+    ioctl(&tap, SET_TYPE, TYPES[0]).unwrap();
+    for _ in 0..2 {
+        let said = wire.appliance.reconcile();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("it is a tap device"), "{said:?}");
+        assert!(said[0].contains("has no Ethernet header"), "{said:?}");
+    }
+    let links = wire.appliance.apparatus.dataplane().links().clone();
+    let stands = wire.appliance.inside.run(|| standing("dev9", &links));
+    assert!(!stands.is_enforced(), "{stands}");
+    let stays = "The filter stays attached to dev9, as it was";
+    assert!(stands.to_string().ends_with(stays), "{stands}");
+    ioctl(&tap, SET_TYPE, TYPES[1]).unwrap();
+    assert_eq!(wire.appliance.reconcile(), [""; 0]);
+    assert_eq!(pin(&mut wire, "dev9"), pinned);
+    assert!(
+        wire.appliance
+            .inside
+            .ip("-d link show dev9")
+            .contains("xdp")
+    );
 }
 
 #[test]
@@ -712,8 +753,7 @@ fn one_device_under_two_names_is_refused_and_does_not_flap() {
     for _ in 0..3 {
         let said = wire.appliance.reconcile();
         assert_eq!(said.len(), 1, "{said:?}");
-        let beginning =
-            "wan9 failed: interface wan9: it is the device that eth0 is another name of";
+        let beginning = "wan9 failed: interface wan9: it is the same device as eth0";
         assert!(said[0].starts_with(beginning), "{said:?}");
         let stands = wire
             .appliance

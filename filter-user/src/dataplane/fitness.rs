@@ -63,8 +63,8 @@ pub enum Misplaced {
     /// Another interface of the configuration is the same device: each has
     /// alternative names.
     #[error(
-        "it is the device that {other} is another name of (`ip link` shows both, one as altname). \
-         Configure one of the two"
+        "it is the same device as {other}: `ip link` shows one of the two names as altname. Configure \
+         one of them"
     )]
     TwoNames {
         /// The other one.
