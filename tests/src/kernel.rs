@@ -132,12 +132,18 @@ impl Apparatus {
 
     /// Leaves everything to go on by itself, as a controller does that dies.
     pub fn abandon(&mut self) {
+        // A controller notes what it counts whenever it publishes something.
+        if let Some(dataplane) = &mut self.dataplane {
+            must(dataplane.note(&()));
+        }
         self.dataplane = None;
     }
 
     /// Takes over what was left, as the next one does.
     pub fn take_over(&mut self) {
-        self.dataplane = Some(must(Dataplane::open(&self.instance)));
+        let mut dataplane = must(Dataplane::open(&self.instance));
+        let _noted: Option<()> = must(dataplane.go_on_counting());
+        self.dataplane = Some(dataplane);
     }
 
     /// Detaches, as the controller does when it ends.
