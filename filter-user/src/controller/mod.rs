@@ -276,7 +276,7 @@ impl Controller {
         {
             tracing::error!(
                 file = %self.config_file.display(), %in_force_since, %error,
-                "the files are NOT in force, a reload would refuse them: what was last in force \
+                "the files are NOT in force, a reload would refuse them: the last good configuration \
                  goes on. Correct them and `poolguard reload`"
             );
         }

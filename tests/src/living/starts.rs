@@ -110,6 +110,9 @@ pub(super) fn with_another_var(site: &mut Site) -> String {
     for file in ["/etc/fstab", "/etc/systemd/system/late.service"] {
         site.debian.remove(file);
     }
+    // The next night finds what is in force kept, in the /var of before.
+    assert_eq!(power_cycle(site), "running");
+    site.filters();
     format!("late: {late}; read-only: {read_only} (the system is {state})")
 }
 
