@@ -246,7 +246,7 @@ fn with_ppp(frame: &[u8], tags: usize, header: &[u8]) -> (Vec<u8>, usize) {
     (bytes, session + 6 + header.len())
 }
 
-/// Linux takes a protocol number of one byte, though PPP had not agreed on it; an
+/// Linux may take a protocol number of one byte, though PPP had not agreed on it; an
 /// address and control field, and more zeros, it does not.
 fn what_linux_takes(session: &Session, tags: usize) {
     let trial = Trial::new(session, Hosts::v4());
@@ -266,9 +266,12 @@ fn what_linux_takes(session: &Session, tags: usize) {
         bytes[ip_offset + 26..ip_offset + 28].fill(0);
         cable.send(&bytes);
     }
-    for number in [3, 4] {
+    // The last one arrives, and of those before it no more than the one with a byte.
+    let mut arrived = Vec::new();
+    while arrived.last() != Some(&4) {
         let mut datagram = [0; 64];
         let length = trial.customer.recv(&mut datagram).unwrap();
-        assert_eq!(datagram[..length].last(), Some(&number));
+        arrived.push(datagram[length - 1]);
     }
+    assert!(matches!(arrived[..], [4] | [3, 4]), "{arrived:?}");
 }

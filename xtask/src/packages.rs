@@ -41,6 +41,7 @@ pub(crate) const TEST: &[Program] = &[
 /// What a machine of the tests' own has to have besides.
 pub(crate) const MACHINE: &[Program] = &[
     program("pppd", "ppp"),
+    program("pppoe", "pppoe"),
     program("pppoe-server", "pppoe"),
     program("sh", "dash"),
     program("umount", "mount"),

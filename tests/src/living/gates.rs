@@ -98,6 +98,12 @@ fn fails_closed(site: &mut Site) -> String {
             debian.until(gate, || debian.property(gate, "SubState") == "exited");
         }
     });
+    // Whoever was asked to bring a port up may still be at it.
+    let inside = &site.debian.inside;
+    site.debian.until("both are ports of the bridge", || {
+        let ports = inside.ip("link show master br0");
+        ["eth0", "eth1"].iter().all(|port| ports.contains(port))
+    });
     site.until_forwarding();
     format!(
         "it cannot start: {closed}; mended, it starts: {opened}; {}",

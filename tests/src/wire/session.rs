@@ -73,7 +73,7 @@ impl Session {
             &concentrator,
             &directory,
             &format!(
-                "pppoe-server -F -k -I {network} -L {} -R {} -N 1 -O /etc/ppp/server",
+                "pppoe-server -F -I {network} -L {} -R {} -N 1 -O /etc/ppp/server",
                 Hosts::v4().internet,
                 Hosts::v4().dialup,
             ),

@@ -7,6 +7,8 @@
 /bin/busybox --install -s /bin
 export PATH=/usr/sbin:/bin
 mount -t devtmpfs dev /dev
+# For programs that speak to others through a terminal: pppd.
+mkdir -p /dev/pts && mount -t devpts pts /dev/pts
 exec </dev/null >/dev/ttyS1 2>&1
 mount -t proc proc /proc
 mount -t sysfs sys /sys
