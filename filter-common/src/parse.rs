@@ -198,9 +198,9 @@ const fn is_tag(kind: u16) -> bool {
 /// PPPoE has no address and control field (RFC 2516, section 6), and should have
 /// the number in two bytes (section 7). Receivers take more than that, unasked:
 /// FreeBSD's `ng_ppp` strips the field, once; it takes a number of one byte, and
-/// so does Linux. The last byte of a number is odd, those before it are even (RFC
-/// 1661, section 2), and zero bytes before it make no difference, as many as there
-/// are (section 6.5).
+/// so did Linux before 2026. The last byte of a number is odd, those before it are
+/// even (RFC 1661, section 2), and zero bytes before it make no difference, as many
+/// as there are (section 6.5).
 ///
 /// A frame in which fewer than two bytes are left ends inside this header.
 #[inline(always)]

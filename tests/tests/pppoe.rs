@@ -246,8 +246,9 @@ fn with_ppp(frame: &[u8], tags: usize, header: &[u8]) -> (Vec<u8>, usize) {
     (bytes, session + 6 + header.len())
 }
 
-/// Linux may take a protocol number of one byte, though PPP had not agreed on it; an
-/// address and control field, and more zeros, it does not.
+/// Linux took a protocol number of one byte, though PPP had not agreed on it, until
+/// "pppoe: drop PFC frames" of 2026, which stable kernels have as well. An address
+/// and control field, and more zeros, it does not take.
 fn what_linux_takes(session: &Session, tags: usize) {
     let trial = Trial::new(session, Hosts::v4());
     let frame = trial.seen_by_the_modem();
