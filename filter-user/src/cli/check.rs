@@ -1,11 +1,12 @@
 //! `poolguard check`.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 use filter_user::{
     compile::compile,
     config::{self, Config, Loaded, Report, Severity, Terms},
 };
+use foldhash::HashSet;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
@@ -90,16 +91,14 @@ impl Read {
             customers, listed, ..
         } = &loaded.config;
         // The name of one in a list is none of a table.
-        let names: HashSet<&str> = listed.iter().map(|(_, holder)| holder.name).collect();
+        let names: HashSet<&str> = listed.names().collect();
         let is_exempted = |terms: &Terms| !terms.allow_inbound.is_empty() || terms.allow_smtp_out;
         let in_tables = customers
             .iter()
             .filter(|customer| is_exempted(&customer.terms));
         let in_tables: usize = in_tables.map(|customer| customer.prefixes.len()).sum();
-        let in_lists = listed
-            .iter()
-            .filter(|(_, holder)| is_exempted(holder.terms));
-        let in_lists = in_lists.count();
+        let in_lists = listed.exemptions();
+        let in_lists = in_lists.filter(|(_, terms)| is_exempted(terms)).count();
         Self {
             files: loaded.texts.iter().len(),
             rows: listed.len(),

@@ -57,8 +57,20 @@ impl CustomerList {
         self.rows.iter().map(|row| (row.prefix, self.in_words(row)))
     }
 
-    /// The same without the names.
-    pub(super) fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
+    /// The names of customers, in the order in which they were read: one again only
+    /// where others came between its rows.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.names.as_str();
+        std::iter::from_fn(move || {
+            let length = usize::from(*rest.as_bytes().first()?);
+            let (name, behind) = rest[1..].split_at(length);
+            rest = behind;
+            Some(name)
+        })
+    }
+
+    /// All rows without the names, in the order of their prefixes.
+    pub fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
         let terms = |row: &Row| &self.terms[row.terms as usize];
         self.rows.iter().map(move |row| (row.prefix, terms(row)))
     }

@@ -12,7 +12,7 @@ mod spreadsheet;
 
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use self::{
@@ -66,7 +66,7 @@ impl Lists {
 
     fn read_rows(&mut self, list: &CsvText, header: &Header, file: u16, mistakes: &mut Mistakes) {
         let mut fields = Fields::default();
-        let mut known = HashMap::new();
+        let mut known = KnownTerms::default();
         let mut has_rows = false;
         for line in header.line + 1..=list.text.lines() {
             let split = fields.split(list.text.line(line));
@@ -123,7 +123,7 @@ impl Lists {
         header: &Header,
         fields: &Fields<'_>,
         at: (u16, usize),
-        known: &mut HashMap<String, Option<u32>>,
+        known: &mut KnownTerms,
     ) -> Option<bool> {
         if !header.fits(fields) {
             return None;
@@ -133,16 +133,8 @@ impl Lists {
         let name = field(Column::Customer);
         check_name(name).ok()?;
         let written = [Column::AllowInbound, Column::AllowSmtpOut, Column::Expires].map(field);
-        // What is written in the same words means the same.
-        let words = written.join(",");
-        let terms = match known.get(&words) {
-            Some(terms) => (*terms)?,
-            None => {
-                let terms = read_terms(written).map(|terms| self.rows.add_terms(terms));
-                known.insert(words, terms);
-                terms?
-            }
-        };
+        let read = || read_terms(written).map(|terms| self.rows.add_terms(terms));
+        let terms = known.or_insert_with(written, read)?;
         Some(self.rows.add(prefix, at, name, terms))
     }
 
@@ -155,6 +147,33 @@ impl Lists {
     /// The text of a list.
     pub(super) fn text(&self, file: u16) -> &Arc<Text> {
         &self.lists[usize::from(file)].text
+    }
+}
+
+/// What is written in the same words means the same: it is read once.
+#[derive(Default)]
+struct KnownTerms {
+    /// The number of the terms; `None` if they are wrong.
+    numbers: HashMap<String, Option<u32>>,
+    /// The words of the row at hand: no row allocates its own.
+    words: String,
+}
+
+impl KnownTerms {
+    fn or_insert_with(
+        &mut self,
+        written: [&str; 3],
+        read: impl FnOnce() -> Option<u32>,
+    ) -> Option<u32> {
+        self.words.clear();
+        for word in written {
+            self.words.push_str(word);
+            self.words.push(',');
+        }
+        match self.numbers.get(&self.words) {
+            Some(number) => *number,
+            None => *self.numbers.entry(self.words.clone()).or_insert_with(read),
+        }
     }
 }
 
