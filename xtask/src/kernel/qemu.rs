@@ -23,6 +23,12 @@ echo started >/dev/ttyS1
 /bin/busybox poweroff -f
 ";
 const STARTED: &str = "started";
+/// Of the kernel (`Documentation/admin-guide/kernel-parameters.txt`). One that
+/// panics ends the machine. It does not panic because the emulator, held up by
+/// other programs, delivers the first ticks of a timer late.
+const PARAMETERS: &str = "console=ttyS0 panic=-1 oops=panic no_timer_check";
+/// The last lines of the console are shown when a machine fails.
+const SHOWN_LINES: usize = 40;
 /// A kernel that starts takes two seconds.
 const TRIAL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -112,6 +118,16 @@ impl Machine<'_> {
         Ok(())
     }
 
+    /// Prints the last of what the kernel said.
+    pub(super) fn show_console(&self) {
+        let text = fs::read(self.console).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
+            println!("console: {}", line.trim_end());
+        }
+    }
+
     fn command(&self, processor: Processor) -> Command {
         // Ended with us, however we end.
         let mut command = Command::new("setpriv");
@@ -140,8 +156,7 @@ impl Machine<'_> {
             .arg(self.image)
             .arg("-initrd")
             .arg(self.initramfs)
-            // A kernel that panics ends the machine.
-            .args(["-no-reboot", "-append", "console=ttyS0 panic=-1 oops=panic"])
+            .args(["-no-reboot", "-append", PARAMETERS])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         command

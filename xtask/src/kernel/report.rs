@@ -55,6 +55,11 @@ impl Report {
         None
     }
 
+    /// Whether the first process has said which kernel it is on.
+    pub(super) fn is_from_a_kernel(&self) -> bool {
+        self.kernel.is_some()
+    }
+
     /// The machine has ended.
     pub(super) fn end(&mut self, outcome: Result<()>) {
         for name in std::mem::take(&mut self.unseen) {
@@ -112,7 +117,8 @@ mod tests {
             "@ended wire 0",
             "@finished",
         ]);
-        assert!(report.is_good());
+        assert!(report.is_good() && report.is_from_a_kernel());
+        assert!(!Report::default().is_from_a_kernel());
         assert_eq!(
             report.to_string(),
             "3 passed, 0 failed, on Linux 6.1.0-1-amd64; \
