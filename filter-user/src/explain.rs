@@ -6,7 +6,7 @@
 
 mod packet;
 
-use std::{cell::RefCell, fmt::Write as _, net::IpAddr};
+use std::{cell::RefCell, fmt::Write as _};
 
 use filter_common::{
     Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Tables, Verdict, decide,
@@ -14,16 +14,13 @@ use filter_common::{
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
     prefix_table::Line,
 };
-use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 
 pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
-    compile::Compiled,
-    config::{Config, Holder, Pool, PoolKind, TemporaryExemption},
-    host::HostTables,
+    compile::Compiled, config::PoolKind, directory::Directory, host::HostTables, intent::Intent,
 };
 
 /// A packet's verdict with everything that led to it.
@@ -145,13 +142,14 @@ impl Tables for Traced<'_> {
 ///
 /// When the packet cannot exist, or the interface is not in the configuration.
 pub fn explain(
-    config: &Config,
+    intent: &Intent,
     compiled: &Compiled,
     interface: &str,
     packet: &Packet,
     flow_is_known: bool,
     now: Timestamp,
 ) -> Result<Explanation, BadPacket> {
+    let config = &intent.config;
     let Some(interface) = config.interfaces.iter().find(|i| i.name == interface) else {
         return Err(BadPacket::UnknownInterface {
             name: interface.to_owned(),
@@ -168,7 +166,7 @@ pub fn explain(
     let out = config.other_end(&interface.name);
     let out = out.filter(|_| verdict.passes()).map(str::to_owned);
     let narrator = Narrator {
-        config,
+        directory: Directory::of(intent),
         compiled,
         packet,
         now,
@@ -203,7 +201,7 @@ impl Explanation {
 
 /// Puts lookups into words, with the names that the tables do not hold.
 struct Narrator<'a> {
-    config: &'a Config,
+    directory: Directory<'a>,
     compiled: &'a Compiled,
     packet: &'a Packet,
     now: Timestamp,
@@ -275,7 +273,8 @@ impl Narrator<'_> {
         } else {
             self.packet.destination
         };
-        let mut finding = match self.pool(address) {
+        let owner = self.directory.owner(address);
+        let mut finding = match owner.pool {
             None => format!("{address} is in no pool"),
             Some((pool, prefix)) => {
                 format!(
@@ -285,7 +284,7 @@ impl Narrator<'_> {
                 )
             }
         };
-        if let Some((customer, prefix)) = self.customer(address) {
+        if let Some((customer, prefix)) = owner.customer {
             let _infallible = write!(
                 finding,
                 ", of customer {} ({prefix}, {}:{}{}){}",
@@ -303,7 +302,8 @@ impl Narrator<'_> {
                 }
             );
         }
-        for exemption in self.temporary(address) {
+        let temporary = owner.temporary.iter();
+        for exemption in temporary.filter(|exemption| !exemption.is_expired(self.now)) {
             let _infallible = write!(finding, "; {exemption}");
         }
         let policy = HostTables::new(self.compiled).policy_of(wanted).to_owned();
@@ -336,28 +336,6 @@ impl Narrator<'_> {
             subject: if is_source { "source" } else { "to" }.to_owned(),
             finding,
         }
-    }
-
-    fn pool(&self, address: IpAddr) -> Option<(&Pool, IpNet)> {
-        let pools = self.config.pools.iter();
-        let prefixes = pools.flat_map(|pool| pool.prefixes.iter().map(move |p| (pool, *p)));
-        most_specific(prefixes, address)
-    }
-
-    /// The temporary exemptions that hold for an address.
-    fn temporary(&self, address: IpAddr) -> impl Iterator<Item = &TemporaryExemption> {
-        let takes_any = self
-            .pool(address)
-            .is_some_and(|(pool, _)| pool.kind.takes_exemptions());
-        let exemptions = self.config.temporary.iter();
-        exemptions.filter(move |exemption| {
-            takes_any && exemption.prefix.contains(&address) && !exemption.is_expired(self.now)
-        })
-    }
-
-    fn customer(&self, address: IpAddr) -> Option<(Holder<'_>, IpNet)> {
-        let held = self.config.held_prefixes();
-        most_specific(held.map(|(prefix, holder)| (holder, prefix)), address)
     }
 
     fn summary(&self, verdict: &Verdict, out: Option<&str>) -> String {
@@ -399,9 +377,9 @@ impl Narrator<'_> {
                 "rule 5, mail from a customer leaves through the provider's mail servers"
             }
             Rule::InboundPort => {
-                let pool = self.pool(self.packet.destination);
+                let owner = self.directory.owner(self.packet.destination);
                 let is_mail = verdict.class.is_in(self.compiled.settings.mail_ports);
-                match pool.map(|(pool, _)| pool.kind) {
+                match owner.pool.map(|(pool, _)| pool.kind) {
                     Some(PoolKind::Dynamic) => "rule 1, a forbidden port of a dynamic pool",
                     Some(PoolKind::VirtualPop) => "rule 2, a forbidden port of a virtual POP",
                     _ if is_mail => "rule 3, mail to a static customer without an exemption",
@@ -412,13 +390,4 @@ impl Narrator<'_> {
         };
         words.to_owned()
     }
-}
-
-fn most_specific<T>(
-    prefixes: impl Iterator<Item = (T, IpNet)>,
-    address: IpAddr,
-) -> Option<(T, IpNet)> {
-    prefixes
-        .filter(|(_, prefix)| prefix.contains(&address))
-        .max_by_key(|(_, prefix)| prefix.prefix_len())
 }

@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{directory::make_public, remedy::remedy_at};
+use crate::{public_directory::make_public, remedy::remedy_at};
 
 /// The directory of one instance. Whoever likes may read what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

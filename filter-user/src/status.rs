@@ -142,7 +142,7 @@ pub struct WireStatus {
 }
 
 /// A count for each address family.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FamilyCounts {
     /// IPv4.
     pub ipv4: u64,

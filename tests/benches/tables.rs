@@ -88,9 +88,9 @@ fn text_to_tables(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("read", count), |bencher| {
             bencher.iter(|| load_from(&files, path, now).unwrap());
         });
-        let config = load_from(&files, path, now).unwrap().config;
+        let intent = load_from(&files, path, now).unwrap().config.into();
         group.bench_function(BenchmarkId::new("compile", count), |bencher| {
-            bencher.iter(|| compile(&config, now).unwrap());
+            bencher.iter(|| compile(&intent, now).unwrap());
         });
     }
     group.finish();

@@ -63,7 +63,7 @@ pub fn load(configuration: &Configuration, now: Timestamp) -> Compiled {
 pub fn load_file(files: &dyn Files, path: &Path, now: Timestamp) -> Compiled {
     let loaded = config::load_from(files, path, now)
         .unwrap_or_else(|report| panic!("the configuration is wrong: {report:?}"));
-    compile(&loaded.config, now).unwrap()
+    compile(&loaded.config.into(), now).unwrap()
 }
 
 /// Every counter under its name.

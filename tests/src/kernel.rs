@@ -12,7 +12,8 @@ use std::{
 use filter_user::{
     compile::Slots,
     dataplane::{
-        Books, Dataplane, DataplaneError, FlowMemory, Generation, Instance, detach_leftovers,
+        Books, Dataplane as _, DataplaneError, FlowMemory, Generation, Instance, Kernel,
+        detach_leftovers,
     },
     metrics::Totals,
 };
@@ -99,7 +100,7 @@ fn for_the_kernel(mut story: Fixture) -> Option<Fixture> {
 /// A data plane of its own, which leaves nothing behind.
 pub struct Apparatus {
     instance: Instance,
-    dataplane: Option<Dataplane>,
+    dataplane: Option<Kernel>,
 }
 
 impl Apparatus {
@@ -108,7 +109,7 @@ impl Apparatus {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let instance = Instance::new(&format!("test-{}-{number}", std::process::id())).unwrap();
-        let dataplane = must(Dataplane::open(&instance));
+        let dataplane = must(Kernel::open(&instance));
         Self {
             instance,
             dataplane: Some(dataplane),
@@ -116,7 +117,7 @@ impl Apparatus {
     }
 
     /// The data plane.
-    pub fn dataplane(&mut self) -> &mut Dataplane {
+    pub fn dataplane(&mut self) -> &mut Kernel {
         self.dataplane.as_mut().unwrap()
     }
 
@@ -141,7 +142,7 @@ impl Apparatus {
 
     /// Takes over what was left, as the next one does.
     pub fn take_over(&mut self) {
-        let mut dataplane = must(Dataplane::open(&self.instance));
+        let mut dataplane = must(Kernel::open(&self.instance));
         let _noted: Option<()> = must(dataplane.go_on_counting());
         self.dataplane = Some(dataplane);
     }

@@ -16,7 +16,7 @@ use std::{
 use filter_common::Protocol;
 use filter_user::{
     config::Attach,
-    dataplane::{Attached, DataplaneError, Demand},
+    dataplane::{Attached, Dataplane as _, DataplaneError, Demand},
 };
 use jiff::Timestamp;
 use poolguard_tests::{

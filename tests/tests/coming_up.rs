@@ -339,7 +339,7 @@ fn a_trial_that_an_older_poolguard_began_goes_back() {
     fs::create_dir_all(&state).unwrap();
     let deadline = Timestamp::now() + jiff::SignedDuration::from_secs(5);
     let kept = json!({
-        "version": 1, "deadline": deadline, "rolled_back": false, "previous": before.config,
+        "version": 1, "deadline": deadline, "rolled_back": false, "previous": *before.config,
     });
     fs::write(state.join("unconfirmed.json"), kept.to_string()).unwrap();
     let mut running = machine.start_with("run");
@@ -362,7 +362,7 @@ fn a_trial_that_an_older_poolguard_began_can_be_confirmed() {
     fs::create_dir_all(&state).unwrap();
     let deadline = Timestamp::now() + jiff::SignedDuration::from_hours(1);
     let kept = json!({
-        "version": 1, "deadline": deadline, "rolled_back": false, "previous": before.config,
+        "version": 1, "deadline": deadline, "rolled_back": false, "previous": *before.config,
     });
     fs::write(state.join("unconfirmed.json"), kept.to_string()).unwrap();
     let running = machine.start_with("run");

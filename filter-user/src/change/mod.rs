@@ -1,4 +1,4 @@
-//! What a new configuration would change against the one that runs. Pure.
+//! What a new intent would change against the one that runs. Pure.
 //!
 //! Both are walked through side by side, one stretch of addresses after the
 //! other (`segments`), through the same layers that the tables are made from.
@@ -21,7 +21,10 @@ use serde::{Deserialize, Serialize};
 pub use addresses::Addresses;
 pub use limit::{Direction, Excess, TooMuch, check_limit};
 
-use crate::config::{Config, PortSpec, TemporaryExemption};
+use crate::{
+    config::{Config, PortSpec, TemporaryExemption},
+    intent::Intent,
+};
 
 /// What differs between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +59,9 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// Compares two configurations as they hold at `now`, and counts only: a
+    /// Compares two intents as they hold at `now`, and counts only: a
     /// change of a million pieces takes no more memory than one of none.
-    pub fn between(old: &Config, new: &Config, now: Timestamp) -> Self {
+    pub fn between(old: &Intent, new: &Intent, now: Timestamp) -> Self {
         tally::extent(old, new, now)
     }
 }
@@ -176,15 +179,15 @@ pub enum What {
 }
 
 impl Change {
-    /// Compares two configurations as they hold at `now`.
-    pub fn between(old: &Config, new: &Config, now: Timestamp) -> Self {
+    /// Compares two intents as they hold at `now`.
+    pub fn between(old: &Intent, new: &Intent, now: Timestamp) -> Self {
         tally::tally(old, new, now, usize::MAX)
     }
 
     /// The same for who has not the memory for a million pieces: of exemptions, so
     /// many that differ are listed, those of the lowest addresses. The addresses that
     /// are opened and closed are counted all the same.
-    pub fn in_part(old: &Config, new: &Config, now: Timestamp, exemptions: usize) -> Self {
+    pub fn in_part(old: &Intent, new: &Intent, now: Timestamp, exemptions: usize) -> Self {
         tally::tally(old, new, now, exemptions)
     }
 

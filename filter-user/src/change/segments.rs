@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::addresses::Range;
 use crate::{
     compile::layers::{Layer, layers},
-    config::Config,
+    intent::Intent,
 };
 
 /// Where a layer begins to hold. It does up to the next segment.
@@ -21,8 +21,8 @@ struct Segment {
 /// Hands `each` every stretch of addresses that is the same throughout in both,
 /// in ascending order, IPv4 before IPv6. Stretches that neither mentions are
 /// left out. Of millions of stretches none is kept.
-pub(super) fn side_by_side(old: &Config, new: &Config, mut each: impl FnMut(Range, Layer, Layer)) {
-    let [mut old, mut new] = [old, new].map(|config| segments(config).peekable());
+pub(super) fn side_by_side(old: &Intent, new: &Intent, mut each: impl FnMut(Range, Layer, Layer)) {
+    let [mut old, mut new] = [old, new].map(|intent| segments(intent).peekable());
     for family in [Family::V4, Family::V6] {
         merge(family, &mut old, &mut new, &mut each);
     }
@@ -69,8 +69,8 @@ fn last_of(family: Family) -> u128 {
 
 /// The segments of a configuration, in ascending order. What no segment begins
 /// before is in no prefix.
-fn segments(config: &Config) -> impl Iterator<Item = Segment> {
-    let mut layers = layers(config);
+fn segments(intent: &Intent) -> impl Iterator<Item = Segment> {
+    let mut layers = layers(intent);
     let mut flat = Flat::default();
     std::iter::from_fn(move || {
         while !flat.has_ready() {

@@ -20,11 +20,12 @@ use super::{
 use crate::{
     compile::layers::{Holder, Kind, Layer},
     config::{Config, Interface, Pool},
+    intent::Intent,
 };
 
-pub(super) fn tally(old: &Config, new: &Config, now: Timestamp, most_grants: usize) -> Change {
-    let numbers = PortNumbers::of([old, new]);
-    let views = [old, new].map(|config| View::new(config, &numbers, now));
+pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usize) -> Change {
+    let numbers = PortNumbers::of([&old.config, &new.config]);
+    let views = [old, new].map(|intent| View::new(intent, &numbers, now));
     let mut tally = Tally::new(views, most_grants);
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
     let Extent {
@@ -47,8 +48,8 @@ pub(super) fn tally(old: &Config, new: &Config, now: Timestamp, most_grants: usi
     }
 }
 
-pub(super) fn extent(old: &Config, new: &Config, now: Timestamp) -> Extent {
-    let numbers = PortNumbers::of([old, new]);
+pub(super) fn extent(old: &Intent, new: &Intent, now: Timestamp) -> Extent {
+    let numbers = PortNumbers::of([&old.config, &new.config]);
     let mut reach = Reach::new(View::new(old, &numbers, now), View::new(new, &numbers, now));
     side_by_side(old, new, |range, old, new| reach.add(range, old, new));
     reach.extent()
@@ -209,9 +210,7 @@ impl<'a> Tally<'a> {
         let loans = |view: &View<'_>, layer| -> Vec<_> {
             let loans = view.loans(layer);
             loans
-                .map(|(place, ports, smtp_out)| {
-                    (view.config.temporary[place].id, place, ports, smtp_out)
-                })
+                .map(|(place, ports, smtp_out)| (view.temporary[place].id, place, ports, smtp_out))
                 .collect()
         };
         let (old, new) = (loans(&self.reach.old, old), loans(&self.reach.new, new));
@@ -365,7 +364,7 @@ impl<'a> Tally<'a> {
                 Sign::Lost => &self.reach.old,
                 Sign::Gained => &self.reach.new,
             };
-            let exemption = &view.config.temporary[place];
+            let exemption = &view.temporary[place];
             let what = What::TemporaryExemption {
                 id: exemption.id,
                 prefix: exemption.prefix,

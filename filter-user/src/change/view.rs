@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::{
     compile::layers::{Layer, Temporaries},
-    config::{Config, PortSpec},
+    config::{Config, PortSpec, TemporaryExemption},
+    intent::Intent,
 };
 
 /// A set of ports for each protocol. A bit is a port of [`PortNumbers`].
@@ -135,6 +136,7 @@ pub(super) struct Grant {
 /// A configuration as it holds at a moment.
 pub(super) struct View<'a> {
     pub(super) config: &'a Config,
+    pub(super) temporary: &'a [TemporaryExemption],
     /// What each pool forbids.
     pub(super) forbidden: Vec<PortSet>,
     /// What each of [`Config::terms`] opens; nothing once it has expired.
@@ -149,7 +151,8 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(config: &'a Config, numbers: &PortNumbers, now: Timestamp) -> Self {
+    pub(super) fn new(intent: &'a Intent, numbers: &PortNumbers, now: Timestamp) -> Self {
+        let config = &*intent.config;
         let pools = config.pools.iter();
         let low = numbers.mask(numbers.0.iter().copied().filter(|&port| port < 1024));
         let judged = |kind| {
@@ -162,6 +165,7 @@ impl<'a> View<'a> {
         };
         Self {
             config,
+            temporary: &intent.temporary,
             forbidden: pools
                 .map(|pool| numbers.set(config.forbidden_toward(pool)))
                 .collect(),
@@ -172,8 +176,8 @@ impl<'a> View<'a> {
                     false => numbers.set(&terms.allow_inbound),
                 })
                 .collect(),
-            temporaries: Temporaries::of(config),
-            lent: config
+            temporaries: Temporaries::of(&intent.temporary),
+            lent: intent
                 .temporary
                 .iter()
                 .map(|exemption| match exemption.is_expired(now) {
@@ -206,7 +210,7 @@ impl<'a> View<'a> {
     }
 
     /// The temporary exemptions that hold in a layer, by their place among
-    /// [`Config::temporary`], and what they open there.
+    /// [`Intent::temporary`], and what they open there.
     pub(super) fn loans(&self, layer: Layer) -> impl Iterator<Item = (usize, PortSet, bool)> {
         let pool = layer.pool.map(|holder| holder.index());
         let pool = pool.filter(|&pool| self.config.pools[pool].kind.takes_exemptions());

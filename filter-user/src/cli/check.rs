@@ -1,6 +1,6 @@
 //! `poolguard check`.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use filter_user::{
     compile::compile,
@@ -28,7 +28,9 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     });
     // Valid is not enough: it has to fit the tables as well.
     let misfit = result.as_ref().ok().and_then(|loaded| {
-        progress::during("building the tables", || compile(&loaded.config, now).err())
+        progress::during("building the tables", || {
+            compile(&Arc::clone(&loaded.config).into(), now).err()
+        })
     });
     let report: &Report = match &result {
         Ok(loaded) => &loaded.warnings,
@@ -89,7 +91,7 @@ impl Read {
     fn of(loaded: &Loaded) -> Self {
         let Config {
             customers, listed, ..
-        } = &loaded.config;
+        } = &*loaded.config;
         // The name of one in a list is none of a table.
         let names: HashSet<&str> = listed.names().collect();
         let is_exempted = |terms: &Terms| !terms.allow_inbound.is_empty() || terms.allow_smtp_out;

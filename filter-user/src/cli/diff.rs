@@ -33,7 +33,7 @@ pub(super) fn files(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
             Failure::Failed(format!("{}: the configuration is wrong", path.display()))
         })
     };
-    let (old, new) = (load(old)?.config, load(new)?.config);
+    let (old, new) = (load(old)?.config.into(), load(new)?.config.into());
     let change = progress::during("comparing", || Change::between(&old, &new, now));
     show(&change, json)
 }

@@ -23,6 +23,7 @@ use filter_user::{
     },
     dataplane::{self, Instance},
     explain,
+    intent::Intent,
     status::Status,
 };
 use jiff::Timestamp;
@@ -195,19 +196,20 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     let loaded = progress::during("reading the configuration", || {
         config::load(&cli.config, now)
     });
-    let mut loaded = loaded.map_err(|report| {
+    let loaded = loaded.map_err(|report| {
         print_report(&report);
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
+    let mut intent = Intent::from(loaded.config);
     match exemptions::read(&cli.state_directory()) {
-        Ok(temporary) => loaded.config.temporary = temporary,
+        Ok(temporary) => intent.temporary = temporary,
         Err(error) => print_error(&format!(
             "poolguard: explained without temporary exemptions: {error}\n"
         )),
     }
-    let compiled = progress::during("building the tables", || compile(&loaded.config, now))?;
+    let compiled = progress::during("building the tables", || compile(&intent, now))?;
     let explanation = explain::explain(
-        &loaded.config,
+        &intent,
         &compiled,
         &arguments.interface,
         &packet,

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use crate::config::Config;
+use crate::{
+    config::{Config, TemporaryExemption},
+    intent::Intent,
+};
 
 /// What a prefix, and those around it, say of its addresses. On the way down
 /// the nesting the pool and the customer are each replaced by that of the more
@@ -17,7 +20,7 @@ pub(crate) struct Layer {
     /// A customer, by the number that [`Config::holder`] knows.
     pub(crate) customer: Option<Holder>,
     pub(crate) is_mail_server: bool,
-    /// One of [`Config::temporary`]. [`Temporaries`] has the others that hold
+    /// One of [`Intent::temporary`]. [`Temporaries`] has the others that hold
     /// there as well.
     pub(crate) temporary: Option<u32>,
 }
@@ -85,8 +88,8 @@ pub(crate) struct Temporaries {
 }
 
 impl Temporaries {
-    pub(crate) fn of(config: &Config) -> Self {
-        let all = config.temporary.iter().map(|exemption| exemption.prefix);
+    pub(crate) fn of(temporary: &[TemporaryExemption]) -> Self {
+        let all = temporary.iter().map(|exemption| exemption.prefix);
         let mut sorted: Vec<(IpNet, u32)> = all.zip(0..).collect();
         sorted.sort_unstable();
         let mut next = vec![None; sorted.len()];
@@ -102,7 +105,7 @@ impl Temporaries {
         Self { next }
     }
 
-    /// The places of all that hold in a layer, among [`Config::temporary`].
+    /// The places of all that hold in a layer, among [`Intent::temporary`].
     pub(crate) fn in_layer(&self, layer: Layer) -> impl Iterator<Item = usize> {
         let first = layer.temporary.map(|index| index as usize);
         std::iter::successors(first, |&index| self.next[index].map(|next| next as usize))
@@ -111,16 +114,17 @@ impl Temporaries {
 
 /// Every prefix that says something, an outer one before those inside it, with
 /// all that holds there.
-pub(crate) fn layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
-    nest(own_layers(config))
+pub(crate) fn layers(intent: &Intent) -> impl Iterator<Item = (IpNet, Layer)> {
+    nest(own_layers(intent))
 }
 
 /// The same for `whole` and what lies in it, whatever else there is.
 pub(super) fn layers_within(
-    config: &Config,
+    intent: &Intent,
     whole: &IpNet,
 ) -> impl Iterator<Item = (IpNet, Layer)> {
-    let mut own = layers_of_tables(config);
+    let config = &intent.config;
+    let mut own = layers_of_tables(intent);
     own.retain(|prefix, _| prefix.contains(whole) || whole.contains(prefix));
     own.entry(*whole).or_default();
     let rows = config
@@ -152,11 +156,12 @@ fn nest(own: impl Iterator<Item = (IpNet, Layer)>) -> impl Iterator<Item = (IpNe
 
 /// What each prefix says by itself, in order: the rows of customer lists, which
 /// are many and are in order, between all others.
-fn own_layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
+fn own_layers(intent: &Intent) -> impl Iterator<Item = (IpNet, Layer)> {
+    let config = &intent.config;
     let rows = config.listed.prefixes().enumerate();
     let mut rows = rows.map(|(row, prefix)| (prefix, config.number_of_row(row)));
     let mut next_row = rows.next();
-    let mut others = layers_of_tables(config).into_iter().peekable();
+    let mut others = layers_of_tables(intent).into_iter().peekable();
     std::iter::from_fn(move || {
         let Some((listed, number)) = next_row else {
             return others.next();
@@ -175,7 +180,8 @@ fn own_layers(config: &Config) -> impl Iterator<Item = (IpNet, Layer)> {
 }
 
 /// What each prefix says that is written somewhere else than in a customer list.
-fn layers_of_tables(config: &Config) -> BTreeMap<IpNet, Layer> {
+fn layers_of_tables(intent: &Intent) -> BTreeMap<IpNet, Layer> {
+    let config = &intent.config;
     // IpNet orders by address, then by length: the outer prefix comes first.
     let mut layers: BTreeMap<IpNet, Layer> = BTreeMap::new();
     for (index, pool) in config.pools.iter().enumerate() {
@@ -191,7 +197,7 @@ fn layers_of_tables(config: &Config) -> BTreeMap<IpNet, Layer> {
     for prefix in &config.mail.servers {
         layers.entry(*prefix).or_default().is_mail_server = true;
     }
-    for (exemption, index) in config.temporary.iter().zip(0..) {
+    for (exemption, index) in intent.temporary.iter().zip(0..) {
         // The last one of a prefix leads to those before it.
         layers.entry(exemption.prefix).or_default().temporary = Some(index);
     }

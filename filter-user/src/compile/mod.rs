@@ -24,7 +24,7 @@ pub use ports::PortTable;
 pub use prefix_table::{MAX_LINES, PrefixTable, TableTooLarge};
 pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
 
-use crate::config::{Attach, Config};
+use crate::{config::Attach, intent::Intent};
 use filter_common::Role;
 
 /// The contents of every table of one generation.
@@ -78,12 +78,13 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    fn of(config: &Config, now: Timestamp) -> Self {
+    fn of(intent: &Intent, now: Timestamp) -> Self {
+        let config = &intent.config;
         let pool_prefixes = config.pools.iter().flat_map(|pool| &pool.prefixes);
         let exempted = config.exemptions();
         let exempted = exempted.filter(|(_, terms)| terms.open_something(now));
         let terms = config.terms().filter(|terms| terms.open_something(now));
-        let temporary = || config.temporary.iter().filter(|t| !t.is_expired(now));
+        let temporary = || intent.temporary.iter().filter(|t| !t.is_expired(now));
         let expiries = terms.filter_map(|terms| terms.expires);
         let expiries = expiries.chain(temporary().map(|exemption| exemption.expires));
         Self {
@@ -137,7 +138,7 @@ pub enum CompileError {
     TableTooLarge(#[from] TableTooLarge),
 }
 
-/// Compiles a configuration as it holds at `now`.
+/// Compiles an intent as it holds at `now`.
 ///
 /// What becomes of it depends on nothing that was in force before: whatever
 /// `check` finds valid fits a reload and a start as well.
@@ -145,7 +146,8 @@ pub enum CompileError {
 /// # Errors
 ///
 /// When something does not fit; the tables in use are not concerned.
-pub fn compile(config: &Config, now: Timestamp) -> Result<Compiled, CompileError> {
+pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError> {
+    let config = &intent.config;
     let mut slots = Slots::default();
     let ports = PortTable::new(config, &mut slots)?;
     let settings = Settings {
@@ -168,7 +170,7 @@ pub fn compile(config: &Config, now: Timestamp) -> Result<Compiled, CompileError
             })
         })
         .collect::<Result<_, CompileError>>()?;
-    let addresses = policies::addresses(config, &ports, &mut slots, now)?;
+    let addresses = policies::addresses(intent, &ports, &mut slots, now)?;
     Ok(Compiled {
         settings,
         ports,
@@ -177,7 +179,7 @@ pub fn compile(config: &Config, now: Timestamp) -> Result<Compiled, CompileError
         prefixes_v6: addresses.v6,
         interfaces,
         slots,
-        loaded: Loaded::of(config, now),
+        loaded: Loaded::of(intent, now),
     })
 }
 
@@ -190,23 +192,23 @@ pub fn compile(config: &Config, now: Timestamp) -> Result<Compiled, CompileError
 ///
 /// When something does not fit.
 pub fn amend(
-    config: &Config,
+    intent: &Intent,
     prefixes: &[ipnet::IpNet],
     policies: &IndexSet<Policy>,
     now: Timestamp,
 ) -> Result<Amendment, CompileError> {
     let mut slots = Slots::default();
-    let ports = PortTable::new(config, &mut slots)?;
+    let ports = PortTable::new(&intent.config, &mut slots)?;
     let mut policies = policies.clone();
     let tables = prefixes.iter().map(|prefix| {
         let table =
-            policies::addresses_within(config, prefix, &ports, &mut slots, &mut policies, now)?;
+            policies::addresses_within(intent, prefix, &ports, &mut slots, &mut policies, now)?;
         Ok((*prefix, table))
     });
     let tables = tables.collect::<Result<_, CompileError>>()?;
     Ok(Amendment {
         policies,
         tables,
-        loaded: Loaded::of(config, now),
+        loaded: Loaded::of(intent, now),
     })
 }

@@ -14,7 +14,10 @@ use super::{
     CompileError, PortTable, PrefixTable, Slots,
     layers::{Kind, Layer, Temporaries, layers, layers_within},
 };
-use crate::config::{Config, Pool, PortSpec};
+use crate::{
+    config::{Pool, PortSpec},
+    intent::Intent,
+};
 
 /// The policies, and the prefix tables that find them.
 pub(super) struct Addresses {
@@ -32,7 +35,7 @@ struct PoolPolicy<'a> {
 
 /// Numbers what holds in layers.
 struct Numbering<'a> {
-    config: &'a Config,
+    intent: &'a Intent,
     ports: &'a PortTable,
     pools: Vec<PoolPolicy<'a>>,
     temporaries: Temporaries,
@@ -42,11 +45,12 @@ struct Numbering<'a> {
 
 impl<'a> Numbering<'a> {
     fn new(
-        config: &'a Config,
+        intent: &'a Intent,
         ports: &'a PortTable,
         slots: &mut Slots,
         now: Timestamp,
     ) -> Result<Self, CompileError> {
+        let config = &intent.config;
         let pools = config.pools.iter().map(|pool| {
             Ok(PoolPolicy {
                 pool,
@@ -55,10 +59,10 @@ impl<'a> Numbering<'a> {
             })
         });
         Ok(Self {
-            config,
+            intent,
             ports,
             pools: pools.collect::<Result<_, CompileError>>()?,
-            temporaries: Temporaries::of(config),
+            temporaries: Temporaries::of(&intent.temporary),
             now,
             known: HashMap::new(),
         })
@@ -66,7 +70,7 @@ impl<'a> Numbering<'a> {
 
     /// The number of a layer's policy, which `policies` gains if it is new.
     fn number(&mut self, layer: Layer, policies: &mut IndexSet<Policy>) -> u32 {
-        let kind = layer.kind(self.config);
+        let kind = layer.kind(&self.intent.config);
         if let Some(number) = self.known.get(&kind) {
             return *number;
         }
@@ -78,15 +82,15 @@ impl<'a> Numbering<'a> {
 
 /// Builds the tables.
 pub(super) fn addresses(
-    config: &Config,
+    intent: &Intent,
     ports: &PortTable,
     slots: &mut Slots,
     now: Timestamp,
 ) -> Result<Addresses, CompileError> {
     let mut policies = IndexSet::from([NO_POLICY]);
-    let mut numbering = Numbering::new(config, ports, slots, now)?;
+    let mut numbering = Numbering::new(intent, ports, slots, now)?;
     let [mut v4, mut v6] = [Family::V4, Family::V6].map(PrefixTable::new);
-    for (prefix, layer) in layers(config) {
+    for (prefix, layer) in layers(intent) {
         let number = numbering.number(layer, &mut policies);
         match prefix {
             IpNet::V4(_) => v4.insert(prefix, number),
@@ -103,19 +107,19 @@ pub(super) fn addresses(
 /// Builds a table of `whole` and what lies in it alone. `policies` gains those
 /// that it needs and does not have.
 pub(super) fn addresses_within(
-    config: &Config,
+    intent: &Intent,
     whole: &IpNet,
     ports: &PortTable,
     slots: &mut Slots,
     policies: &mut IndexSet<Policy>,
     now: Timestamp,
 ) -> Result<Vec<Line>, CompileError> {
-    let mut numbering = Numbering::new(config, ports, slots, now)?;
+    let mut numbering = Numbering::new(intent, ports, slots, now)?;
     let mut table = PrefixTable::new(match whole {
         IpNet::V4(_) => Family::V4,
         IpNet::V6(_) => Family::V6,
     });
-    for (prefix, layer) in layers_within(config, whole) {
+    for (prefix, layer) in layers_within(intent, whole) {
         let number = numbering.number(layer, policies);
         table.insert(prefix, number);
     }
@@ -124,7 +128,7 @@ pub(super) fn addresses_within(
 
 impl Numbering<'_> {
     fn policy(&self, layer: Layer) -> Policy {
-        let (config, ports, now) = (self.config, self.ports, self.now);
+        let (ports, now) = (self.ports, self.now);
         let mut policy = NO_POLICY;
         if layer.is_mail_server {
             policy.flags |= FLAG_MAIL_SERVER;
@@ -153,12 +157,12 @@ impl Numbering<'_> {
         // fall back on the exemptions of a customer around it.
         let customer = layer
             .customer
-            .map(|holder| config.terms_held(holder.index()));
+            .map(|holder| self.intent.config.terms_held(holder.index()));
         if let Some(terms) = customer.filter(|terms| !terms.is_expired(now)) {
             exempt(&terms.allow_inbound, terms.allow_smtp_out);
         }
         for index in self.temporaries.in_layer(layer) {
-            let temporary = &config.temporary[index];
+            let temporary = &self.intent.temporary[index];
             if !temporary.is_expired(now) {
                 exempt(&temporary.ports, temporary.smtp_out);
             }

@@ -156,7 +156,6 @@ impl Draft {
                 listen: self.listen.unwrap_or(DEFAULT_LISTEN),
             },
             max_change: self.max_change.unwrap_or(DEFAULT_MAX_CHANGE),
-            temporary: Vec::new(),
         })
     }
 }

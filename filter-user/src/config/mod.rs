@@ -14,7 +14,6 @@ mod files;
 mod mistakes;
 mod model;
 mod prefix;
-mod prefix_map;
 mod read_list;
 mod reader;
 mod report;
@@ -27,9 +26,9 @@ mod trust;
 mod unreadable;
 mod validate;
 mod values;
-mod words;
+pub(crate) mod words;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -49,7 +48,7 @@ pub use trust::doubts;
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// What it says.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// What it says and probably does not mean.
     pub warnings: Report,
     /// What it was read from.
@@ -91,7 +90,7 @@ pub fn load_from(files: &dyn Files, path: &Path, now: Timestamp) -> Result<Loade
     let report = mistakes.into_report();
     match draft.into_config() {
         Some(config) if report.errors() == 0 => Ok(Loaded {
-            config,
+            config: Arc::new(config),
             warnings: report,
             texts: Texts::new(texts),
         }),

@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{customer_list::CustomerList, share::Share, temporary::TemporaryExemption};
+use super::{customer_list::CustomerList, share::Share};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,10 +42,6 @@ pub struct Config {
     /// The largest share of the customer addresses that a reload may open or
     /// close unless it is forced.
     pub max_change: Share,
-    /// What was given beside the files, and is over or not. It may lie where the
-    /// files leave nothing to exempt. It is kept by itself.
-    #[serde(skip)]
-    pub temporary: Vec<TemporaryExemption>,
 }
 
 /// How what is shared is written.

@@ -7,10 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{
-    model::{Config, Pool, PortSpec},
-    words::list,
-};
+use super::model::PortSpec;
 
 /// An exemption that an operator has given. Unlike those of customers they add
 /// up: with one another, and with what the addresses have anyway.
@@ -104,58 +101,4 @@ pub enum NoRoom {
         /// What is forbidden there, in words.
         forbidden: String,
     },
-}
-
-impl Config {
-    /// Whether all that a temporary exemption names can be exempted there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot.
-    pub fn room_for(&self, prefix: IpNet, ports: &[PortSpec]) -> Result<(), NoRoom> {
-        let around = self.pool_prefixes().filter(|(_, p)| p.contains(&prefix));
-        let Some((pool, pool_prefix)) = around.max_by_key(|(_, p)| p.prefix_len()) else {
-            return Err(NoRoom::OutsidePools { prefix });
-        };
-        if !pool.kind.takes_exemptions() {
-            return Err(NoRoom::KindTakesNone {
-                prefix,
-                pool: pool.name.clone(),
-                pool_prefix,
-                kind: pool.kind.name(),
-            });
-        }
-        // More specific pools have rules of their own for their part of it.
-        let within = self.pool_prefixes().filter(|(_, p)| prefix.contains(p));
-        let pools: Vec<&Pool> = within
-            .map(|(pool, _)| pool)
-            .filter(|pool| pool.kind.takes_exemptions())
-            .chain([pool])
-            .collect();
-        let is_forbidden = |port: PortSpec| {
-            let mut specs = pools.iter().flat_map(|pool| self.forbidden_toward(pool));
-            specs.any(|spec| spec.overlaps(port))
-        };
-        match ports.iter().find(|&&port| !is_forbidden(port)) {
-            None => Ok(()),
-            Some(&port) => {
-                let forbidden = self.forbidden_toward(pool).iter();
-                let forbidden: Vec<_> = forbidden.map(ToString::to_string).collect();
-                Err(NoRoom::NotForbidden {
-                    port,
-                    prefix,
-                    pool: pool.name.clone(),
-                    forbidden: match forbidden.is_empty() {
-                        true => "nothing".to_owned(),
-                        false => list(&forbidden, "and"),
-                    },
-                })
-            }
-        }
-    }
-
-    fn pool_prefixes(&self) -> impl Iterator<Item = (&Pool, IpNet)> {
-        let pools = self.pools.iter();
-        pools.flat_map(|pool| pool.prefixes.iter().map(move |prefix| (pool, *prefix)))
-    }
 }

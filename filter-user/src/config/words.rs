@@ -26,7 +26,7 @@ pub(super) fn is_unprintable(c: char) -> bool {
 }
 
 /// `a`, `a or b`, `a, b or c`.
-pub(super) fn list(items: &[String], conjunction: &str) -> String {
+pub(crate) fn list(items: &[String], conjunction: &str) -> String {
     match items {
         [] => String::new(),
         [only] => only.clone(),

@@ -1,23 +1,18 @@
 //! Configurations on trial: they go back by themselves unless they are
 //! confirmed, also when the controller dies meanwhile.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    ApplyError, Controller, NewListener,
+    ApplyError, Clock, Controller, NewListener,
     archive::{CONFIRMED, ON_TRIAL},
-    defect::guarded,
+    into_force::{Insists, Wanted},
 };
-use crate::{
-    compile::compile, config::Config, dataplane::Demand, state::StateError, status::LastGood,
-};
+use crate::{config::Config, dataplane::Dataplane, state::StateError, status::LastGood};
 
 /// What it is called in the state directory.
 pub(super) const FILE: &str = "unconfirmed.json";
@@ -35,7 +30,7 @@ pub(super) struct KeptTrial<C> {
 }
 
 /// Whether what is in force is there to stay.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Standing {
     /// It is, and it is what was read from the files last.
     Confirmed,
@@ -48,29 +43,30 @@ pub(super) enum Standing {
 }
 
 /// A trial that goes on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Trial {
     /// What comes back.
-    previous: Box<Config>,
+    pub(super) previous: Arc<Config>,
     pub(super) deadline: Timestamp,
-    /// The same for a clock that nobody sets.
-    ends: Instant,
+    /// The same by the time that passes, which nobody sets.
+    ends: Duration,
 }
 
 impl Trial {
-    pub(super) fn new(previous: Config, deadline: Timestamp, now: Timestamp) -> Self {
-        let left = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
+    pub(super) fn new(previous: Arc<Config>, deadline: Timestamp, clock: &Clock) -> Self {
+        let left = deadline.duration_since(clock.now());
         Self {
-            previous: Box::new(previous),
+            previous,
             deadline,
-            ends: Instant::now() + left,
+            ends: clock.passed() + Duration::try_from(left).unwrap_or_default(),
         }
     }
 
     /// How long it still lasts, by the clock that says less.
-    fn left(&self, now: Timestamp) -> Duration {
-        let left = Duration::try_from(self.deadline.duration_since(now)).unwrap_or_default();
-        left.min(self.ends.saturating_duration_since(Instant::now()))
+    fn left(&self, clock: &Clock) -> Duration {
+        let left = self.deadline.duration_since(clock.now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        left.min(self.ends.saturating_sub(clock.passed()))
     }
 }
 
@@ -98,7 +94,7 @@ pub enum ConfirmError {
     State(#[from] StateError),
 }
 
-impl Controller {
+impl<D: Dataplane> Controller<D> {
     /// How a successful reload would stand. `time`: on trial for that long.
     pub(super) fn next_standing(
         &self,
@@ -110,16 +106,16 @@ impl Controller {
         };
         // What was last confirmed comes back, not what is on trial itself.
         let previous = match &self.standing {
-            Standing::OnTrial(trial) => trial.previous.as_ref(),
-            _ => &self.config,
+            Standing::OnTrial(trial) => &trial.previous,
+            _ => &self.intent.config,
         };
         let deadline = now
             .checked_add(time)
             .map_err(|_| ApplyError::TrialTooLong { time })?;
         Ok(Standing::OnTrial(Trial::new(
-            previous.clone(),
+            Arc::clone(previous),
             deadline,
-            now,
+            &self.clock,
         )))
     }
 
@@ -127,13 +123,13 @@ impl Controller {
     pub(super) fn keep(&self, standing: &Standing) -> Result<(), StateError> {
         let (deadline, rolled_back, previous) = match standing {
             Standing::Confirmed | Standing::LastGood(_) => return self.state.remove(FILE),
-            Standing::OnTrial(trial) => (trial.deadline, false, trial.previous.as_ref()),
-            Standing::RolledBack(deadline) => (*deadline, true, &self.config),
+            Standing::OnTrial(trial) => (trial.deadline, false, &trial.previous),
+            Standing::RolledBack(deadline) => (*deadline, true, &self.intent.config),
         };
         let kept = KeptTrial {
             deadline,
             rolled_back,
-            previous: (!self.is_kept).then_some(previous),
+            previous: (!self.is_kept).then_some(&**previous),
         };
         self.state.write(FILE, &kept)
     }
@@ -144,7 +140,7 @@ impl Controller {
             tracing::error!(
                 traffic = self.traffic(), %error,
                 "what is on disk is not what is in force, and a restart goes by what is on disk: \
-                 mend this and reload"
+                 correct this and reload"
             );
         }
     }
@@ -159,7 +155,7 @@ impl Controller {
             return Err(ConfirmError::NothingOnTrial);
         };
         let deadline = trial.deadline;
-        if trial.left(Timestamp::now()).is_zero() {
+        if trial.left(&self.clock).is_zero() {
             return Err(ConfirmError::TooLate { deadline });
         }
         // A crash in between goes back to what this makes of it: the same.
@@ -176,7 +172,7 @@ impl Controller {
     /// How long the trial still lasts, if there is one.
     pub fn trial_left(&self) -> Option<Duration> {
         match &self.standing {
-            Standing::OnTrial(trial) => Some(trial.left(Timestamp::now())),
+            Standing::OnTrial(trial) => Some(trial.left(&self.clock)),
             _ => None,
         }
     }
@@ -190,29 +186,19 @@ impl Controller {
         let Standing::OnTrial(trial) = &self.standing else {
             return Ok(None);
         };
-        let now = Timestamp::now();
-        let deadline = trial.deadline;
-        let mut config = Config::clone(&trial.previous);
-        config.temporary.clone_from(&self.config.temporary);
-        let compiled = guarded("compiling", || compile(&config, now))??;
-        let events = self.enforce(&compiled, Demand::All)?;
-        // What is filtered matters more.
-        let listen = config.metrics.listen;
-        let listener = match self.endpoint.prepare(listen) {
-            Ok(prepared) => self.endpoint.commit(listen, prepared),
-            Err(error) => {
-                self.endpoint.postpone(listen, &error);
-                None
-            }
+        let Trial {
+            previous, deadline, ..
+        } = trial.clone();
+        let wanted = Wanted {
+            intent: self.intent.with_config(previous),
+            standing: Standing::RolledBack(deadline),
+            // What is filtered matters more.
+            insists: Insists::OnTheFilter,
+            ..self.as_it_is()
         };
-        self.config = config;
-        self.standing = Standing::RolledBack(deadline);
-        self.keep_as_it_stands();
+        let listener = self.put_into_force(wanted, self.clock.now())?;
         self.forget_trial();
         warn_of_rollback(&self.config_file, deadline);
-        self.note(&compiled);
-        self.log_events(events);
-        self.publish();
         Ok(listener)
     }
 }

@@ -25,15 +25,15 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Controller, NewListener, ReloadOptions, ReloadOutcome, StartOptions,
+    ApplyError, Clock, Controller, NewListener, ReloadOptions, ReloadOutcome, Site, StartOptions,
     control::Peer,
     defect::log_panics,
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
 };
 use crate::{
-    dataplane::{self, DataplaneError, Instance},
-    directory::make_public,
+    dataplane::{self, DataplaneError, Instance, Kernel},
+    public_directory::make_public,
     remedy::{remedy, remedy_at},
     state::StateDirectory,
 };
@@ -147,8 +147,15 @@ async fn serve(
     let control_listener = socket.listener()?;
     // Before the interfaces are looked at, so that no change of them is missed.
     let watch = Watch::new().map_err(RunError::Process)?;
-    let (controller, listener) =
-        tokio::task::block_in_place(|| Controller::start(&config_file, &instance, state, options))?;
+    let (controller, listener) = tokio::task::block_in_place(|| {
+        let site = Site {
+            instance: instance.name().to_owned(),
+            config_file,
+            state,
+            clock: Clock::system(),
+        };
+        Controller::start(site, || Kernel::open(&instance), options)
+    })?;
     log_interfaces(&controller);
     let (requests, received) = mpsc::channel(16);
     let mut daemon = Daemon {

@@ -33,16 +33,13 @@ struct Serving {
 pub(super) struct Move(Serving);
 
 impl Endpoint {
-    /// Listens there. Where that is not possible, it says so and is to be
-    /// [tried again](Self::retry).
-    pub(super) fn open(wanted: SocketAddr) -> (Self, NewListener) {
-        let mut endpoint = Self {
+    /// One that serves nowhere yet.
+    pub(super) fn new(wanted: SocketAddr) -> Self {
+        Self {
             wanted,
             serving: None,
             problem: None,
-        };
-        let listener = endpoint.retry();
-        (endpoint, listener)
+        }
     }
 
     /// Why `/metrics` is not where it is to be, if it is not.
@@ -219,7 +216,8 @@ mod tests {
         let any = TcpListener::bind(at([127, 0, 0, 1], 0)).unwrap();
         let port = any.local_addr().unwrap().port();
         drop(any);
-        let (endpoint, listener) = Endpoint::open(at([127, 0, 0, 1], port));
+        let mut endpoint = Endpoint::new(at([127, 0, 0, 1], port));
+        let listener = endpoint.retry();
         (endpoint, listener.unwrap(), port)
     }
 
@@ -253,8 +251,8 @@ mod tests {
     fn an_address_in_use_is_tried_again() {
         let taken = TcpListener::bind(at([127, 0, 0, 1], 0)).unwrap();
         let address = taken.local_addr().unwrap();
-        let (mut endpoint, listener) = Endpoint::open(address);
-        assert!(listener.is_none());
+        let mut endpoint = Endpoint::new(address);
+        assert!(endpoint.retry().is_none());
         assert!(endpoint.problem().unwrap().contains("`ss -lntp`"));
         assert!(endpoint.retry().is_none());
         drop(taken);

@@ -5,9 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{ApplyError, Controller, salvage::salvage};
+use super::{ApplyError, Controller, into_force::Wanted, salvage::salvage};
 use crate::{
-    config::{Config, NoRoom, PortSpec, TemporaryExemption},
+    config::{NoRoom, PortSpec, TemporaryExemption},
+    dataplane::Dataplane,
+    directory::Directory,
+    intent::Intent,
     state::{StateDirectory, StateError},
     status::ListedExemption,
 };
@@ -16,7 +19,7 @@ use crate::{
 const FILE: &str = "exemptions.json";
 
 /// What is kept over restarts.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct KeptExemptions {
     pub(super) next_id: u64,
     pub(super) exemptions: Vec<TemporaryExemption>,
@@ -28,6 +31,13 @@ impl Default for KeptExemptions {
             next_id: 1,
             exemptions: Vec::new(),
         }
+    }
+}
+
+impl KeptExemptions {
+    /// Keeps them in the place of those that were kept.
+    pub(super) fn write(&self, state: &StateDirectory) -> Result<(), StateError> {
+        state.write(FILE, self)
     }
 }
 
@@ -110,7 +120,7 @@ pub enum ExemptionError {
     Apply(#[from] ApplyError),
 }
 
-impl Controller {
+impl<D: Dataplane> Controller<D> {
     /// Gives an exemption, on behalf of user `uid`.
     ///
     /// # Errors
@@ -121,11 +131,10 @@ impl Controller {
         new: NewExemption,
         uid: u32,
     ) -> Result<ListedExemption, ExemptionError> {
-        let now = Timestamp::now();
-        check(&new, &self.config, now)?;
-        let before = self.kept_exemptions();
+        let now = self.clock.now();
+        check(&new, &self.intent, now)?;
         let added = TemporaryExemption {
-            id: before.next_id,
+            id: self.next_exemption,
             prefix: new.prefix,
             ports: new.ports,
             smtp_out: new.smtp_out,
@@ -135,14 +144,13 @@ impl Controller {
             added: now,
             added_by: uid,
         };
-        let mut after = before.clone();
-        after.next_id += 1;
-        after.exemptions.push(added.clone());
-        self.replace_exemptions(before, after, now)
+        let mut temporary = self.intent.temporary.clone();
+        temporary.push(added.clone());
+        self.replace_exemptions(temporary, added.id + 1, added.prefix, now)
             .inspect_err(|error| {
                 tracing::error!(
                     prefix = %added.prefix, traffic = self.traffic(), %error,
-                    "temporary exemption NOT added: mend this and add it again"
+                    "temporary exemption NOT added: correct this and add it again"
                 );
             })?;
         log(&added, uid, "temporary exemption added");
@@ -163,79 +171,50 @@ impl Controller {
         id: u64,
         uid: u32,
     ) -> Result<TemporaryExemption, ExemptionError> {
-        let now = Timestamp::now();
-        let before = self.kept_exemptions();
-        let mut after = before.clone();
+        let now = self.clock.now();
+        let mut temporary = self.intent.temporary.clone();
         let holds = |e: &TemporaryExemption| e.id == id && !e.is_expired(now);
-        let Some(index) = after.exemptions.iter().position(holds) else {
+        let Some(index) = temporary.iter().position(holds) else {
             return Err(ExemptionError::Unknown { id });
         };
-        let removed = after.exemptions.remove(index);
-        self.replace_exemptions(before, after, now)
+        let removed = temporary.remove(index);
+        self.replace_exemptions(temporary, self.next_exemption, removed.prefix, now)
             .inspect_err(|error| {
                 tracing::error!(
                     id, prefix = %removed.prefix, traffic = self.traffic(), %error,
-                    "temporary exemption NOT removed: mend this and remove it again"
+                    "temporary exemption NOT removed: correct this and remove it again"
                 );
             })?;
         log(&removed, uid, "temporary exemption removed");
         Ok(removed)
     }
 
-    /// Keeps the exemptions and puts them into force, in this order: a crash in
-    /// between loses none.
+    /// Puts these in the place of the temporary exemptions in force, from which they
+    /// differ in one prefix, and in those that are over.
     fn replace_exemptions(
         &mut self,
-        before: KeptExemptions,
-        mut after: KeptExemptions,
+        temporary: Vec<TemporaryExemption>,
+        next_exemption: u64,
+        prefix: IpNet,
         now: Timestamp,
     ) -> Result<(), ExemptionError> {
-        after
-            .exemptions
-            .retain(|exemption| !exemption.is_expired(now));
-        self.state.write(FILE, &after)?;
-        let number = std::mem::replace(&mut self.next_exemption, after.next_id);
-        let in_force = std::mem::replace(&mut self.config.temporary, after.exemptions);
-        let changed = prefixes_of_one(&self.config.temporary, &in_force);
-        let Err(error) = self.enforce_changes(&changed, now) else {
-            self.publish();
-            return Ok(());
+        let over = temporary.iter().filter(|e| e.is_expired(now));
+        let changed = over.map(|e| e.prefix).chain([prefix]).collect();
+        let wanted = Wanted {
+            intent: self.intent.with_temporary(temporary),
+            only_in: Some(changed),
+            next_exemption,
+            ..self.as_it_is()
         };
-        self.config.temporary = in_force;
-        self.next_exemption = number;
-        if let Err(error) = self.amend(&changed, now) {
-            tracing::error!(
-                traffic = self.traffic(), %error,
-                "a part of the change may be in force: `poolguard reload` puts all or nothing of it \
-                 into force"
-            );
-        }
-        if let Err(error) = self.state.write(FILE, &before) {
-            tracing::error!(
-                traffic = self.traffic(), %error,
-                "the exemptions on disk are not those in force, and a restart goes by what is on \
-                 disk: mend this, then add or remove one"
-            );
-        }
-        Err(error.into())
-    }
-
-    /// Forgets the temporary exemptions that are over, and says so.
-    pub(super) fn end_exemptions(&mut self, now: Timestamp) {
-        let all = std::mem::take(&mut self.config.temporary);
-        let (over, left) = all.into_iter().partition(|e| e.is_expired(now));
-        self.config.temporary = left;
-        if !over.is_empty() {
-            forget(&self.state, &self.kept_exemptions());
-        }
-        log_over(&over);
+        let _unmoved = self.put_into_force(wanted, now)?;
+        Ok(())
     }
 
     /// What is to be kept: what is in force, and the next number.
-    fn kept_exemptions(&self) -> KeptExemptions {
+    pub(super) fn kept_exemptions(&self) -> KeptExemptions {
         KeptExemptions {
             next_id: self.next_exemption,
-            exemptions: self.config.temporary.clone(),
+            exemptions: self.intent.temporary.clone(),
         }
     }
 }
@@ -247,24 +226,13 @@ fn forget(state: &StateDirectory, left: &KeptExemptions) {
         tracing::error!(
             %error,
             "exemptions that are over stay on disk: they do not exempt, unless the clock is set back \
-             before a restart. Mend this, then add or remove one"
+             before a restart. Correct this, then add or remove one"
         );
     }
 }
 
-/// The prefixes of the exemptions that are on one side alone.
-fn prefixes_of_one(some: &[TemporaryExemption], others: &[TemporaryExemption]) -> Vec<IpNet> {
-    let without = |some: &[TemporaryExemption], others: &[TemporaryExemption]| {
-        let alone = some.iter().filter(|exemption| !others.contains(exemption));
-        alone.map(|exemption| exemption.prefix).collect()
-    };
-    let mut prefixes: Vec<_> = without(some, others);
-    prefixes.extend(without(others, some));
-    prefixes
-}
-
 /// Says which exemptions are over.
-fn log_over(over: &[TemporaryExemption]) {
+pub(super) fn log_over(over: &[TemporaryExemption]) {
     for exemption in over {
         log(
             exemption,
@@ -275,8 +243,8 @@ fn log_over(over: &[TemporaryExemption]) {
 }
 
 /// Says which exemptions a configuration has no room for.
-pub(super) fn warn_of_ignored(config: &Config) {
-    for listed in listed(config) {
+pub(super) fn warn_of_ignored(intent: &Intent) {
+    for listed in listed(intent) {
         if let Some(reason) = listed.ignored {
             tracing::warn!(
                 id = listed.exemption.id, prefix = %listed.exemption.prefix, %reason,
@@ -286,12 +254,13 @@ pub(super) fn warn_of_ignored(config: &Config) {
     }
 }
 
-/// The temporary exemptions of a configuration, and what keeps them from exempting.
-pub(super) fn listed(config: &Config) -> Vec<ListedExemption> {
-    let exemptions = config.temporary.iter();
+/// The temporary exemptions of an intent, and what keeps them from exempting.
+pub(super) fn listed(intent: &Intent) -> Vec<ListedExemption> {
+    let directory = Directory::of(intent);
+    let exemptions = intent.temporary.iter();
     exemptions
         .map(|exemption| ListedExemption {
-            ignored: config
+            ignored: directory
                 .room_for(exemption.prefix, &exemption.ports)
                 .err()
                 .map(|reason| reason.to_string()),
@@ -300,7 +269,7 @@ pub(super) fn listed(config: &Config) -> Vec<ListedExemption> {
         .collect()
 }
 
-fn check(new: &NewExemption, config: &Config, now: Timestamp) -> Result<(), ExemptionError> {
+fn check(new: &NewExemption, intent: &Intent, now: Timestamp) -> Result<(), ExemptionError> {
     if new.ports.is_empty() && !new.smtp_out {
         return Err(ExemptionError::OpensNothing);
     }
@@ -315,7 +284,7 @@ fn check(new: &NewExemption, config: &Config, now: Timestamp) -> Result<(), Exem
         let expires = new.expires;
         return Err(ExemptionError::Expired { expires });
     }
-    Ok(config.room_for(new.prefix, &new.ports)?)
+    Ok(Directory::of(intent).room_for(new.prefix, &new.ports)?)
 }
 
 fn log(exemption: &TemporaryExemption, uid: u32, message: &str) {

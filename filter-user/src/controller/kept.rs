@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     compile::Compiled,
-    dataplane::{Dataplane, DataplaneError, Generation},
+    dataplane::{Dataplane, DataplaneError},
 };
 
 /// What goes with the counters: since when they count, and the counts that the
@@ -35,22 +35,25 @@ impl Kept {
     }
 
     /// What the controller before this one has left, if there was one.
-    pub(super) fn read(dataplane: &mut Dataplane, now: Timestamp) -> Result<Self, DataplaneError> {
+    pub(super) fn read(
+        dataplane: &mut impl Dataplane,
+        now: Timestamp,
+    ) -> Result<Self, DataplaneError> {
         let kept = dataplane.go_on_counting()?;
         Ok(kept.unwrap_or_else(|| Self::new(now)))
     }
 
-    pub(super) fn write(&self, dataplane: &mut Dataplane) -> Result<(), DataplaneError> {
+    pub(super) fn write(&self, dataplane: &mut impl Dataplane) -> Result<(), DataplaneError> {
         dataplane.note(self)
     }
 
     /// Loads a generation, and notes whose counters are which before the first frame
     /// is counted in it.
-    pub(super) fn load(
+    pub(super) fn load<D: Dataplane>(
         &self,
-        dataplane: &mut Dataplane,
+        dataplane: &mut D,
         compiled: &Compiled,
-    ) -> Result<Generation, DataplaneError> {
+    ) -> Result<D::Generation, DataplaneError> {
         let generation = dataplane.load(compiled)?;
         match self.write(dataplane) {
             Ok(()) => Ok(generation),

@@ -3,6 +3,7 @@
 //! under signals, sockets and clocks.
 
 mod archive;
+mod clock;
 mod confirmation;
 mod control;
 pub mod daemon;
@@ -12,25 +13,20 @@ mod error;
 pub mod exemptions;
 mod http;
 mod interfaces;
+mod into_force;
 mod kept;
 mod outcome;
 mod salvage;
 mod snapshot;
 mod start;
 
-use std::{
-    collections::BTreeMap,
-    panic::resume_unwind,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-};
+use std::{collections::BTreeMap, panic::resume_unwind, path::PathBuf, sync::Arc, thread};
 
-use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use archive::{CONFIRMED, ON_TRIAL};
+use archive::ON_TRIAL;
+pub use clock::{Clock, Hand};
 use confirmation::Standing;
 pub use confirmation::{ConfirmError, Confirmed};
 pub use defect::Defect;
@@ -38,7 +34,9 @@ use defect::guarded;
 use endpoint::Endpoint;
 pub use endpoint::NewListener;
 pub use error::ApplyError;
+use exemptions::KeptExemptions;
 pub use exemptions::{ExemptionError, NewExemption};
+use into_force::{Insists, Wanted};
 use kept::Kept;
 pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{Shared, Snapshot};
@@ -46,21 +44,24 @@ pub use start::StartOptions;
 use start::{Chosen, REFUSED, Refusal};
 
 use crate::{
-    change::{Change, Extent, check_limit},
-    compile::{self, Compiled, amend, compile},
-    config::{self, Config, Loaded, Report, Severity, Texts},
-    dataplane::{Dataplane, DataplaneError, Demand, Event, Events, FlowMemory, Instance},
+    change::{Change, Extent},
+    compile::{self, Compiled},
+    config::{Loaded, Report, Severity, Texts},
+    dataplane::{Dataplane, DataplaneError, Demand, Event, Events, Kernel},
+    intent::Intent,
     listing::some_of,
     state::{Prepared, StateDirectory, StateError},
-    status::{InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
+    status::{FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
 };
 
-/// A controller that is enforcing.
+/// A controller that is enforcing, through the data plane `D`.
 #[derive(Debug)]
-pub struct Controller {
+pub struct Controller<D = Kernel> {
     config_file: PathBuf,
     state: StateDirectory,
-    config: Config,
+    clock: Clock,
+    /// All that is in force.
+    intent: Intent,
     standing: Standing,
     /// Whether the archive of the confirmed configuration is the one in force, or
     /// the one that comes back after a trial.
@@ -68,8 +69,7 @@ pub struct Controller {
     /// The number of the next temporary exemption.
     next_exemption: u64,
     endpoint: Endpoint,
-    dataplane: Dataplane,
-    flows: Arc<FlowMemory>,
+    dataplane: D,
     status: Status,
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
@@ -87,7 +87,20 @@ pub struct ReloadOptions {
     pub confirm: Option<SignedDuration>,
 }
 
-impl Controller {
+/// Where a controller finds what it needs.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The name of the instance.
+    pub instance: String,
+    /// The main configuration file.
+    pub config_file: PathBuf,
+    /// What earlier controllers have kept.
+    pub state: StateDirectory,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl<D: Dataplane> Controller<D> {
     /// Enforces the configuration of the files, or the one that was last in force
     /// where a reload would refuse them. What an earlier run has left attached goes
     /// on as it is until then, and is taken over.
@@ -98,71 +111,76 @@ impl Controller {
     /// needs is missing. What was attached before still is then; if nothing was,
     /// nothing is, and nothing is left behind.
     pub fn start(
-        config_file: &Path,
-        instance: &Instance,
-        state: StateDirectory,
+        site: Site,
+        open: impl FnOnce() -> Result<D, DataplaneError>,
         options: StartOptions,
     ) -> Result<(Self, NewListener), ApplyError> {
-        let now = Timestamp::now();
-        tracing::info!(file = %config_file.display(), "reading the configuration");
-        let mut chosen = start::choose(config_file, &state, options, now)?;
-        let temporary = exemptions::at_start(&state, now);
-        let mut dataplane = Dataplane::open(instance)?;
-        let found = dataplane.links().len();
+        let now = site.clock.now();
+        let file = site.config_file.clone();
+        tracing::info!(file = %file.display(), "reading the configuration");
+        let mut chosen = start::choose(&site, options)?;
+        let temporary = exemptions::at_start(&site.state, now);
+        let mut controller = Self::before(site, open()?, &chosen, temporary)?;
+        let found = controller.dataplane.link_count();
         tracing::info!("building the tables and loading the program for each interface");
-        let begun = loop {
-            chosen.config.temporary.clone_from(&temporary.exemptions);
-            match (
-                Begun::begin(&mut dataplane, &chosen.config, now),
-                chosen.last.take(),
-            ) {
-                (Ok(begun), _) => break begun,
+        let listener = loop {
+            match (controller.begin(&mut chosen, now), chosen.last.take()) {
+                (Ok(listener), _) => break listener,
                 // The files may be what the kernel does not take.
                 (Err(error), Some(last)) if !options.strict => chosen = last.goes_on(&error),
                 (Err(error), _) => {
-                    leave_as_found(dataplane);
+                    controller.leave_as_found();
                     return Err(error);
                 }
             }
         };
         if found > 0 {
-            let kept = dataplane.links().len();
+            let kept = controller.dataplane.link_count();
             tracing::info!(
                 found,
                 kept,
                 "an earlier run was still enforcing: taken over, without a gap where it was kept"
             );
         }
-        let Chosen {
-            config,
-            warnings,
-            standing,
-            to_keep,
-            is_kept,
-            extent,
-            ..
-        } = chosen;
-        log_report(&warnings);
-        if let Some(Extent { opened, closed, .. }) = extent {
+        log_report(&chosen.warnings);
+        if let Some(Extent { opened, closed, .. }) = chosen.extent {
             tracing::warn!(
-                file = %config_file.display(), %opened, %closed,
+                file = %file.display(), %opened, %closed,
                 "the files have changed since they were last in force, by no more than a reload may \
                  change: taken"
             );
         }
-        exemptions::warn_of_ignored(&config);
-        let (endpoint, listener) = Endpoint::open(config.metrics.listen);
-        let Begun {
-            kept,
-            compiled,
-            flows,
-            events,
-        } = begun;
+        exemptions::warn_of_ignored(&controller.intent);
+        controller.log_standing();
+        Ok((controller, listener))
+    }
+
+    /// One that knows what it is to enforce, and enforces nothing yet.
+    fn before(
+        site: Site,
+        mut dataplane: D,
+        chosen: &Chosen,
+        temporary: KeptExemptions,
+    ) -> Result<Self, ApplyError> {
+        let Site {
+            instance,
+            config_file,
+            state,
+            clock,
+        } = site;
+        let now = clock.now();
+        let kept = match Kept::read(&mut dataplane, now) {
+            Ok(kept) => kept,
+            Err(error) => {
+                leave_as_found(dataplane);
+                return Err(error.into());
+            }
+        };
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: env!("POOLGUARD_REVISION").to_owned(),
-            instance: instance.name().to_owned(),
-            config_file: config_file.to_owned(),
+            instance,
+            config_file: config_file.clone(),
             started: now,
             counting_since: kept.counting_since,
             monitor: false,
@@ -177,9 +195,9 @@ impl Controller {
             },
             interfaces: Vec::new(),
             attachments: kept.attachments,
-            pool_prefixes: compiled.loaded.pool_prefixes.into(),
-            exemptions: compiled.loaded.exemptions.into(),
-            temporary_exemptions: compiled.loaded.temporary.into(),
+            pool_prefixes: FamilyCounts::default(),
+            exemptions: FamilyCounts::default(),
+            temporary_exemptions: FamilyCounts::default(),
             temporary: Vec::new(),
             unconfirmed_until: None,
             rolled_back: None,
@@ -192,50 +210,56 @@ impl Controller {
         };
         let snapshot = Snapshot {
             status: status.clone(),
-            books: dataplane.books().clone(),
-            tables: Vec::new(),
-            links: dataplane.links().clone(),
+            readings: dataplane.readings(),
             failing: BTreeMap::new(),
-            flows: Arc::clone(&flows),
         };
-        let mut controller = Self {
-            config_file: config_file.to_owned(),
+        let config = Arc::clone(&chosen.config);
+        Ok(Self {
+            config_file,
             state,
-            config,
-            standing,
-            is_kept,
+            clock,
+            endpoint: Endpoint::new(config.metrics.listen),
+            intent: Intent {
+                config,
+                temporary: temporary.exemptions,
+            },
+            standing: chosen.standing.clone(),
+            is_kept: chosen.is_kept,
             next_exemption: temporary.next_id,
-            endpoint,
             dataplane,
-            flows,
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
             cut: BTreeMap::new(),
-        };
-        controller.note(&compiled);
-        controller.log_events(events);
-        controller.publish();
-        controller.log_standing();
-        if let Some(texts) = to_keep {
-            controller.keep_files(&texts, now);
-        }
-        if matches!(
-            controller.standing,
-            Standing::Confirmed | Standing::LastGood(_)
-        ) {
-            // A trial that an earlier run has left is over.
-            controller.keep_as_it_stands();
-            controller.forget_trial();
-        }
-        controller.log_wires();
-        Ok((controller, listener))
+        })
     }
 
-    /// Keeps the configuration of the files, which is in force and stays so.
-    fn keep_files(&mut self, texts: &Texts, now: Timestamp) {
-        let prepared = archive::prepare(&self.state, CONFIRMED, &self.config_file, texts, now);
-        self.keep_prepared(prepared);
+    /// Puts into force what a start has chosen.
+    fn begin(&mut self, chosen: &mut Chosen, now: Timestamp) -> Result<NewListener, ApplyError> {
+        self.is_kept = chosen.is_kept;
+        self.standing = chosen.standing.clone();
+        let wanted = Wanted {
+            intent: self.intent.with_config(Arc::clone(&chosen.config)),
+            standing: chosen.standing.clone(),
+            texts: chosen.to_keep.take(),
+            is_limited: false,
+            only_in: None,
+            demand: Demand::WhatCan,
+            insists: Insists::OnTheFilter,
+            next_exemption: self.next_exemption,
+        };
+        let listener = self.put_into_force(wanted, now)?;
+        if matches!(self.standing, Standing::Confirmed | Standing::LastGood(_)) {
+            // A trial that an earlier run has left is over.
+            self.keep_as_it_stands();
+            self.forget_trial();
+        }
+        Ok(listener)
+    }
+
+    /// Takes back what a start has done that failed.
+    fn leave_as_found(self) {
+        leave_as_found(self.dataplane);
     }
 
     fn keep_prepared(&mut self, prepared: Result<Prepared, StateError>) {
@@ -282,6 +306,11 @@ impl Controller {
         }
     }
 
+    /// All that is in force.
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
     /// What scrapes and `status` read.
     pub fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
@@ -303,121 +332,53 @@ impl Controller {
         self.status.reloads.total += 1;
         let outcome = self.try_reload(options);
         self.status.reloads.last_successful = outcome.is_ok();
-        if outcome.is_ok() {
-            self.status.reloads.last_success = Timestamp::now();
-        } else {
-            self.status.reloads.failures += 1;
-        }
-        let generation = self.status.generation + u64::from(outcome.is_ok());
-        let (outcome, compiled, listener) = match outcome {
-            Ok((compiled, warnings, listener)) => {
+        let generation = self.status.generation;
+        let (outcome, listener) = match outcome {
+            Ok((warnings, listener)) => {
+                self.status.reloads.last_success = self.clock.now();
                 tracing::info!(generation, "reloaded: the new configuration is in force");
-                let outcome = ReloadOutcome::success(generation, &warnings);
-                (outcome, Some(compiled), listener)
+                (ReloadOutcome::success(generation, &warnings), listener)
             }
             Err(error) => {
+                self.status.reloads.failures += 1;
                 if let ApplyError::Config(report) = &error {
                     log_report(report);
                 }
                 tracing::error!(
                     traffic = self.traffic(), %error,
-                    "reload refused, everything is as it was: mend this and reload"
+                    "reload refused, everything is as it was: correct this and reload"
                 );
-                (ReloadOutcome::refusal(generation, &error), None, None)
+                (ReloadOutcome::refusal(generation, &error), None)
             }
         };
-        if let Some(compiled) = &compiled {
-            self.note(compiled);
-        }
         self.publish();
         self.log_wires();
         (outcome, listener)
     }
 
-    fn try_reload(
-        &mut self,
-        options: ReloadOptions,
-    ) -> Result<(Compiled, Report, NewListener), ApplyError> {
-        let now = Timestamp::now();
+    fn try_reload(&mut self, options: ReloadOptions) -> Result<(Report, NewListener), ApplyError> {
+        let now = self.clock.now();
         if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
             let deadline = trial.deadline;
             return Err(ApplyError::Unconfirmed { deadline });
         }
-        let loaded = self.load(now)?;
-        log_report(&loaded.warnings);
-        exemptions::warn_of_ignored(&loaded.config);
-        let texts = loaded.texts.clone();
-        self.put_into_force(loaded, options, now)
-            .inspect_err(|error| self.remember_refusal(&texts, error, now))
-    }
-
-    fn put_into_force(
-        &mut self,
-        loaded: Loaded,
-        options: ReloadOptions,
-        now: Timestamp,
-    ) -> Result<(Compiled, Report, NewListener), ApplyError> {
-        let archive_name = match options.confirm {
-            Some(_) => ON_TRIAL,
-            None => CONFIRMED,
+        let (intent, warnings, texts) = self.load(now)?;
+        log_report(&warnings);
+        exemptions::warn_of_ignored(&intent);
+        let wanted = Wanted {
+            intent,
+            standing: self.next_standing(options.confirm, now)?,
+            texts: Some(texts.clone()),
+            is_limited: !options.force,
+            only_in: None,
+            demand: Demand::All,
+            insists: Insists::OnAll,
+            next_exemption: self.next_exemption,
         };
-        let (compiled, extent, prepared) = thread::scope(|scope| {
-            // Beside the tables: with a million exemptions each takes a while.
-            let extent = || {
-                guarded("comparing the configurations", || {
-                    Extent::between(&self.config, &loaded.config, now)
-                })
-            };
-            let extent = (!options.force).then(|| scope.spawn(extent));
-            let (state, main, texts) = (&self.state, &self.config_file, &loaded.texts);
-            let prepared = scope.spawn(|| {
-                guarded("keeping the configuration", || {
-                    archive::prepare(state, archive_name, main, texts, now)
-                })
-            });
-            let compiled = guarded("compiling", || compile(&loaded.config, now));
-            (compiled, extent.map(joined), joined(prepared))
-        });
-        let (compiled, prepared) = (compiled??, prepared?);
-        if let Some(extent) = extent {
-            // Not the new one's limit: a mistake could be in there as well.
-            check_limit(extent?, self.config.max_change)?;
-            let without = self.dataplane.would_leave(&compiled.interfaces)?;
-            ApplyError::check_sides(without, &self.config, &loaded.config)?;
-        }
-        let listen = loaded.config.metrics.listen;
-        let endpoint = self.endpoint.prepare(listen)?;
-        let standing = self.next_standing(options.confirm, now)?;
-        // What is on trial has to be there after a crash. What stays is kept if it can be.
-        let prepared = match standing {
-            Standing::OnTrial(_) => Ok(prepared?),
-            _ => prepared,
-        };
-        // First, so that a crash at any moment leaves a way back.
-        self.keep(&standing)?;
-        let events = match self.enforce(&compiled, Demand::All) {
-            Ok(events) => events,
-            Err(error) => {
-                self.keep_as_it_stands();
-                return Err(error.into());
-            }
-        };
-        self.standing = standing;
-        self.config = loaded.config;
-        if let Standing::OnTrial(trial) = &self.standing {
-            confirmation::log_trial(trial.deadline);
-            if let Err(error) = prepared.and_then(Prepared::commit) {
-                tracing::error!(
-                    %error, "what is on trial cannot be kept: a restart goes back before the time"
-                );
-            }
-        } else {
-            self.keep_prepared(prepared);
-        }
-        self.end_exemptions(now);
-        self.log_events(events);
-        let listener = self.endpoint.commit(listen, endpoint);
-        Ok((compiled, loaded.warnings, listener))
+        let listener = self
+            .put_into_force(wanted, now)
+            .inspect_err(|error| self.remember_refusal(&texts, error, now))?;
+        Ok((warnings, listener))
     }
 
     /// Keeps that these files were refused, for a start that would take them.
@@ -436,14 +397,15 @@ impl Controller {
         }
     }
 
-    /// The configuration as it is on disk, with what was given beside it.
-    fn load(&self, now: Timestamp) -> Result<Loaded, ApplyError> {
-        let mut loaded = guarded("reading the configuration", || {
-            config::load_to_enforce(&self.config_file, now)
-        })?
-        .map_err(ApplyError::Config)?;
-        loaded.config.temporary.clone_from(&self.config.temporary);
-        Ok(loaded)
+    /// What a reload would put into force, with the warnings about it and what it was
+    /// read from.
+    fn load(&self, now: Timestamp) -> Result<(Intent, Report, Texts), ApplyError> {
+        let Loaded {
+            config,
+            warnings,
+            texts,
+        } = start::load(&self.config_file, now)?;
+        Ok((self.intent.with_config(config), warnings, texts))
     }
 
     /// What a reload would change.
@@ -455,77 +417,57 @@ impl Controller {
         /// More are for nobody to read; a million take 1.5 GB, and nine seconds of
         /// a controller who has something else to do.
         const EXEMPTIONS: usize = 10_000;
-        let now = Timestamp::now();
-        let loaded = self.load(now)?;
-        let (old, new) = (&self.config, &loaded.config);
+        let now = self.clock.now();
+        let (new, ..) = self.load(now)?;
         let change = guarded("comparing the configurations", || {
-            Change::in_part(old, new, now, EXEMPTIONS)
+            Change::in_part(&self.intent, &new, now, EXEMPTIONS)
         });
         Ok(change?)
     }
 
-    /// Puts the configuration in force as it holds now: without the exemptions
-    /// that have expired.
+    /// Puts what is in force into force as it holds now: without the exemptions that
+    /// have expired.
     ///
     /// # Errors
     ///
     /// When the tables could not be changed; the exemptions still exempt.
     pub fn expire(&mut self) -> Result<(), ApplyError> {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         // Not since the tables were put into force: loading them takes a while.
         let due = self.status.next_expiry;
-        let ended = self.config.held_prefixes().filter(|(_, holder)| {
+        let ended = self.intent.config.held_prefixes().filter(|(_, holder)| {
             let terms = holder.terms;
             terms.is_expired(now) && terms.expires >= due
         });
-        let (prefixes, names): (Vec<_>, Vec<_>) =
+        let (mut changed, names): (Vec<_>, Vec<_>) =
             ended.map(|(prefix, holder)| (prefix, holder.name)).unzip();
-        let lent = self.config.temporary.iter().filter(|e| e.is_expired(now));
-        let changed: Vec<_> = lent.map(|e| e.prefix).chain(prefixes).collect();
         let names = some_of(names);
-        self.enforce_changes(&changed, now)?;
+        let temporary = self.intent.temporary.iter();
+        changed.extend(temporary.filter(|e| e.is_expired(now)).map(|e| e.prefix));
+        let wanted = Wanted {
+            only_in: Some(changed),
+            insists: Insists::OnTheFilter,
+            ..self.as_it_is()
+        };
+        let _unmoved = self.put_into_force(wanted, now)?;
         if !names.is_empty() {
             tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
         }
-        self.end_exemptions(now);
-        self.publish();
         Ok(())
     }
 
-    /// Puts the configuration at hand into force, which is another than before
-    /// in these prefixes alone: in the tables in use, where they are few and
-    /// there is room, and else in new ones.
-    fn enforce_changes(&mut self, prefixes: &[IpNet], now: Timestamp) -> Result<(), ApplyError> {
-        /// A new generation takes as long as some thousand of them, and the
-        /// kernel more than half a second to verify the program.
-        const FEW: usize = 256;
-        if prefixes.len() <= FEW {
-            match self.amend(prefixes, now) {
-                Ok(loaded) => {
-                    self.note_loaded(&loaded);
-                    return Ok(());
-                }
-                Err(error) => tracing::info!(%error, "new tables take the place of those in use"),
-            }
+    /// What is in force.
+    fn as_it_is(&self) -> Wanted {
+        Wanted {
+            intent: self.intent.clone(),
+            standing: self.standing.clone(),
+            texts: None,
+            is_limited: false,
+            only_in: None,
+            demand: Demand::All,
+            insists: Insists::OnAll,
+            next_exemption: self.next_exemption,
         }
-        let compiled = guarded("compiling", || compile(&self.config, now))??;
-        let events = self.enforce(&compiled, Demand::All)?;
-        self.note(&compiled);
-        self.log_events(events);
-        Ok(())
-    }
-
-    fn amend(&mut self, prefixes: &[IpNet], now: Timestamp) -> Result<compile::Loaded, ApplyError> {
-        let policies = self.dataplane.policies();
-        let policies = policies.ok_or(DataplaneError::NoProgram)?;
-        let amendment = guarded("compiling", || amend(&self.config, prefixes, policies, now))??;
-        self.dataplane.amend(&amendment)?;
-        Ok(amendment.loaded)
-    }
-
-    fn enforce(&mut self, compiled: &Compiled, demand: Demand) -> Result<Events, DataplaneError> {
-        let generation = self.kept().load(&mut self.dataplane, compiled)?;
-        self.dataplane.enforce(generation, demand)
     }
 
     /// What the next controller has to know.
@@ -662,7 +604,7 @@ impl Controller {
                 interfaces = ?unpinned,
                 "stopped, and the filter ENDS here with this process, for want of pins: start again"
             );
-        } else if self.dataplane.links().is_empty() {
+        } else if self.dataplane.link_count() == 0 {
             tracing::warn!("stopped, and nothing is enforced: no interface has the filter");
         } else {
             tracing::info!(
@@ -676,9 +618,9 @@ impl Controller {
     /// Takes note of what was put into force.
     fn note(&mut self, compiled: &Compiled) {
         // Of interfaces whose counters are gone.
-        let books = self.dataplane.books();
+        let dataplane = &self.dataplane;
         let attachments = &mut self.status.attachments;
-        attachments.retain(|interface, _| books.has_interface(interface));
+        attachments.retain(|interface, _| dataplane.counts(interface));
         self.status.monitor = compiled.settings.monitor;
         self.status.forwarding = forwarding(compiled).to_owned();
         self.status.interfaces = interfaces(compiled);
@@ -687,7 +629,7 @@ impl Controller {
 
     fn note_loaded(&mut self, loaded: &compile::Loaded) {
         self.status.generation += 1;
-        self.status.generation_since = Timestamp::now();
+        self.status.generation_since = self.clock.now();
         self.status.pool_prefixes = loaded.pool_prefixes.into();
         self.status.exemptions = loaded.exemptions.into();
         self.status.temporary_exemptions = loaded.temporary.into();
@@ -696,7 +638,7 @@ impl Controller {
 
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
-        self.status.temporary = exemptions::listed(&self.config);
+        self.status.temporary = exemptions::listed(&self.intent);
         let status = &mut self.status;
         (
             status.unconfirmed_until,
@@ -709,16 +651,13 @@ impl Controller {
             Standing::LastGood(last) => (None, None, Some(last.clone())),
         };
         status.metrics = MetricsStatus {
-            listen: Some(self.config.metrics.listen),
+            listen: Some(self.intent.config.metrics.listen),
             problem: self.endpoint.problem().map(str::to_owned),
         };
         self.shared.publish(Snapshot {
             status: self.status.clone(),
-            books: self.dataplane.books().clone(),
-            tables: self.dataplane.tables(),
-            links: self.dataplane.links().clone(),
+            readings: self.dataplane.readings(),
             failing: self.failing.clone(),
-            flows: Arc::clone(&self.flows),
         });
         if let Err(error) = self.kept().write(&mut self.dataplane) {
             tracing::error!(
@@ -740,36 +679,8 @@ impl Controller {
     }
 }
 
-/// A controller half-way through its start.
-struct Begun {
-    kept: Kept,
-    compiled: Compiled,
-    flows: Arc<FlowMemory>,
-    events: Events,
-}
-
-impl Begun {
-    fn begin(
-        dataplane: &mut Dataplane,
-        config: &Config,
-        now: Timestamp,
-    ) -> Result<Self, ApplyError> {
-        let kept = Kept::read(dataplane, now)?;
-        let compiled = guarded("compiling", || compile(config, now))??;
-        let generation = kept.load(dataplane, &compiled)?;
-        let flows = Arc::new(dataplane.flows()?);
-        let events = dataplane.enforce(generation, Demand::WhatCan)?;
-        Ok(Self {
-            kept,
-            compiled,
-            flows,
-            events,
-        })
-    }
-}
-
 /// Takes back what a start has done that failed.
-fn leave_as_found(dataplane: Dataplane) {
+fn leave_as_found<D: Dataplane>(dataplane: D) {
     if !dataplane.is_new() {
         return;
     }

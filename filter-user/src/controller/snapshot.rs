@@ -10,9 +10,7 @@ use std::{
 };
 
 use crate::{
-    dataplane::{
-        Books, DataplaneError, FlowMemory, Links, Standing, TableUse, standing, wire_problem,
-    },
+    dataplane::{DataplaneError, Readings, Standing, TableUse},
     metrics::{self, Sample},
     status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
 };
@@ -40,12 +38,9 @@ impl Shared {
 #[derive(Debug)]
 pub struct Snapshot {
     pub(super) status: Status,
-    pub(super) books: Books,
-    pub(super) tables: Vec<TableUse>,
-    pub(super) links: Links,
+    pub(super) readings: Arc<dyn Readings>,
     /// What keeps interfaces that are there from having the program.
     pub(super) failing: BTreeMap<String, String>,
-    pub(super) flows: Arc<FlowMemory>,
 }
 
 impl Snapshot {
@@ -55,15 +50,15 @@ impl Snapshot {
         let configured = self.status.interfaces.iter().cloned();
         configured
             .map(|interface| {
-                let standing = standing(&interface.name, &self.links);
+                let standing = self.readings.standing(&interface.name);
                 let attached = standing.is_enforced();
                 let problem = match standing {
-                    Standing::Attached => None,
+                    Standing::Attached => self.failing.get(&interface.name).cloned(),
                     Standing::Unattached => Some(self.why_unattached(&interface)),
                     problem => Some(problem.to_string()),
                 };
                 let wire = interface.wire.map(|wire| {
-                    let problem = wire_problem(&interface.name, &wire.peer, &self.links);
+                    let problem = self.readings.wire_problem(&interface.name, &wire.peer);
                     WireStatus {
                         up: attached && problem.is_none(),
                         problem,
@@ -152,16 +147,10 @@ impl Snapshot {
     ///
     /// When the kernel's tables cannot be read.
     pub fn read(&self) -> Result<(Vec<Sample>, Status), DataplaneError> {
-        let samples = metrics::samples(&self.books.totals()?);
+        let samples = metrics::samples(&self.readings.totals()?);
         let mut status = self.status.clone();
         status.interfaces = self.interfaces();
-        let flows = self.flows.table_use();
-        status.tables = self
-            .tables
-            .iter()
-            .chain([&flows])
-            .map(table_status)
-            .collect();
+        status.tables = self.readings.tables().iter().map(table_status).collect();
         status.passed = passed(&samples);
         status.denied = denied(&samples);
         Ok((samples, status))

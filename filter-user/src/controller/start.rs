@@ -5,13 +5,13 @@
 //! does not put into force either: the last one that was then goes on. So neither
 //! a crash nor an upgrade nor a reboot makes anything live that was refused.
 
-use std::{path::Path, thread};
+use std::{path::Path, sync::Arc, thread};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ApplyError, Standing,
+    ApplyError, Site, Standing,
     archive::{self, Archive, CONFIRMED, ON_TRIAL},
     confirmation::{self, KeptTrial, Trial, log_trial, warn_of_rollback},
     defect::guarded,
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     change::{Extent, check_limit},
     config::{self, Config, Loaded, Report, Texts},
+    intent::Intent,
     state::{Prepared, StateDirectory},
     status::LastGood,
 };
@@ -35,7 +36,7 @@ pub struct StartOptions {
 
 /// What a start puts into force.
 pub(super) struct Chosen {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) warnings: Report,
     pub(super) standing: Standing,
     /// The texts of the files, where they are to be kept in the place of what is.
@@ -50,7 +51,7 @@ pub(super) struct Chosen {
 
 /// What was last in force.
 pub(super) struct Last {
-    config: Config,
+    config: Arc<Config>,
     since: Timestamp,
 }
 
@@ -70,12 +71,8 @@ pub(super) const REFUSED: &str = "refused.json";
 /// # Errors
 ///
 /// When the files are wrong or refused, and nothing is kept that could go on.
-pub(super) fn choose(
-    file: &Path,
-    state: &StateDirectory,
-    options: StartOptions,
-    now: Timestamp,
-) -> Result<Chosen, ApplyError> {
+pub(super) fn choose(site: &Site, options: StartOptions) -> Result<Chosen, ApplyError> {
+    let (file, state, now) = (&*site.config_file, &site.state, site.clock.now());
     let trial = salvage(
         state,
         confirmation::FILE,
@@ -99,7 +96,7 @@ pub(super) fn choose(
                 confirmed: confirmed.as_ref(),
                 on_trial: on_trial.as_ref(),
             };
-            trial.go_on(file, state, now)?
+            trial.go_on(site, now)?
         }
         _ => None,
     };
@@ -114,7 +111,7 @@ fn archive(state: &StateDirectory, name: &str, meaning: &str) -> Option<Archive>
     salvage(state, name, meaning, || Archive::read(state, name))
 }
 
-fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
+pub(super) fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
     guarded("reading the configuration", || {
         config::load_to_enforce(file, now)
     })?
@@ -150,12 +147,8 @@ struct KeptState<'a> {
 
 impl KeptState<'_> {
     /// Goes on with it, or goes back: `None` if there is nothing to go back to.
-    fn go_on(
-        self,
-        file: &Path,
-        state: &StateDirectory,
-        now: Timestamp,
-    ) -> Result<Option<Chosen>, ApplyError> {
+    fn go_on(self, site: &Site, now: Timestamp) -> Result<Option<Chosen>, ApplyError> {
+        let (file, state) = (&*site.config_file, &site.state);
         let KeptTrial {
             deadline,
             rolled_back,
@@ -164,7 +157,7 @@ impl KeptState<'_> {
         let is_kept = previous.is_none();
         let is_older = previous.is_some() && self.on_trial.is_none();
         let previous = match (previous, self.confirmed) {
-            (Some(previous), _) => previous,
+            (Some(previous), _) => Arc::new(previous),
             (None, Some(archive)) => match load_kept(archive, now) {
                 Ok(loaded) => loaded.config,
                 Err(error) => return Ok(unusable(&error)),
@@ -194,7 +187,7 @@ impl KeptState<'_> {
             }) = tried
             {
                 log_trial(deadline);
-                let trial = Trial::new(previous, deadline, now);
+                let trial = Trial::new(previous, deadline, &site.clock);
                 return Ok(Some(chosen(config, warnings, Standing::OnTrial(trial))));
             }
         }
@@ -207,7 +200,7 @@ impl KeptState<'_> {
         let kept = KeptTrial {
             deadline,
             rolled_back: true,
-            previous: (!is_kept).then_some(&previous),
+            previous: (!is_kept).then_some(&*previous),
         };
         // The clock may be set back before the next start.
         if let Err(error) = state.write(confirmation::FILE, &kept) {
@@ -318,7 +311,7 @@ impl Last {
 
 /// Whether a reload would put the files into force, and what they change.
 fn judge(
-    last: &Config,
+    last: &Arc<Config>,
     next: &Loaded,
     file: &Path,
     state: &StateDirectory,
@@ -337,7 +330,8 @@ fn judge(
         return Err(ApplyError::Refused { at, error });
     }
     let extent = guarded("comparing the configurations", || {
-        Extent::between(last, &next.config, now)
+        let [last, next] = [last, &next.config].map(|config| Intent::from(Arc::clone(config)));
+        Extent::between(&last, &next, now)
     })?;
     check_limit(extent, last.max_change)?;
     // Interfaces may come later: what counts is what they are called.

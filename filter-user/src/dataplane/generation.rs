@@ -183,6 +183,11 @@ impl Generation {
         &self.program_ids
     }
 
+    /// Whether a program is one of its own.
+    pub(super) fn has_program(&self, id: Option<u32>) -> bool {
+        id.is_some_and(|id| self.program_ids.contains(&id))
+    }
+
     /// What it counts, and nothing that another one has counted.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)

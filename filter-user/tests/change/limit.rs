@@ -5,7 +5,7 @@ use filter_user::{
     config::Share,
 };
 
-use crate::{config, now};
+use crate::{intent, now};
 
 /// A box with a dynamic pool of so many addresses, a power of two.
 fn pool(addresses: u32, extra: &str) -> String {
@@ -19,8 +19,8 @@ fn pool(addresses: u32, extra: &str) -> String {
 
 /// What is said against a change under a limit.
 fn refusal(old: &str, new: &str, limit: Share) -> Option<String> {
-    let change = Change::between(&config(old), &config(new), now());
-    let extent = Extent::between(&config(old), &config(new), now());
+    let change = Change::between(&intent(old), &intent(new), now());
+    let extent = Extent::between(&intent(old), &intent(new), now());
     assert_eq!(change.extent(), extent);
     check_limit(extent, limit)
         .err()

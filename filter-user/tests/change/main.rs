@@ -7,11 +7,12 @@ mod packets;
 mod pieces;
 mod temporary;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use filter_user::{
     change::Change,
     config::{self, Config, Memory},
+    intent::Intent,
 };
 use jiff::Timestamp;
 
@@ -22,9 +23,14 @@ fn now() -> Timestamp {
 fn config(text: &str) -> Config {
     let path = Path::new("poolguard.toml");
     let loaded = config::load_from(&Memory::default().with(path, text), path, now());
-    loaded.unwrap_or_else(|report| panic!("{report}")).config
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    Arc::unwrap_or_clone(loaded.config)
+}
+
+fn intent(text: &str) -> Intent {
+    config(text).into()
 }
 
 fn between(old: &str, new: &str) -> Change {
-    Change::between(&config(old), &config(new), now())
+    Change::between(&intent(old), &intent(new), now())
 }

@@ -19,6 +19,7 @@ use filter_user::{
     },
     explain::{Packet, Transport},
     host::HostTables,
+    intent::Intent,
 };
 use ipnet::IpNet;
 use proptest::{prelude::*, sample::select};
@@ -180,7 +181,6 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
                 listen: "127.0.0.1:9188".parse().unwrap(),
             },
             max_change: Share::WHOLE,
-            temporary: Vec::new(),
         },
     )
 }
@@ -290,8 +290,8 @@ fn transport(protocol: Protocol) -> Transport {
 }
 
 /// The verdicts on all packets of all addresses.
-pub(crate) fn verdicts(config: &Config, servers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Vec<bool>> {
-    let compiled = compile(config, now()).unwrap();
+pub(crate) fn verdicts(intent: &Intent, servers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Vec<bool>> {
+    let compiled = compile(intent, now()).unwrap();
     let tables = HostTables::new(&compiled);
     for address in addresses() {
         for (port, protocol) in PORTS
@@ -349,10 +349,11 @@ proptest! {
 
     #[test]
     fn the_totals_are_what_the_filter_says((old, new) in two_configs()) {
-        let change = Change::between(&old, &new, now());
         let servers = servers([&old, &new]);
-        let was = verdicts(&old, &servers);
-        let is = verdicts(&new, &servers);
+        let [old_intent, new_intent] = [&old, &new].map(|config| Intent::from(config.clone()));
+        let change = Change::between(&old_intent, &new_intent, now());
+        let was = verdicts(&old_intent, &servers);
+        let is = verdicts(&new_intent, &servers);
         let in_pool = |config: &Config, address: &IpAddr| {
             config.pools.iter().any(|pool| pool.prefixes.iter().any(|p| p.contains(address)))
         };
@@ -369,7 +370,8 @@ proptest! {
 
     #[test]
     fn nothing_differs_from_itself(config in a_config()) {
-        let change = Change::between(&config, &config, now());
+        let intent = Intent::from(config);
+        let change = Change::between(&intent, &intent, now());
         prop_assert!(change.is_none() && change.opened.is_none() && change.closed.is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use filter_user::change::Change;
 
-use crate::{between, config, now};
+use crate::{between, intent, now};
 
 const BOX: &str = r#"
 [[interface]]
@@ -127,7 +127,7 @@ fn exemptions_are_listed_in_part() {
         "{BOX}[[customer]]\nname = \"globex\"\nprefixes = [\"203.0.113.10\"]\nallow_inbound = [25]\n"
     );
     let new = old.replace("203.0.113.8/29", "203.0.113.64/29");
-    let (old, new) = (config(&old), config(&new));
+    let (old, new) = (intent(&old), intent(&new));
     let pieces = [
         "- exemption acme 203.0.113.8/29 25, 443: 7 addresses\n",
         "+ exemption acme 203.0.113.64/29 25, 443: 8 addresses\n",

@@ -6,12 +6,14 @@ use filter_common::Role;
 use filter_user::{
     change::{Addresses, Change},
     config::{Config, NoRoom, PoolKind, PortSpec, TemporaryExemption},
+    directory::Directory,
+    intent::Intent,
 };
 use ipnet::IpNet;
 use proptest::prelude::*;
 
 use crate::{
-    config, now,
+    intent, now,
     packets::{a_config, addresses, packets, ports, prefix, verdicts},
 };
 
@@ -59,12 +61,13 @@ proptest! {
     /// one of them says so.
     #[test]
     fn they_add_up(without in a_config(), temporary in some()) {
-        let with = Config { temporary: temporary.clone(), ..without.clone() };
+        let without = Intent::from(without);
+        let with = without.with_temporary(temporary.clone());
         let servers = Default::default();
         let (was, is) = (verdicts(&without, &servers), verdicts(&with, &servers));
         let mut opened = Vec::new();
         for address in addresses() {
-            let is_static = kind_around(&with, address) == Some(PoolKind::Static);
+            let is_static = kind_around(&with.config, address) == Some(PoolKind::Static);
             let hold = |opens: &dyn Fn(&TemporaryExemption) -> bool| {
                 let mut here = temporary.iter().filter(|t| t.prefix.contains(&address) && now() < t.expires);
                 is_static && here.any(opens)
@@ -116,11 +119,8 @@ prefixes = ["203.0.113.16/28"]
 forbidden = [80]
 "#;
 
-fn with(text: &str, temporary: &[TemporaryExemption]) -> Config {
-    Config {
-        temporary: temporary.to_vec(),
-        ..config(text)
-    }
+fn with(text: &str, temporary: &[TemporaryExemption]) -> Intent {
+    intent(text).with_temporary(temporary.to_vec())
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn ports_of(words: &str) -> Vec<PortSpec> {
 }
 
 fn room(prefix: &str, ports: &str) -> Result<(), NoRoom> {
-    config(BOX).room_for(prefix.parse().unwrap(), &ports_of(ports))
+    Directory::of(&intent(BOX)).room_for(prefix.parse().unwrap(), &ports_of(ports))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The shipped example, and each option that it shows.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use filter_common::{ReturnTraffic, Role};
 use filter_user::config::{self, Attach, Config, Forwarding, Loaded, Memory, PoolKind};
@@ -32,9 +32,8 @@ fn it_is_valid() {
         customers,
         metrics,
         max_change,
-        temporary,
         listed,
-    } = loaded.config;
+    } = Arc::unwrap_or_clone(loaded.config);
     assert!(listed.is_empty());
     assert!(!monitor);
     assert_eq!(forwarding, Forwarding::Kernel);
@@ -78,7 +77,6 @@ fn it_is_valid() {
     assert_eq!(acme.source.line, 2);
     assert_eq!(metrics.listen.to_string(), "127.0.0.1:9188");
     assert_eq!(max_change.to_string(), "10%");
-    assert_eq!(temporary, []);
 }
 
 /// The line with `option`, which is commented out, without the `#`.
@@ -98,7 +96,7 @@ fn with_option(option: &str) -> Config {
     let files = Memory::default()
         .with("poolguard.toml", main)
         .with("customers.d/acme.toml", acme);
-    load(&files).unwrap().config
+    Arc::unwrap_or_clone(load(&files).unwrap().config)
 }
 
 #[test]

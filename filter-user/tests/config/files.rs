@@ -403,13 +403,9 @@ fn files_on_disk() {
     let none = config::load(Path::new("/nonexistent/poolguard.toml"), now());
     fs::remove_dir_all(&directory).unwrap();
 
-    let names: Vec<_> = good
-        .unwrap()
-        .config
-        .customers
-        .into_iter()
-        .map(|known| known.name)
-        .collect();
+    let good = good.unwrap();
+    let customers = good.config.customers.iter();
+    let names: Vec<_> = customers.map(|known| known.name.as_str()).collect();
     assert_eq!(names, ["acme", "bcme"]);
     let bad = bad.unwrap_err();
     assert_eq!(bad.errors(), 1);

@@ -2,7 +2,7 @@
 
 use filter_user::{
     compile::Compiled,
-    dataplane::{FlowMemory, Generation},
+    dataplane::{Dataplane as _, FlowMemory, Generation},
 };
 
 use super::{counters::Places, trial::Testimony};

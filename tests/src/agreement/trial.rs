@@ -54,7 +54,7 @@ pub struct Trial {
 impl Trial {
     /// Hands a configuration out.
     pub fn new(config: &Config, witnesses: Witnesses) -> Self {
-        let compiled = compile(config, NOW.parse().unwrap()).unwrap();
+        let compiled = compile(&config.clone().into(), NOW.parse().unwrap()).unwrap();
         let program = match witnesses {
             Witnesses::Host => None,
             #[cfg(feature = "kernel")]

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use filter_common::Role;
-use filter_user::dataplane::{Demand, Generation};
+use filter_user::dataplane::{Dataplane as _, Demand, Generation};
 use jiff::Timestamp;
 
 use super::{

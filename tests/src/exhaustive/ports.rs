@@ -252,7 +252,7 @@ struct Judges {
 impl Judges {
     fn new(configuration: &Configuration) -> Self {
         let config = load(&configuration.text);
-        let compiled = compile(&config, NOW.parse().unwrap()).unwrap();
+        let compiled = compile(&config.clone().into(), NOW.parse().unwrap()).unwrap();
         Self {
             config,
             places: Places::new(&compiled.slots),

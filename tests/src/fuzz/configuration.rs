@@ -6,7 +6,7 @@
 //!
 //! The bytes are the main file and, behind a zero, one that it may include.
 
-use std::{net::IpAddr, path::Path};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use filter_user::{
     compile::compile,
@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
         Ok(loaded) => {
             assert_eq!(loaded.warnings.errors(), 0, "accepted with a mistake");
             print(&loaded.warnings);
-            match compile(&loaded.config, now) {
+            match compile(&Arc::clone(&loaded.config).into(), now) {
                 Ok(_) => agree(&loaded.config),
                 Err(error) => assert!(!error.to_string().is_empty()),
             }

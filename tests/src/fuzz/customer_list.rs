@@ -4,7 +4,7 @@
 //! the lines that are mistakes the list is accepted, and has a row for every other
 //! line: what is wrong with one takes nothing else away.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use filter_user::config::{self, Config, Loaded, Memory, Report, Severity};
 
@@ -60,7 +60,7 @@ pub fn account_for(text: &str) -> Option<Rest> {
             Ok(loaded) => {
                 print(&loaded.warnings);
                 check_rows(&lines, header, &loaded);
-                let config = loaded.config;
+                let config = Arc::unwrap_or_clone(loaded.config);
                 return Some(Rest { text, config });
             }
             Err(report) => report,

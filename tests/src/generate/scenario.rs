@@ -1,6 +1,6 @@
 //! A configuration and what happens under it.
 
-use std::{net::IpAddr, path::Path};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use filter_user::config::{self, Config, Memory};
 use proptest::{prelude::*, sample::Index};
@@ -261,7 +261,7 @@ pub fn load(text: &str) -> Config {
     let path = Path::new("poolguard.toml");
     let files = Memory::default().with(path, text);
     match config::load_from(&files, path, NOW.parse().unwrap()) {
-        Ok(loaded) => loaded.config,
+        Ok(loaded) => Arc::unwrap_or_clone(loaded.config),
         Err(report) => panic!("a configuration that should be valid is not: {report:?}\n{text}"),
     }
 }

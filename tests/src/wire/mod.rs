@@ -19,7 +19,7 @@ use std::{
 };
 
 use filter_common::Protocol;
-use filter_user::dataplane::{DataplaneError, Demand, Event};
+use filter_user::dataplane::{Dataplane as _, DataplaneError, Demand, Event};
 use jiff::Timestamp;
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},

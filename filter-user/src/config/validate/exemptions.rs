@@ -4,16 +4,18 @@ use filter_common::Protocol;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::config::{
-    customer_list::CustomerList,
-    draft::{CustomerDraft, Draft, PoolDraft},
-    mistakes::Mistakes,
-    model::PortSpec,
+use crate::{
+    config::{
+        customer_list::CustomerList,
+        draft::{CustomerDraft, Draft, PoolDraft},
+        mistakes::Mistakes,
+        model::PortSpec,
+        reader::List,
+        report::Diagnostic,
+        text::Placed,
+        words::list,
+    },
     prefix_map::{PrefixMap, is_covered},
-    reader::List,
-    report::Diagnostic,
-    text::Placed,
-    words::list,
 };
 
 pub(super) fn check(

@@ -17,7 +17,7 @@ mod settings;
 mod state;
 
 pub use error::WireError;
-pub use state::problem;
+pub(super) use state::problem;
 
 pub(super) use check::{check, check_ability, warn_of_side_effects};
 pub(super) use settings::Settings;

@@ -10,7 +10,7 @@ use crate::dataplane::{Attached, Links, device::Device, link::index_of};
 /// What keeps frames that are permitted from going on from an interface to the one
 /// at the other end of its wire, or from coming in whole. A question that the
 /// kernel does not answer finds no problem.
-pub fn problem(interface: &str, peer: &str, links: &Links) -> Option<String> {
+pub(in crate::dataplane) fn problem(interface: &str, peer: &str, links: &Links) -> Option<String> {
     // What keeps it from being attached says somebody else.
     let index = device_of(interface, links)?;
     let own = Device::get(index).ok().flatten()?;

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 /// Prefixes without host bits, each with something that belongs to it.
 #[derive(Debug)]
-pub(super) struct PrefixMap<T> {
+pub(crate) struct PrefixMap<T> {
     /// By first address, then by length: after a prefix come, without a gap,
     /// those that lie in it.
     sorted: Vec<(IpNet, T)>,
@@ -16,7 +16,7 @@ pub(super) struct PrefixMap<T> {
 
 impl<T> PrefixMap<T> {
     /// Of a prefix that is given twice, the first one counts.
-    pub(super) fn new(prefixes: impl IntoIterator<Item = (IpNet, T)>) -> Self {
+    pub(crate) fn new(prefixes: impl IntoIterator<Item = (IpNet, T)>) -> Self {
         let mut sorted: Vec<_> = prefixes.into_iter().collect();
         sorted.sort_by_key(|&(prefix, _)| prefix);
         sorted.dedup_by_key(|&mut (prefix, _)| prefix);
@@ -32,7 +32,7 @@ impl<T> PrefixMap<T> {
     }
 
     /// The most specific prefix that contains all of `prefix`, or is it.
-    pub(super) fn containing(&self, prefix: &IpNet) -> Option<&(IpNet, T)> {
+    pub(crate) fn containing(&self, prefix: &IpNet) -> Option<&(IpNet, T)> {
         self.lengths[family(prefix)]
             .iter()
             .filter(|&&length| length <= prefix.prefix_len())
@@ -44,7 +44,7 @@ impl<T> PrefixMap<T> {
     }
 
     /// The prefixes in `prefix` that are more specific, in order.
-    pub(super) fn inside(&self, prefix: &IpNet) -> &[(IpNet, T)] {
+    pub(crate) fn inside(&self, prefix: &IpNet) -> &[(IpNet, T)] {
         let start = self.sorted.partition_point(|(other, _)| other <= prefix);
         let rest = &self.sorted[start..];
         let last = prefix.broadcast();
@@ -62,7 +62,7 @@ fn family(prefix: &IpNet) -> usize {
 }
 
 /// Whether `parts`, which lie in `whole`, leave no address of it over.
-pub(super) fn is_covered(whole: &IpNet, mut parts: Vec<IpNet>) -> bool {
+pub(crate) fn is_covered(whole: &IpNet, mut parts: Vec<IpNet>) -> bool {
     parts.sort_unstable();
     let mut next = Some(bits(whole.network()));
     for part in parts {

@@ -1,0 +1,395 @@
+//! How something comes into force: the one way for a start, a reload, a roll-back, an
+//! exemption that is given or taken back, and one that ends.
+//!
+//! What is [`Wanted`] is [prepared](Controller::prepare) whole, while nothing changes
+//! that anybody could notice: it is compared with what is in force, compiled, loaded
+//! and written beside what is kept on disk. Then it is [committed](Controller::commit):
+//! first the disk, so that a crash at any moment leaves a way back, then the data plane,
+//! which takes all of it or none, and at last what this controller knows of it.
+
+use std::thread;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::{
+    ApplyError, Controller, NewListener, Standing,
+    archive::{self, CONFIRMED, ON_TRIAL},
+    confirmation::log_trial,
+    defect::guarded,
+    endpoint::Move,
+    exemptions::{KeptExemptions, log_over},
+    joined,
+};
+use crate::{
+    change::{Extent, check_limit},
+    compile::{Amendment, Compiled, amend, compile},
+    config::{TemporaryExemption, Texts},
+    dataplane::{Dataplane, Demand, Events},
+    intent::Intent,
+    state::{self, StateError},
+};
+
+/// Something that is to come into force, with all that is to change with it.
+pub(super) struct Wanted {
+    /// All that is to hold. Temporary exemptions that are over are dropped from it.
+    pub(super) intent: Intent,
+    /// Whether it is there to stay.
+    pub(super) standing: Standing,
+    /// What it was read from, if that is to be kept.
+    pub(super) texts: Option<Texts>,
+    /// Whether it may change only so much of what is in force.
+    pub(super) is_limited: bool,
+    /// The prefixes in which it differs from what is in force, if it does in no others.
+    pub(super) only_in: Option<Vec<IpNet>>,
+    /// What is asked of the interfaces.
+    pub(super) demand: Demand,
+    /// What it comes to if the disk or the address of the metrics are not to be had.
+    pub(super) insists: Insists,
+    /// The number of the next temporary exemption.
+    pub(super) next_exemption: u64,
+}
+
+/// What has to work for something to come into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Insists {
+    /// All of it: somebody asked for it, and can ask again.
+    OnAll,
+    /// The filter. What does not work beside it is logged, and tried again.
+    OnTheFilter,
+}
+
+/// Something that can come into force at once.
+pub(super) struct Prepared<G> {
+    wanted: Wanted,
+    tables: Tables<G>,
+    archive: Option<Result<state::Prepared, StateError>>,
+    endpoint: Result<Option<Move>, ApplyError>,
+    now: Timestamp,
+}
+
+/// How the data plane gets there.
+enum Tables<G> {
+    /// The tables in use are changed.
+    Amended(Box<Amendment>),
+    /// Others take their place.
+    Loaded(Box<Compiled>, G),
+}
+
+/// More prefixes take no less time in the tables in use than others do in their place,
+/// and the kernel more than half a second to verify the program.
+const FEW: usize = 256;
+
+impl<D: Dataplane> Controller<D> {
+    /// Puts something into force, or leaves everything as it is.
+    pub(super) fn put_into_force(
+        &mut self,
+        wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<NewListener, ApplyError> {
+        let prepared = self.prepare(wanted, now)?;
+        self.commit(prepared)
+    }
+
+    /// Makes everything ready that can be without anybody's noticing.
+    pub(super) fn prepare(
+        &mut self,
+        mut wanted: Wanted,
+        now: Timestamp,
+    ) -> Result<Prepared<D::Generation>, ApplyError> {
+        wanted.intent.temporary.retain(|e| !e.is_expired(now));
+        if let Some(amendment) = self.amendment(&wanted, now) {
+            return Ok(Prepared {
+                tables: Tables::Amended(Box::new(amendment)),
+                archive: None,
+                endpoint: Ok(None),
+                wanted,
+                now,
+            });
+        }
+        let (extent, archive, compiled) = self.compared_kept_and_compiled(&wanted, now);
+        let (compiled, mut archive) = (compiled?, archive.transpose()?);
+        if let Some(extent) = extent {
+            // Not the new one's limit: a mistake could be in there as well.
+            check_limit(extent?, self.intent.config.max_change)?;
+            let without = self.dataplane.would_leave(&compiled.interfaces)?;
+            ApplyError::check_sides(without, &self.intent.config, &wanted.intent.config)?;
+        }
+        let mut endpoint = self.endpoint.prepare(wanted.intent.config.metrics.listen);
+        if wanted.insists == Insists::OnAll {
+            endpoint = Ok(endpoint?);
+            // What is on trial has to be there after a crash. What stays is kept if it
+            // can be.
+            if let Standing::OnTrial(_) = wanted.standing {
+                archive = archive.transpose()?.map(Ok);
+            }
+        }
+        let generation = self.kept().load(&mut self.dataplane, &compiled)?;
+        Ok(Prepared {
+            tables: Tables::Loaded(Box::new(compiled), generation),
+            archive,
+            endpoint,
+            wanted,
+            now,
+        })
+    }
+
+    /// What changes in the tables in use, where that is little.
+    fn amendment(&self, wanted: &Wanted, now: Timestamp) -> Option<Amendment> {
+        let prefixes = wanted.only_in.as_ref().filter(|all| all.len() <= FEW)?;
+        let policies = self.dataplane.policies()?;
+        let amendment = guarded("compiling", || {
+            amend(&wanted.intent, prefixes, policies, now)
+        });
+        match amendment.map_err(ApplyError::from) {
+            Ok(Ok(amendment)) => return Some(amendment),
+            Ok(Err(error)) => log_new_tables(&error.into()),
+            Err(error) => log_new_tables(&error),
+        }
+        None
+    }
+
+    /// Does three things at once, each of which takes a while with a million
+    /// customers.
+    #[expect(clippy::type_complexity, reason = "the outcomes of the three")]
+    fn compared_kept_and_compiled(
+        &self,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> (
+        Option<Result<Extent, ApplyError>>,
+        Option<Result<Result<state::Prepared, StateError>, ApplyError>>,
+        Result<Compiled, ApplyError>,
+    ) {
+        thread::scope(|scope| {
+            let (old, new) = (&self.intent, &wanted.intent);
+            let extent = wanted.is_limited.then(|| {
+                scope.spawn(|| {
+                    guarded("comparing the configurations", || {
+                        Extent::between(old, new, now)
+                    })
+                })
+            });
+            let (state, main) = (&self.state, &self.config_file);
+            let archive = wanted.texts.as_ref().map(|texts| {
+                let name = wanted.standing.archive();
+                scope.spawn(move || {
+                    guarded("keeping the configuration", || {
+                        archive::prepare(state, name, main, texts, now)
+                    })
+                })
+            });
+            let compiled = guarded("compiling", || compile(new, now));
+            let compiled = compiled.map_err(ApplyError::from);
+            (
+                extent.map(|extent| joined(extent).map_err(ApplyError::from)),
+                archive.map(|archive| joined(archive).map_err(ApplyError::from)),
+                compiled.and_then(|compiled| Ok(compiled?)),
+            )
+        })
+    }
+
+    /// Puts into force what is ready. Where that fails, everything is as it was.
+    pub(super) fn commit(
+        &mut self,
+        prepared: Prepared<D::Generation>,
+    ) -> Result<NewListener, ApplyError> {
+        let Prepared {
+            wanted,
+            tables,
+            archive,
+            endpoint,
+            now,
+        } = prepared;
+        if let Err(error) = self.write_ahead(&wanted) {
+            if let Tables::Loaded(_, generation) = tables {
+                self.dataplane.discard(generation);
+            }
+            return Err(error.into());
+        }
+        let replaced = match self.enforce(&wanted, tables, now) {
+            Ok(enforced) => enforced,
+            Err(error) => {
+                self.write_back(&wanted);
+                return Err(error);
+            }
+        };
+        let ended = self.take_over(wanted, archive);
+        log_over(&ended);
+        if let Some((compiled, events)) = replaced {
+            self.note(&compiled);
+            self.log_events(events);
+        }
+        let listen = self.intent.config.metrics.listen;
+        let listener = match endpoint {
+            Ok(moved) => self.endpoint.commit(listen, moved),
+            Err(error) => {
+                self.endpoint.postpone(listen, &error);
+                None
+            }
+        };
+        self.publish();
+        self.log_wires();
+        Ok(listener)
+    }
+
+    /// Keeps on disk what the next controller has to find if this one dies from here
+    /// on.
+    fn write_ahead(&self, wanted: &Wanted) -> Result<(), StateError> {
+        let exemptions = KeptExemptions {
+            next_id: wanted.next_exemption,
+            exemptions: wanted.intent.temporary.clone(),
+        };
+        let is_same = exemptions == self.kept_exemptions();
+        let written = match is_same {
+            true => Ok(()),
+            false => exemptions.write(&self.state),
+        };
+        let kept = written.and_then(|()| match wanted.standing == self.standing {
+            true => Ok(()),
+            false => self.keep(&wanted.standing),
+        });
+        match (kept, wanted.insists) {
+            (Err(error), Insists::OnAll) => {
+                self.write_back(wanted);
+                Err(error)
+            }
+            (Err(error), Insists::OnTheFilter) => {
+                tracing::error!(
+                    %error,
+                    "what comes into force cannot be kept, and the next start goes by what is on \
+                     disk. The filter does not wait for it: correct this, then reload"
+                );
+                Ok(())
+            }
+            (Ok(()), _) => Ok(()),
+        }
+    }
+
+    /// Puts things on disk back to how they stand.
+    fn write_back(&self, wanted: &Wanted) {
+        let in_force = self.kept_exemptions();
+        let is_same = wanted.next_exemption == in_force.next_id
+            && wanted.intent.temporary == in_force.exemptions;
+        let written = match is_same {
+            true => Ok(()),
+            false => in_force.write(&self.state),
+        };
+        if let Err(error) = written {
+            tracing::error!(
+                traffic = self.traffic(), %error,
+                "the exemptions on disk are not those in force, and a restart goes by what is on \
+                 disk: correct this, then add or remove one"
+            );
+        }
+        if wanted.standing != self.standing {
+            self.keep_as_it_stands();
+        }
+    }
+
+    /// Has the data plane decide by it. Says what became of the interfaces, unless the
+    /// tables in use were changed.
+    fn enforce(
+        &mut self,
+        wanted: &Wanted,
+        tables: Tables<D::Generation>,
+        now: Timestamp,
+    ) -> Result<Option<(Compiled, Events)>, ApplyError> {
+        let amendment = match tables {
+            Tables::Loaded(compiled, generation) => {
+                let events = self.dataplane.enforce(generation, wanted.demand)?;
+                return Ok(Some((*compiled, events)));
+            }
+            Tables::Amended(amendment) => amendment,
+        };
+        match self.dataplane.amend(&amendment) {
+            Ok(()) => {
+                self.note_loaded(&amendment.loaded);
+                Ok(None)
+            }
+            Err(error) => {
+                log_new_tables(&error.into());
+                let enforced = self.enforce_anew(wanted, now);
+                enforced
+                    .map(Some)
+                    .inspect_err(|_| self.amend_back(wanted, now))
+            }
+        }
+    }
+
+    /// Has others take the place of the tables in use, which could not be changed.
+    fn enforce_anew(
+        &mut self,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> Result<(Compiled, Events), ApplyError> {
+        let compiled = guarded("compiling", || compile(&wanted.intent, now))??;
+        let generation = self.kept().load(&mut self.dataplane, &compiled)?;
+        let events = self.dataplane.enforce(generation, wanted.demand)?;
+        Ok((compiled, events))
+    }
+
+    /// Takes back what has changed in the tables in use.
+    fn amend_back(&mut self, wanted: &Wanted, now: Timestamp) {
+        let prefixes = wanted.only_in.as_deref().unwrap_or_default();
+        let policies = self.dataplane.policies().cloned().unwrap_or_default();
+        let amendment = guarded("compiling", || {
+            amend(&self.intent, prefixes, &policies, now)
+        });
+        let amendment = amendment.map_err(ApplyError::from);
+        let amended = amendment
+            .and_then(|amendment| Ok(amendment?))
+            .and_then(|amendment| Ok(self.dataplane.amend(&amendment)?));
+        if let Err(error) = amended {
+            tracing::error!(
+                traffic = self.traffic(), %error,
+                "a part of the change may be in force: `poolguard reload` puts all or nothing of it \
+                 into force"
+            );
+        }
+    }
+
+    /// It is in force: keeps what it was read from, and says which temporary exemptions
+    /// have ended.
+    fn take_over(
+        &mut self,
+        wanted: Wanted,
+        archive: Option<Result<state::Prepared, StateError>>,
+    ) -> Vec<TemporaryExemption> {
+        let before = std::mem::replace(&mut self.intent, wanted.intent);
+        self.standing = wanted.standing;
+        self.next_exemption = wanted.next_exemption;
+        match (archive, &self.standing) {
+            (None, _) => {}
+            (Some(prepared), Standing::OnTrial(trial)) => {
+                log_trial(trial.deadline);
+                if let Err(error) = prepared.and_then(state::Prepared::commit) {
+                    tracing::error!(
+                        %error,
+                        "what is on trial cannot be kept: a restart goes back before the time"
+                    );
+                }
+            }
+            (Some(prepared), _) => self.keep_prepared(prepared),
+        }
+        let now = self.clock.now();
+        let is_over = |e: &TemporaryExemption| {
+            e.is_expired(now) && !self.intent.temporary.iter().any(|left| left.id == e.id)
+        };
+        before.temporary.into_iter().filter(is_over).collect()
+    }
+}
+
+fn log_new_tables(error: &ApplyError) {
+    tracing::info!(%error, "new tables take the place of those in use");
+}
+
+impl Standing {
+    /// Under which name what it was read from is kept.
+    fn archive(&self) -> &'static str {
+        match self {
+            Self::OnTrial(_) => ON_TRIAL,
+            _ => CONFIRMED,
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The controller against the data plane in memory: whatever is asked of it, in
+//! whatever order, and whatever fails meanwhile, what is in force is one whole thing
+//! that somebody asked for.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod site;
+
+use std::time::Duration;
+
+use filter_user::{
+    controller::{ReloadOptions, StartOptions},
+    dataplane::memory::Failing,
+};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use site::{Files, PORTS, Site, exemption};
+
+const TRIAL: Duration = Duration::from_secs(60);
+
+/// What is done to the controller, or around it.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// The files are changed, and nothing else is done.
+    Edit(Files),
+    Reload {
+        force: bool,
+    },
+    Try,
+    Confirm,
+    Exempt {
+        address: u8,
+        port: usize,
+        lasts: u64,
+    },
+    Remove {
+        id: u64,
+    },
+    Wait {
+        seconds: u64,
+    },
+    /// The controller is killed, and started again.
+    Restart,
+    Unplug(usize),
+    PlugIn(usize),
+    /// Operations of the data plane fail.
+    Fail {
+        after: usize,
+        failing: Failing,
+    },
+    Repair,
+    /// The disk is full, or not any more.
+    Disk {
+        is_full: bool,
+    },
+}
+
+fn an_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => prop::sample::select(Files::ALL.to_vec()).prop_map(Act::Edit),
+        4 => any::<bool>().prop_map(|force| Act::Reload { force }),
+        2 => Just(Act::Try),
+        2 => Just(Act::Confirm),
+        3 => (0_u8..4, 0..PORTS.len(), 1_u64..200)
+            .prop_map(|(address, port, lasts)| Act::Exempt { address, port, lasts }),
+        2 => (1_u64..6).prop_map(|id| Act::Remove { id }),
+        3 => (1_u64..90).prop_map(|seconds| Act::Wait { seconds }),
+        2 => Just(Act::Restart),
+        1 => (0_usize..2).prop_map(Act::Unplug),
+        2 => (0_usize..2).prop_map(Act::PlugIn),
+        3 => (0_usize..12, prop::bool::weighted(0.3)).prop_map(|(after, always)| Act::Fail {
+            after,
+            failing: if always { Failing::Always } else { Failing::Once },
+        }),
+        2 => Just(Act::Repair),
+        1 => any::<bool>().prop_map(|is_full| Act::Disk { is_full }),
+    ]
+}
+
+fn reload(force: bool) -> ReloadOptions {
+    ReloadOptions {
+        force,
+        confirm: None,
+    }
+}
+
+fn on_trial() -> ReloadOptions {
+    ReloadOptions {
+        force: false,
+        confirm: Some(SignedDuration::try_from(TRIAL).unwrap()),
+    }
+}
+
+impl Act {
+    fn play(self, site: &mut Site) {
+        match self {
+            Self::Edit(files) => site.edit(files),
+            Self::Reload { force } => drop(site.reload(reload(force))),
+            Self::Try => drop(site.reload(on_trial())),
+            Self::Confirm => drop(site.confirm()),
+            Self::Exempt {
+                address,
+                port,
+                lasts,
+            } => drop(site.exempt(exemption(address, PORTS[port], site.now(), lasts))),
+            Self::Remove { id } => drop(site.remove(id)),
+            Self::Wait { seconds } => site.wait(Duration::from_secs(seconds)),
+            Self::Restart => site.restart(StartOptions::default()),
+            Self::Unplug(interface) => site.unplug(interface),
+            Self::PlugIn(interface) => site.plug_in(interface),
+            Self::Fail { after, failing } => site.fail_after(after, failing),
+            Self::Repair => drop(site.repair()),
+            Self::Disk { is_full } => site.set_disk_full(is_full),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_in_force_is_one_whole_thing_that_somebody_asked_for(
+        acts in prop::collection::vec(an_act(), 1..40)
+    ) {
+        let mut site = Site::started(Files::Two);
+        for act in acts {
+            act.play(&mut site);
+            site.check();
+        }
+    }
+}
+
+#[test]
+fn a_start_and_a_reload() {
+    let mut site = Site::started(Files::One);
+    site.check();
+    site.edit(Files::Two);
+    assert!(site.reload(reload(false)));
+    assert_eq!(site.in_force(), Files::Two);
+    site.check();
+}
+
+#[test]
+fn a_wrong_file_and_one_that_changes_too_much_change_nothing() {
+    let mut site = Site::started(Files::Two);
+    for files in [Files::Wrong, Files::TooMuch] {
+        site.edit(files);
+        assert!(!site.reload(reload(false)));
+        assert_eq!(site.in_force(), Files::Two);
+    }
+    assert!(site.reload(reload(true)));
+    assert_eq!(site.in_force(), Files::TooMuch);
+    site.check();
+}
+
+#[test]
+fn a_trial_is_confirmed_or_goes_back() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.wait(TRIAL - Duration::from_secs(1));
+    assert_eq!(site.in_force(), Files::Two);
+    site.wait(Duration::from_secs(1));
+    assert_eq!(site.in_force(), Files::One);
+    assert!(!site.confirm());
+
+    assert!(site.reload(on_trial()));
+    assert!(site.confirm());
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::Two);
+    site.check();
+}
+
+#[test]
+fn a_trial_that_nobody_confirms_goes_back_over_a_restart() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Two);
+    site.kill();
+    site.pass(TRIAL);
+    site.start(StartOptions::default());
+    assert_eq!(site.in_force(), Files::One);
+    site.check();
+}
+
+#[test]
+fn going_back_that_fails_is_tried_again() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.fail_after(0, Failing::Once);
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::Two);
+    site.check();
+    site.wait(Duration::from_secs(5));
+    assert_eq!(site.in_force(), Files::One);
+}
+
+#[test]
+fn a_temporary_exemption_is_given_taken_back_and_ends() {
+    let mut site = Site::started(Files::One);
+    let first = site.exempt(exemption(1, 25, site.now(), 30)).unwrap();
+    let second = site.exempt(exemption(2, 25, site.now(), 60)).unwrap();
+    assert_eq!((first, second), (1, 2));
+    site.check();
+    assert!(site.remove(first));
+    assert!(!site.remove(first));
+    site.restart(StartOptions::default());
+    assert_eq!(site.temporary(), [second]);
+    site.wait(Duration::from_secs(60));
+    assert_eq!(site.temporary(), [0_u64; 0]);
+    site.check();
+    // No number is given twice.
+    assert_eq!(site.exempt(exemption(1, 25, site.now(), 30)), Some(3));
+}
+
+/// Each of the operations of each change, one after the other, is made to fail.
+#[test]
+fn a_change_that_fails_half_way_changes_nothing() {
+    type Change = fn(&mut Site) -> bool;
+    let changes: [(&str, Change); 4] = [
+        ("reload", |site| site.reload(reload(false))),
+        ("trial", |site| site.reload(on_trial())),
+        ("exempt add", |site| {
+            site.exempt(exemption(2, 80, site.now(), 60)).is_some()
+        }),
+        ("exempt remove", |site| site.remove(1)),
+    ];
+    for (name, change) in changes {
+        let mut failures = 0;
+        for after in 0.. {
+            let mut site = Site::started(Files::One);
+            site.exempt(exemption(1, 25, site.now(), 60)).unwrap();
+            site.edit(Files::Two);
+            let before = (site.in_force(), site.temporary());
+            site.fail_after(after, Failing::Always);
+            let succeeded = change(&mut site);
+            site.check();
+            if !succeeded {
+                let left = (site.in_force(), site.temporary());
+                assert_eq!(left, before, "{name}, which fails after {after}");
+                failures += 1;
+            } else if site.repair() {
+                // It takes no more operations than that.
+                break;
+            }
+        }
+        assert!(failures > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_what_has_to_be_kept_and_ends_no_filter() {
+    let mut site = Site::started(Files::One);
+    site.exempt(exemption(1, 25, site.now(), 60)).unwrap();
+    site.set_disk_full(true);
+    assert_eq!(site.exempt(exemption(2, 25, site.now(), 60)), None);
+    assert!(!site.remove(1));
+    site.edit(Files::Two);
+    assert!(!site.reload(on_trial()));
+    site.check();
+    // Time is not asked whether the disk is full.
+    site.wait(Duration::from_secs(60));
+    assert_eq!(site.temporary(), [0_u64; 0]);
+    assert!(site.reload(reload(false)));
+    assert_eq!(site.in_force(), Files::Two);
+    site.check();
+}
+
+#[test]
+fn a_spoilt_file_leaves_the_last_good_configuration_in_force_over_a_restart() {
+    let mut site = Site::started(Files::Two);
+    for files in [Files::Wrong, Files::TooMuch] {
+        site.edit(files);
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        assert!(site.is_on_last_good());
+        site.check();
+    }
+    site.edit(Files::One);
+    assert!(site.reload(reload(false)));
+    assert!(!site.is_on_last_good());
+    site.edit(Files::TooMuch);
+    site.restart(StartOptions {
+        force: true,
+        strict: false,
+    });
+    assert_eq!(site.in_force(), Files::TooMuch);
+    site.check();
+}
+
+#[test]
+fn interfaces_that_come_and_go() {
+    let mut site = Site::started(Files::One);
+    site.unplug(0);
+    site.check();
+    assert_eq!(site.enforcing(), [false, true]);
+    site.edit(Files::Two);
+    assert!(site.reload(reload(false)));
+    assert_eq!(site.enforcing(), [false, true]);
+    site.plug_in(0);
+    assert_eq!(site.enforcing(), [true, true]);
+    site.check();
+}
+
+#[test]
+fn nothing_is_left_behind_by_a_start_that_fails_and_by_detach() {
+    let mut site = Site::new(Files::Wrong);
+    site.start(StartOptions::default());
+    assert_eq!(site.enforcing(), [false, false]);
+    site.edit(Files::One);
+    site.start(StartOptions::default());
+    assert_eq!(site.enforcing(), [true, true]);
+    site.detach();
+    assert_eq!(site.enforcing(), [false, false]);
+}

@@ -1,0 +1,483 @@
+//! A provider's box in memory: files and a state directory on disk, interfaces and a
+//! clock that tests move.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use filter_common::{Address, Tables as _};
+use filter_user::{
+    compile::{Compiled, compile},
+    config::{self, Config},
+    controller::{self, Clock, Controller, Hand, NewExemption, ReloadOptions, StartOptions},
+    dataplane::memory::{Failing, Machine, Memory},
+    host::HostTables,
+    intent::Intent,
+    state::StateDirectory,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// What the configuration files say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Files {
+    /// A dynamic and a static pool, with one customer.
+    One,
+    /// Another customer beside it.
+    Two,
+    /// Nothing is dropped any more, which is too much of a change.
+    TooMuch,
+    /// Nonsense.
+    Wrong,
+}
+
+impl Files {
+    pub(crate) const ALL: [Self; 4] = [Self::One, Self::Two, Self::TooMuch, Self::Wrong];
+
+    fn text(self, listen: &str) -> String {
+        let enforcement = match self {
+            Self::TooMuch => "enforcement = \"monitor\"\n",
+            _ => "",
+        };
+        let more = match self {
+            Self::Two => {
+                "[[customer]]\nname = \"globex\"\nprefixes = [\"203.0.113.64/30\"]\n\
+                 allow_inbound = [443]\n"
+            }
+            Self::Wrong => "nonsense = 1\n",
+            _ => "",
+        };
+        format!(
+            r#"{enforcement}max_change = "10%"
+[[interface]]
+name = "eth0"
+role = "network"
+[[interface]]
+name = "eth1"
+role = "customer"
+[metrics]
+listen = "{listen}"
+[ports]
+forbidden = [25, 80, 443]
+[mail]
+servers = ["192.0.2.25"]
+[[pool]]
+name = "dialup"
+kind = "dynamic"
+prefixes = ["198.51.100.0/24"]
+[[pool]]
+name = "business"
+kind = "static"
+prefixes = ["203.0.113.0/24"]
+[[customer]]
+name = "acme"
+prefixes = ["203.0.113.8/29"]
+allow_inbound = [25]
+{more}"#
+        )
+    }
+}
+
+/// The ports that exemptions are for.
+pub(crate) const PORTS: [u16; 3] = [25, 80, 443];
+const INTERFACES: [&str; 2] = ["eth0", "eth1"];
+/// As long as the daemon waits before it tries again.
+const NEXT_ROLL_BACK: Duration = Duration::from_secs(5);
+const NEXT_EXPIRY: Duration = Duration::from_secs(60);
+
+pub(crate) fn exemption(address: u8, port: u16, now: Timestamp, seconds: u64) -> NewExemption {
+    NewExemption {
+        prefix: format!("203.0.113.{}/32", 100 + address).parse().unwrap(),
+        ports: vec![port.to_string().parse().unwrap()],
+        smtp_out: false,
+        expires: now + SignedDuration::from_secs(seconds as i64),
+        reason: "a test".to_owned(),
+        ticket: None,
+    }
+}
+
+pub(crate) struct Site {
+    directory: PathBuf,
+    machine: Machine,
+    clock: Clock,
+    hand: Hand,
+    configs: Vec<(Files, Arc<Config>)>,
+    listen: String,
+    controller: Option<Controller<Memory>>,
+    retry_roll_back: Option<Duration>,
+    retry_expiry: Option<Duration>,
+    expected: Expected,
+}
+
+/// What has to be in force.
+struct Expected {
+    on_disk: Files,
+    in_force: Files,
+    /// What comes back after a trial.
+    previous: Option<Files>,
+    /// Everything that somebody asked for and got.
+    accepted: BTreeSet<Files>,
+    /// The temporary exemptions, and when each ends.
+    temporary: Vec<(u64, Timestamp)>,
+}
+
+impl Site {
+    /// With these files, and no controller.
+    pub(crate) fn new(files: Files) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = directory.join(format!("controller-{}-{number}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        // Its metrics have a loopback address of their own, beside other processes' too.
+        let [_, _, a, b] = std::process::id().to_be_bytes();
+        let (c, port) = (number % 250 + 1, 9469 + number / 250);
+        let (clock, hand) = Clock::manual("2026-06-15T12:00:00Z".parse().unwrap());
+        let mut site = Self {
+            directory,
+            machine: Machine::with(&INTERFACES),
+            clock,
+            hand,
+            configs: Vec::new(),
+            listen: format!("127.{a}.{b}.{c}:{port}"),
+            controller: None,
+            retry_roll_back: None,
+            retry_expiry: None,
+            expected: Expected {
+                on_disk: files,
+                in_force: files,
+                previous: None,
+                accepted: BTreeSet::new(),
+                temporary: Vec::new(),
+            },
+        };
+        for files in Files::ALL {
+            site.edit(files);
+            if let Ok(loaded) = config::load(&site.config_file(), site.now()) {
+                site.configs.push((files, loaded.config));
+            }
+        }
+        site.edit(files);
+        site
+    }
+
+    /// With these files in force.
+    pub(crate) fn started(files: Files) -> Self {
+        let mut site = Self::new(files);
+        site.start(StartOptions::default());
+        assert_eq!(site.in_force(), files);
+        site
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.join("poolguard.toml")
+    }
+
+    fn state(&self) -> StateDirectory {
+        StateDirectory::new(&self.directory.join("state"), "main")
+    }
+
+    fn controller(&mut self) -> Option<&mut Controller<Memory>> {
+        self.controller.as_mut()
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn edit(&mut self, files: Files) {
+        fs::write(self.config_file(), files.text(&self.listen)).unwrap();
+        self.expected.on_disk = files;
+    }
+
+    /// Starts a controller, as long as none runs.
+    pub(crate) fn start(&mut self, options: StartOptions) {
+        assert!(self.controller.is_none());
+        let site = controller::Site {
+            instance: "main".to_owned(),
+            config_file: self.config_file(),
+            state: self.state(),
+            clock: self.clock.clone(),
+        };
+        let open = || Memory::open(&self.machine);
+        let Ok((controller, _listener)) = Controller::start(site, open, options) else {
+            return;
+        };
+        self.controller = Some(controller);
+        (self.retry_roll_back, self.retry_expiry) = (None, None);
+        let now = self.now();
+        let (on_disk, in_force) = (self.expected.on_disk, self.in_force());
+        let expected = &mut self.expected;
+        if expected.accepted.is_empty() || options.force {
+            assert_eq!(in_force, on_disk);
+            expected.accepted.insert(on_disk);
+        }
+        let is_refused = matches!(on_disk, Files::Wrong | Files::TooMuch);
+        assert!(
+            expected.accepted.contains(&in_force) || in_force == on_disk && !is_refused,
+            "{in_force:?} was never asked for, or refused"
+        );
+        expected.accepted.insert(in_force);
+        if in_force != expected.in_force || !self.is_on_trial() {
+            self.expected.previous = None;
+        }
+        self.expected.in_force = in_force;
+        self.expected
+            .temporary
+            .retain(|(_, expires)| *expires > now);
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.controller = None;
+    }
+
+    pub(crate) fn restart(&mut self, options: StartOptions) {
+        self.kill();
+        self.start(options);
+    }
+
+    pub(crate) fn detach(&mut self) {
+        self.controller.take().unwrap().detach().unwrap();
+    }
+
+    pub(crate) fn reload(&mut self, options: ReloadOptions) -> bool {
+        let Some(controller) = self.controller() else {
+            return false;
+        };
+        let (outcome, _listener) = controller.reload(options);
+        if outcome.successful {
+            self.retry_expiry = None;
+            let now = self.now();
+            let expected = &mut self.expected;
+            let before = expected.previous.unwrap_or(expected.in_force);
+            expected.previous = options.confirm.is_some().then_some(before);
+            expected.in_force = expected.on_disk;
+            expected.accepted.insert(expected.on_disk);
+            expected.temporary.retain(|(_, expires)| *expires > now);
+        }
+        outcome.successful
+    }
+
+    pub(crate) fn confirm(&mut self) -> bool {
+        let confirmed = self.controller().is_some_and(|c| c.confirm().is_ok());
+        if confirmed {
+            self.expected.previous = None;
+        }
+        confirmed
+    }
+
+    /// Its number, if it was given.
+    pub(crate) fn exempt(&mut self, new: NewExemption) -> Option<u64> {
+        let (now, expires) = (self.now(), new.expires);
+        let given = self.controller()?.exempt(new, 0).ok()?;
+        let temporary = &mut self.expected.temporary;
+        temporary.retain(|(_, expires)| *expires > now);
+        temporary.push((given.exemption.id, expires));
+        Some(given.exemption.id)
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) -> bool {
+        let now = self.now();
+        let Some(controller) = self.controller() else {
+            return false;
+        };
+        let removed = controller.remove_exemption(id, 0).is_ok();
+        if removed {
+            let temporary = &mut self.expected.temporary;
+            temporary.retain(|(other, expires)| *other != id && *expires > now);
+        }
+        removed
+    }
+
+    /// Lets time pass, and does what the daemon does when something is due.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let end = self.clock.passed() + time;
+        loop {
+            let passed = self.clock.passed();
+            let next = self.next_due().filter(|due| *due <= end);
+            self.hand
+                .advance(next.unwrap_or(end).saturating_sub(passed));
+            if next.is_none() {
+                // As it does every few seconds.
+                return self.reconcile();
+            }
+            self.do_what_is_due();
+        }
+    }
+
+    /// Lets time pass while nobody does anything.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.hand.advance(time);
+    }
+
+    fn next_due(&mut self) -> Option<Duration> {
+        let (now, passed) = (self.clock.now(), self.clock.passed());
+        let (retry_roll_back, retry_expiry) = (self.retry_roll_back, self.retry_expiry);
+        let controller = self.controller()?;
+        let roll_back = controller.trial_left().map(|left| passed + left);
+        let roll_back = roll_back.map(|due| due.max(retry_roll_back.unwrap_or_default()));
+        let expiry = controller.next_expiry().map(|at| {
+            let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            (passed + left).max(retry_expiry.unwrap_or_default())
+        });
+        [roll_back, expiry].into_iter().flatten().min()
+    }
+
+    fn do_what_is_due(&mut self) {
+        let (now, passed) = (self.clock.now(), self.clock.passed());
+        let is_over = |retry: Option<Duration>| retry.is_none_or(|at| at <= passed);
+        let (roll_back, expiry) = (is_over(self.retry_roll_back), is_over(self.retry_expiry));
+        let Some(controller) = self.controller() else {
+            return;
+        };
+        if roll_back && controller.trial_left().is_some_and(|left| left.is_zero()) {
+            let went_back = controller.roll_back().is_ok();
+            self.retry_roll_back = (!went_back).then_some(passed + NEXT_ROLL_BACK);
+            if went_back {
+                let expected = &mut self.expected;
+                expected.in_force = expected.previous.take().unwrap();
+                expected.temporary.retain(|(_, expires)| *expires > now);
+            }
+            return;
+        }
+        if expiry && controller.next_expiry().is_some_and(|at| at <= now) {
+            let ended = controller.expire().is_ok();
+            self.retry_expiry = (!ended).then_some(passed + NEXT_EXPIRY);
+            if ended {
+                let temporary = &mut self.expected.temporary;
+                temporary.retain(|(_, expires)| *expires > now);
+            }
+        }
+    }
+
+    pub(crate) fn unplug(&mut self, interface: usize) {
+        self.machine.unplug(INTERFACES[interface]);
+        self.reconcile();
+    }
+
+    pub(crate) fn plug_in(&mut self, interface: usize) {
+        self.machine.plug_in(INTERFACES[interface]);
+        self.reconcile();
+    }
+
+    fn reconcile(&mut self) {
+        if let Some(controller) = self.controller() {
+            controller.reconcile();
+        }
+    }
+
+    pub(crate) fn fail_after(&mut self, operations: usize, failing: Failing) {
+        self.machine.fail_after(operations, failing);
+    }
+
+    /// Whether nothing has failed yet of what was to.
+    pub(crate) fn repair(&mut self) -> bool {
+        self.machine.repair()
+    }
+
+    /// Whether what is written to the state directory is refused: there is a directory
+    /// where each new file would be.
+    pub(crate) fn set_disk_full(&mut self, is_full: bool) {
+        for name in [
+            "exemptions",
+            "unconfirmed",
+            "confirmed",
+            "on-trial",
+            "refused",
+        ] {
+            let in_the_way = self.state().file(name).with_extension("new");
+            if is_full {
+                fs::create_dir_all(&in_the_way).unwrap();
+            } else if in_the_way.is_dir() {
+                fs::remove_dir(&in_the_way).unwrap();
+            }
+        }
+    }
+
+    fn intent(&self) -> &Intent {
+        self.controller.as_ref().unwrap().intent()
+    }
+
+    pub(crate) fn in_force(&self) -> Files {
+        let config = &self.intent().config;
+        let mut known = self.configs.iter();
+        let known = known.find(|(_, known)| known == config);
+        known
+            .map(|(files, _)| *files)
+            .expect("something that nobody wrote is in force")
+    }
+
+    /// The numbers of the temporary exemptions.
+    pub(crate) fn temporary(&self) -> Vec<u64> {
+        self.intent().temporary.iter().map(|e| e.id).collect()
+    }
+
+    fn is_on_trial(&self) -> bool {
+        let controller = self.controller.as_ref();
+        controller.is_some_and(|controller| controller.trial_left().is_some())
+    }
+
+    pub(crate) fn is_on_last_good(&self) -> bool {
+        let controller = self.controller.as_ref().unwrap();
+        let (_, status) = controller.shared().latest().read().unwrap();
+        status.last_good.is_some()
+    }
+
+    /// Which interfaces have the filter.
+    pub(crate) fn enforcing(&self) -> [bool; 2] {
+        INTERFACES.map(|interface| self.machine.tables(interface).is_some())
+    }
+
+    /// That what is in force is what has to be, on each interface that has the filter.
+    pub(crate) fn check(&self) {
+        let Some(controller) = &self.controller else {
+            return;
+        };
+        let expected = &self.expected;
+        assert_eq!(self.in_force(), expected.in_force);
+        let numbers: Vec<_> = expected.temporary.iter().map(|(id, _)| *id).collect();
+        assert_eq!(self.temporary(), numbers);
+        assert_eq!(self.is_on_trial(), expected.previous.is_some());
+        // What has expired still holds where the tables could not be changed.
+        let due = controller.next_expiry().filter(|due| *due <= self.now());
+        let moment = due.map_or(self.now(), |due| due - SignedDuration::from_nanos(1));
+        let wanted = compile(controller.intent(), moment).unwrap();
+        for interface in controller.shared().latest().interfaces() {
+            // One that could not go over to other tables is said to be so.
+            let tables = self.machine.tables(&interface.name);
+            if let (Some(tables), None) = (tables, interface.problem) {
+                assert_same(&tables, &wanted);
+            }
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            fs::remove_dir_all(&self.directory).unwrap();
+        }
+    }
+}
+
+/// That both decide alike, whatever their lines and numbers are.
+fn assert_same(is: &Compiled, wanted: &Compiled) {
+    assert_eq!(is.settings, wanted.settings);
+    assert_eq!(is.ports.classes, wanted.ports.classes);
+    let (is, wanted) = (HostTables::new(is), HostTables::new(wanted));
+    for last in 0..=u8::MAX {
+        for network in [[203, 0, 113], [198, 51, 100], [192, 0, 2]] {
+            let [a, b, c] = network;
+            let address = IpAddr::from([a, b, c, last]);
+            let policy = |tables: &HostTables<'_>| *tables.policy_of(Address::from(address));
+            assert_eq!(policy(&is), policy(&wanted), "{address}");
+        }
+    }
+}
