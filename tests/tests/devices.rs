@@ -1,4 +1,4 @@
-//! What it can be attached to, kind by kind, as docs/operations.md tells it. Needs
+//! What it can be attached to, kind by kind, as docs/devices.md tells it. Needs
 //! root. What this kernel has not got is named on standard error; Debian's in the
 //! virtual machine has all of it.
 

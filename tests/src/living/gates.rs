@@ -1,5 +1,5 @@
-//! Boots that fail closed, as docs/operations.md tells it: interfaces that are down until
-//! poolguard filters there.
+//! Boots that fail closed, as docs/operations/fail-closed.md tells it: interfaces that
+//! are down until poolguard filters there.
 
 use super::site::Site;
 

@@ -7,7 +7,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::{debian::Debian, site::Site};
 use crate::chaos::CONFIGURATIONS;
 
-/// What `systemd-analyze security` may say at most, times ten; docs/operations.md
+/// What `systemd-analyze security` may say at most, times ten; docs/operations/service.md
 /// quotes it.
 const EXPOSURE: u32 = 23;
 
