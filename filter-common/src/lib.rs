@@ -1,6 +1,6 @@
 //! What poolguard decides, and nothing else.
 //!
-//! The XDP program, `poolguard explain` and every test call [`decide`]; there
+//! The XDP program, `poolguard explain` and every test call `decide`; there
 //! is no other implementation of the rules in the product. The crate reads
 //! frames through [`Frame`] and tables through [`Tables`], so it neither knows
 //! nor cares whether it runs in the kernel.

@@ -2,7 +2,7 @@
 //!
 //! A configuration becomes tables, and tables become a running filter:
 //! [`config`] reads text, [`compile`] turns it into the tables that
-//! [`filter_common::decide`] consults, [`dataplane`] brings them into the
+//! [`filter_common::decide`](filter_common::decide()) consults, [`dataplane`] brings them into the
 //! kernel. The first two are pure, and so is [`change`], which says what a
 //! configuration would change.
 

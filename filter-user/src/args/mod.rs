@@ -258,7 +258,7 @@ pub struct Explain {
     /// tcp, udp, sctp, dccp, udplite, icmp or an IP protocol number.
     pub protocol: String,
 
-    /// 192.0.2.9:40000 or [2001:db8::9]:40000; no port for protocols that have
+    /// 192.0.2.9:40000 or `[2001:db8::9]:40000`; no port for protocols that have
     /// none.
     pub source: String,
 

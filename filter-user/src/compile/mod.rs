@@ -1,9 +1,9 @@
 //! A valid configuration to the contents of the program's tables. Pure.
 //!
-//! [`slots`] says which counters belong to which name, [`ports`] numbers
-//! the watched ports, [`layers`] lays prefixes over one another, [`policies`]
+//! `slots` says which counters belong to which name, `ports` numbers
+//! the watched ports, `layers` lays prefixes over one another, `policies`
 //! says what holds for an address,
-//! [`prefix_table`] finds an address's policy, in what [`node`] packs. [`amendment`]
+//! `prefix_table` finds an address's policy, in what `node` packs. `amendment`
 //! changes tables that are in use, where a few prefixes are concerned.
 
 mod amendment;

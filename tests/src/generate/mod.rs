@@ -5,7 +5,7 @@
 //! of it. So both can be made smaller independently: an address stays at the
 //! edge of a prefix when the prefix changes.
 //!
-//! - [`setup`] draws configurations that are valid by construction,
+//! - `setup` draws configurations that are valid by construction,
 //! - [`place`] addresses and ports relative to one,
 //! - [`link`], [`chain`], [`transport`] and [`frame`] the parts of a frame,
 //! - [`scenario`] what happens in which order.

@@ -1,9 +1,9 @@
 //! A second implementation of the rules.
 //!
 //! It is written from the rules' own words, and shares no code with
-//! `filter-common`: [`link`] and [`network`] read the frame with etherparse,
-//! [`directory`] looks through the whole configuration for an address,
-//! [`flows`] remembers, [`rules`] judges, and [`answer`] says which counters
+//! `filter-common`: `link` and `network` read the frame with etherparse,
+//! `directory` looks through the whole configuration for an address,
+//! `flows` remembers, `rules` judges, and `answer` says which counters
 //! move, by the names that they are exported under. Everything is as naive as it
 //! can be: what is fast is in the other implementation.
 //!
