@@ -10,20 +10,7 @@ use std::{
     path::Path,
 };
 
-/// `enum bpf_cmd` in `linux/bpf.h`. All of them are there from Linux 5.9.
-#[derive(Clone, Copy)]
-#[repr(i64)]
-pub(super) enum Command {
-    MapCreate = 0,
-    MapLookupElem = 1,
-    MapUpdateElem = 2,
-    ObjPin = 6,
-    ObjGet = 7,
-    ObjGetInfo = 15,
-    LinkCreate = 28,
-    LinkUpdate = 29,
-    LinkDetach = 34,
-}
+use aya_obj::generated::{bpf_cmd, bpf_map_type};
 
 /// `union bpf_attr` of `BPF_OBJ_PIN` and `BPF_OBJ_GET`, without the fields that
 /// stay zero.
@@ -43,7 +30,7 @@ pub(super) fn pin(object: &OwnedFd, place: &Path) -> io::Result<()> {
         bpf_fd: number(object),
         file_flags: 0,
     };
-    bpf(Command::ObjPin, &attributes).map(drop)
+    bpf(bpf_cmd::BPF_OBJ_PIN, &attributes).map(drop)
 }
 
 /// What is pinned at a place in bpffs.
@@ -54,7 +41,7 @@ pub(super) fn open(place: &Path) -> io::Result<OwnedFd> {
         bpf_fd: 0,
         file_flags: 0,
     };
-    descriptor(Command::ObjGet, &attributes)
+    descriptor(bpf_cmd::BPF_OBJ_GET, &attributes)
 }
 
 /// `union bpf_attr` of `BPF_MAP_LOOKUP_ELEM` and `BPF_MAP_UPDATE_ELEM`.
@@ -78,11 +65,6 @@ struct MapCreate {
     inner_map_fd: u32,
 }
 
-/// `BPF_MAP_TYPE_ARRAY`.
-const ARRAY: u32 = 2;
-/// `BPF_MAP_TYPE_ARRAY_OF_MAPS`.
-const ARRAY_OF_MAPS: u32 = 12;
-
 /// An array map of one element of `N` bytes, too many for the stack.
 #[derive(Debug)]
 pub(super) struct OneElement<const N: usize>(OwnedFd);
@@ -91,14 +73,14 @@ impl<const N: usize> OneElement<N> {
     /// Makes a map.
     pub(super) fn create() -> io::Result<Self> {
         let attributes = MapCreate {
-            map_type: ARRAY,
+            map_type: bpf_map_type::BPF_MAP_TYPE_ARRAY as u32,
             key_size: size_of::<u32>() as u32,
             value_size: N as u32,
             max_entries: 1,
             map_flags: 0,
             inner_map_fd: 0,
         };
-        descriptor(Command::MapCreate, &attributes).map(Self)
+        descriptor(bpf_cmd::BPF_MAP_CREATE, &attributes).map(Self)
     }
 
     /// Opens one. Whoever calls this has seen that what is pinned there is such
@@ -114,21 +96,21 @@ impl<const N: usize> OneElement<N> {
 
     /// Reads the element.
     pub(super) fn read(&self, value: &mut [u8; N]) -> io::Result<()> {
-        self.element(Command::MapLookupElem, value.as_mut_ptr() as u64)
+        self.element(bpf_cmd::BPF_MAP_LOOKUP_ELEM, value.as_mut_ptr() as u64)
     }
 
     /// Replaces the element, in one system call, which no signal ends half-way.
     pub(super) fn write(&self, value: &[u8; N]) -> io::Result<()> {
-        self.element(Command::MapUpdateElem, value.as_ptr() as u64)
+        self.element(bpf_cmd::BPF_MAP_UPDATE_ELEM, value.as_ptr() as u64)
     }
 
-    fn element(&self, command: Command, value: u64) -> io::Result<()> {
+    fn element(&self, command: bpf_cmd, value: u64) -> io::Result<()> {
         element(&self.0, command, value)
     }
 }
 
 /// Runs a command on element 0 of an array.
-fn element(map: &OwnedFd, command: Command, value: u64) -> io::Result<()> {
+fn element(map: &OwnedFd, command: bpf_cmd, value: u64) -> io::Result<()> {
     let key = 0_u32;
     let attributes = Elem {
         map_fd: number(map),
@@ -159,14 +141,14 @@ impl Barrier {
     pub(super) fn create() -> io::Result<Self> {
         let inner = OneElement::<8>::create()?;
         let attributes = MapCreate {
-            map_type: ARRAY_OF_MAPS,
+            map_type: bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS as u32,
             key_size: size_of::<u32>() as u32,
             value_size: size_of::<u32>() as u32,
             max_entries: 1,
             map_flags: 0,
             inner_map_fd: number(&inner.0),
         };
-        let outer = descriptor(Command::MapCreate, &attributes)?;
+        let outer = descriptor(bpf_cmd::BPF_MAP_CREATE, &attributes)?;
         Ok(Self { outer, inner })
     }
 
@@ -174,12 +156,12 @@ impl Barrier {
     pub(super) fn wait(&self) -> io::Result<()> {
         let value = number(&self.inner.0);
         let value = std::ptr::from_ref(&value) as u64;
-        element(&self.outer, Command::MapUpdateElem, value)
+        element(&self.outer, bpf_cmd::BPF_MAP_UPDATE_ELEM, value)
     }
 }
 
 /// Runs a command that makes a descriptor.
-pub(super) fn descriptor<T>(command: Command, attributes: &T) -> io::Result<OwnedFd> {
+pub(super) fn descriptor<T>(command: bpf_cmd, attributes: &T) -> io::Result<OwnedFd> {
     let made = bpf(command, attributes)?;
     // SAFETY: the kernel has just made this descriptor, for nobody else.
     #[expect(unsafe_code, reason = "a system call gives a bare number")]
@@ -192,7 +174,7 @@ pub(super) fn number(descriptor: &impl AsRawFd) -> u32 {
 }
 
 /// Runs a command. `attributes` is its part of `union bpf_attr`.
-pub(super) fn bpf<T>(command: Command, attributes: &T) -> io::Result<i32> {
+pub(super) fn bpf<T>(command: bpf_cmd, attributes: &T) -> io::Result<i32> {
     // SAFETY: the kernel reads as many bytes as it is told, those of a `repr(C)`
     // value without padding, and takes the rest of the union for zero. The
     // strings, buffers and descriptors in it outlive the call.

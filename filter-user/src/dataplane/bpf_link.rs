@@ -12,19 +12,15 @@ use std::{
     path::Path,
 };
 
-use super::bpf::{self, Command, bpf, number};
+use aya_obj::generated::{
+    XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, bpf_attach_type, bpf_cmd, bpf_link_type,
+};
+
+use super::bpf::{self, bpf, number};
 use crate::config::Attach;
 
-/// `BPF_LINK_TYPE_XDP`.
-const LINK_TYPE_XDP: u32 = 6;
-/// `BPF_XDP` of `enum bpf_attach_type`.
-const ATTACH_TYPE_XDP: u32 = 37;
 /// What the descriptor of a link is called, by where the kernel made it.
 const KINDS: [&str; 2] = ["anon_inode:bpf-link", "anon_inode:bpf_link"];
-/// `XDP_FLAGS_SKB_MODE` in `linux/if_link.h`.
-const FLAG_GENERIC: u32 = 1 << 1;
-/// `XDP_FLAGS_DRV_MODE`: in the driver or not at all.
-const FLAG_NATIVE: u32 = 1 << 2;
 
 /// `union bpf_attr` for each command, without the fields that stay zero.
 mod attributes {
@@ -81,13 +77,14 @@ impl BpfLink {
         let create = attributes::LinkCreate {
             prog_fd: number(&program),
             target_ifindex: interface_index,
-            attach_type: ATTACH_TYPE_XDP,
+            attach_type: bpf_attach_type::BPF_XDP as u32,
             flags: match mode {
-                Attach::Native => FLAG_NATIVE,
-                Attach::Generic => FLAG_GENERIC,
+                // In the driver or not at all.
+                Attach::Native => XDP_FLAGS_DRV_MODE,
+                Attach::Generic => XDP_FLAGS_SKB_MODE,
             },
         };
-        bpf::descriptor(Command::LinkCreate, &create).map(Self)
+        bpf::descriptor(bpf_cmd::BPF_LINK_CREATE, &create).map(Self)
     }
 
     /// The link that is pinned here.
@@ -117,7 +114,7 @@ impl BpfLink {
             link_fd: number(&self.0),
             new_prog_fd: number(&program),
         };
-        bpf(Command::LinkUpdate, &update).map(drop)
+        bpf(bpf_cmd::BPF_LINK_UPDATE, &update).map(drop)
     }
 
     /// Detaches the program, whoever else has a reference. The kernel is done
@@ -126,7 +123,7 @@ impl BpfLink {
         let detach = attributes::LinkDetach {
             link_fd: number(&self.0),
         };
-        bpf(Command::LinkDetach, &detach).map(drop)
+        bpf(bpf_cmd::BPF_LINK_DETACH, &detach).map(drop)
     }
 
     /// The index of the interface that it is attached to; none when it no longer
@@ -159,8 +156,8 @@ impl BpfLink {
             info_len: size_of_val(&info) as u32,
             info: std::ptr::from_mut(&mut info) as u64,
         };
-        bpf(Command::ObjGetInfo, &get)?;
-        if info.link_type == LINK_TYPE_XDP {
+        bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &get)?;
+        if info.link_type == bpf_link_type::BPF_LINK_TYPE_XDP as u32 {
             Ok(info)
         } else {
             let error = "not a link of an XDP program";

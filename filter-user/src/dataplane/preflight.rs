@@ -15,9 +15,6 @@ use super::{DataplaneError, pins::Instance};
 const OLDEST_KERNEL: (u32, u32) = (5, 18);
 const OLDEST_KERNEL_TEXT: &str = "5.18";
 
-/// `statfs(2)`: the magic number of bpffs.
-const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
-
 /// Checks that this process can filter on this machine.
 ///
 /// # Errors
@@ -67,7 +64,7 @@ fn privileges() -> Result<(), DataplaneError> {
 fn bpffs(instance: &Instance) -> Result<(), DataplaneError> {
     let path = instance.bpffs();
     match statfs(path) {
-        Ok(stat) if stat.f_type == BPF_FS_MAGIC => Ok(()),
+        Ok(stat) if stat.f_type == libc::BPF_FS_MAGIC => Ok(()),
         _ => Err(DataplaneError::NoBpffs { path: path.into() }),
     }
 }

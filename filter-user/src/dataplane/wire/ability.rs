@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::generic::{Attribute, ask_family, find};
+use crate::dataplane::netlink::generic::{Attribute, ask_family, find};
 
 /// `NETDEV_XDP_ACT_NDO_XMIT` and the others of `linux/netdev.h`.
 const NDO_XMIT: u64 = 1 << 2;

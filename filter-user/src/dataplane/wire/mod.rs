@@ -10,7 +10,6 @@ mod ability;
 mod address;
 mod check;
 mod error;
-mod generic;
 mod offload;
 pub(super) mod peer;
 mod settings;

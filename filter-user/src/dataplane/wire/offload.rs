@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, io};
 
-use super::generic::{Attribute, ask_family, find};
+use crate::dataplane::netlink::generic::{Attribute, ask_family, find};
 
 /// What does harm to frames that go on without the network stack: taking VLAN tags
 /// out of them, which are then lost, and putting several together, which are then

@@ -2,6 +2,8 @@
 //!
 //! Whoever asks waits: this is asked from threads with and without a runtime.
 
+pub(super) mod generic;
+
 use std::{fmt::Debug, io};
 
 use netlink_sys::{Socket, SocketAddr};

@@ -10,35 +10,35 @@ use rtnetlink::packet_core::{
 };
 use rustix::io::Errno;
 
-use crate::dataplane::netlink::ask;
+use super::ask;
 
 /// An attribute: a number and what it holds.
 #[derive(Clone, Debug)]
-pub(super) struct Attribute {
+pub(in crate::dataplane) struct Attribute {
     kind: u16,
     value: Vec<u8>,
 }
 
 impl Attribute {
-    pub(super) fn number(kind: u16, value: u32) -> Self {
+    pub(in crate::dataplane) fn number(kind: u16, value: u32) -> Self {
         let value = value.to_ne_bytes().to_vec();
         Self { kind, value }
     }
 
     /// With the NUL that the kernel wants at its end.
-    pub(super) fn text(kind: u16, text: &str) -> Self {
+    pub(in crate::dataplane) fn text(kind: u16, text: &str) -> Self {
         let value = [text.as_bytes(), &[0]].concat();
         Self { kind, value }
     }
 
     /// One whose presence says it all.
-    pub(super) fn flag(kind: u16) -> Self {
+    pub(in crate::dataplane) fn flag(kind: u16) -> Self {
         let value = Vec::new();
         Self { kind, value }
     }
 
     /// One that holds others.
-    pub(super) fn nested(kind: u16, inner: &[Self]) -> Self {
+    pub(in crate::dataplane) fn nested(kind: u16, inner: &[Self]) -> Self {
         let mut value = vec![0; inner.buffer_len()];
         inner.emit(&mut value);
         let kind = kind | NLA_F_NESTED;
@@ -46,16 +46,16 @@ impl Attribute {
     }
 
     /// Those that lie in it.
-    pub(super) fn inner(&self) -> io::Result<Vec<Self>> {
+    pub(in crate::dataplane) fn inner(&self) -> io::Result<Vec<Self>> {
         parsed(&self.value).map_err(io::Error::other)
     }
 
-    pub(super) fn as_text(&self) -> String {
+    pub(in crate::dataplane) fn as_text(&self) -> String {
         let text = self.value.strip_suffix(&[0]).unwrap_or(&self.value);
         String::from_utf8_lossy(text).into_owned()
     }
 
-    pub(super) fn as_u64(&self) -> Option<u64> {
+    pub(in crate::dataplane) fn as_u64(&self) -> Option<u64> {
         let value = self.value.as_slice().try_into();
         value.ok().map(u64::from_ne_bytes)
     }
@@ -93,13 +93,13 @@ fn parsed(bytes: &[u8]) -> Result<Vec<Attribute>, DecodeError> {
 }
 
 /// The first of some attributes with a number.
-pub(super) fn find(attributes: &[Attribute], kind: u16) -> Option<&Attribute> {
+pub(in crate::dataplane) fn find(attributes: &[Attribute], kind: u16) -> Option<&Attribute> {
     attributes.iter().find(|attribute| attribute.kind == kind)
 }
 
 /// Asks a family of generic netlink. Gives back the attributes of its answers;
 /// nothing where the kernel has no such family.
-pub(super) fn ask_family(
+pub(in crate::dataplane) fn ask_family(
     name: &str,
     command: u8,
     attributes: Vec<Attribute>,
@@ -119,12 +119,10 @@ pub(super) fn ask_family(
 
 /// The number that the kernel has given to a family.
 fn family(name: &str) -> io::Result<Option<u16>> {
-    // `GENL_ID_CTRL`, `CTRL_CMD_GETFAMILY` and its attributes in
-    // `linux/genetlink.h`.
-    const CONTROL: u16 = 16;
-    const GET_FAMILY: u8 = 3;
-    const FAMILY_ID: u16 = 1;
-    const FAMILY_NAME: u16 = 2;
+    const CONTROL: u16 = libc::GENL_ID_CTRL as u16;
+    const GET_FAMILY: u8 = libc::CTRL_CMD_GETFAMILY as u8;
+    const FAMILY_ID: u16 = libc::CTRL_ATTR_FAMILY_ID as u16;
+    const FAMILY_NAME: u16 = libc::CTRL_ATTR_FAMILY_NAME as u16;
     let message = Message {
         family: CONTROL,
         command: GET_FAMILY,
