@@ -3,7 +3,7 @@
 //! The program keeps one array of *rows* a CPU, each of sixteen 64-bit
 //! counters, so that what belongs together (all counters of a pool) is in one
 //! place and is read with one system call. Slots are given to names by the
-//! controller, for each generation anew: each counts in rows of its own.
+//! controller, for each generation by itself: each counts in rows of its own.
 
 use crate::{
     policy::{PortClass, Protocol},

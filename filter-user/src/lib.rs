@@ -13,6 +13,7 @@ pub mod config;
 pub mod controller;
 pub mod dataplane;
 pub mod directory;
+pub mod disk;
 pub mod explain;
 pub mod host;
 pub mod intent;

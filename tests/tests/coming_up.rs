@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output},
 };
 
-use filter_user::config;
+use filter_user::disk;
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, kill};
 use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, metric};
@@ -333,7 +333,7 @@ fn a_trial_goes_on_with_what_was_on_trial_whatever_the_file_says_by_now() {
 #[test]
 fn a_trial_that_an_older_poolguard_began_goes_back() {
     let machine = provider_machine();
-    let before = config::load(&machine.config_file(), Timestamp::now()).unwrap();
+    let before = disk::load(&machine.config_file(), Timestamp::now()).unwrap();
     machine.configure(&format!("enforcement = \"monitor\"\n{}", provider()));
     let state = machine.state().join(&machine.instance);
     fs::create_dir_all(&state).unwrap();
@@ -356,7 +356,7 @@ fn a_trial_that_an_older_poolguard_began_goes_back() {
 #[test]
 fn a_trial_that_an_older_poolguard_began_can_be_confirmed() {
     let machine = provider_machine();
-    let before = config::load(&machine.config_file(), Timestamp::now()).unwrap();
+    let before = disk::load(&machine.config_file(), Timestamp::now()).unwrap();
     machine.configure(&format!("enforcement = \"monitor\"\n{}", provider()));
     let state = machine.state().join(&machine.instance);
     fs::create_dir_all(&state).unwrap();

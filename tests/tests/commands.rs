@@ -395,7 +395,7 @@ fn pins_that_are_not_poolguards_are_refused_or_replaced() {
     // One of the maps is missing.
     fs::remove_file(maps.join("flows")).unwrap();
     let mut running = machine.start_with("run");
-    running.log_until("incomplete or not poolguard's: counting begins anew");
+    running.log_until("incomplete or not poolguard's: counting starts over");
     assert_eq!(machine.status()["generation"], 1);
     running.kill();
 
@@ -406,7 +406,7 @@ fn pins_that_are_not_poolguards_are_refused_or_replaced() {
     let pin = format!("map pin pinned {} {}", other[0], other[1]);
     poolguard_tests::wire::command("bpftool", &pin);
     let mut running = machine.start_with("run");
-    running.log_until("incomplete or not poolguard's: counting begins anew");
+    running.log_until("incomplete or not poolguard's: counting starts over");
     running.kill();
 
     // A map among the links.

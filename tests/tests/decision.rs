@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use filter_user::config::Disk;
+use filter_user::disk::Disk;
 use poolguard_tests::{chapters, configs, fixtures, host};
 
 macro_rules! tell {

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, poolguard};
 
 /// What a line says of a filter that fails at nothing.
-const GOES_ON: &str = "generation 1 goes on deciding on eth1, eth0";
+const GOES_ON: &str = "generation 1 still filters eth1, eth0";
 
 /// Asks for something that is refused.
 #[track_caller]
@@ -45,7 +45,7 @@ fn refuses_reload(machine: &Machine, running: &mut Running<'_>, rest: &[&str]) {
         &[GOES_ON],
     );
     refused(machine, "reload");
-    says(running, "mend this and reload", rest);
+    says(running, "correct this and reload", rest);
 }
 
 fn shell(machine: &Machine, script: &str) {
@@ -110,7 +110,7 @@ fn a_file_system_that_cannot_be_written_is_named() {
     says(
         &mut running,
         "reload refused, everything is as it was",
-        &["deciding on eth1, eth0", &pins, "Read-only", "remount,rw"],
+        &["still filters eth1, eth0", &pins, "Read-only", "remount,rw"],
     );
     running.kill();
     let line = last_line(&refused(&machine, "run"));
@@ -161,7 +161,7 @@ fn a_state_directory_that_cannot_be_written_is_named() {
     says(
         &mut running,
         "the configuration in force cannot be kept",
-        &["deciding on eth1, eth0", &directory, "remount,rw"],
+        &["still filters eth1, eth0", &directory, "remount,rw"],
     );
     refused(
         &machine,
@@ -221,11 +221,7 @@ fn an_exemption_that_cannot_be_ended_is_named() {
     says(
         &mut running,
         "exemptions have expired, but still exempt",
-        &[
-            "goes on deciding on eth1, eth0",
-            "Tried again in",
-            "remount,rw",
-        ],
+        &["still filters eth1, eth0", "Tried again in", "remount,rw"],
     );
     running.kill();
     shell(&machine, "mount -o remount,rw /sys/fs/bpf");
@@ -248,7 +244,7 @@ fn an_interface_that_is_not_enforced_on_is_named() {
     says(
         &mut running,
         "reload refused",
-        &["deciding on eth1; NOT ENFORCING on eth0"],
+        &["still filters eth1; NOT ENFORCING on eth0"],
     );
     // It comes back, and is one that XDP does not see all frames of.
     machine.namespace.ip("link add eth0 up type bridge");

@@ -1,11 +1,12 @@
-//! `cargo xtask lint`: formatting and clippy, on the host crates, for this
-//! architecture and for another one, and on the program.
+//! `cargo xtask lint`: formatting, who may know of whom, clippy on the host crates, for
+//! this architecture and for another one, and on the program, and documentation.
 
 use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
 use crate::{
+    arrows,
     command::{CommandLine, host_cargo, output, run},
     setup::{self, Mode, Remedy, Tools},
     workspace::step,
@@ -17,13 +18,24 @@ pub(crate) fn run_command() -> Result<()> {
     step("formatting");
     run(host_cargo().args(["fmt", "--all", "--check"]))?;
     run(host_cargo().args(["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"]))?;
+    step("who may know of whom");
+    arrows::check()?;
     step("clippy on the host crates");
     host_clippy(&[])?;
     host_clippy(&[
         "--features",
-        "poolguard-tests/kernel,poolguard-tests/python",
+        "poolguard-tests/kernel,poolguard-tests/python,poolguard-tests/bench",
     ])?;
-    host_clippy(&["--features", "poolguard-tests/bench"])?;
+    step("documentation of the host crates");
+    run(host_cargo()
+        .args([
+            "doc",
+            "--workspace",
+            "--exclude",
+            "filter-ebpf",
+            "--no-deps",
+        ])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
     optional(
         format_args!("clippy on the host crates for {OTHER}"),
         provide_other_architecture,

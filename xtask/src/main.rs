@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything around the code that cargo alone does not do.
 
 mod apt;
+mod arrows;
 mod bench;
 mod build;
 mod bulk;
@@ -11,6 +12,7 @@ mod crate_tool;
 mod deb;
 mod demo;
 mod fuzz;
+mod help;
 mod kernel;
 mod linker;
 mod lint;
@@ -28,7 +30,7 @@ mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::setup::Mode;
 
@@ -83,7 +85,10 @@ enum Command {
         object: PathBuf,
     },
     /// Formatting and clippy, warnings as errors, on the host crates (for x86-64 and
-    /// for aarch64) and on the program
+    /// Formatting, clippy, documentation, and who may know of whom
+    ///
+    /// Warnings are errors. Clippy looks at the host crates, for x86-64 and for aarch64,
+    /// and at the program.
     Lint,
     /// The laboratory: real traffic by real programs, without and with poolguard
     ///
@@ -208,7 +213,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let matches = help::grouped::<Cli>().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match cli.command {
         Command::Setup { check: true } => setup::run(Mode::Check),
         Command::Setup { check: false } => setup::run(Mode::Install),
         Command::Build { release } => build::run_command(release),

@@ -76,7 +76,7 @@ impl Cli {
 pub enum Command {
     /// Attach, enforce and serve metrics, until SIGTERM or SIGINT.
     ///
-    /// The filter goes on deciding when this ends, however it ends; the next run
+    /// The filter keeps filtering when this ends, however it ends; the next run
     /// takes it over. `poolguard detach` takes it off. SIGHUP or `poolguard reload` reads the configuration again. The log goes
     /// to standard error; POOLGUARD_LOG=debug says more.
     ///

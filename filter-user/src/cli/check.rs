@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use filter_user::{
     compile::compile,
-    config::{self, Config, Loaded, Report, Severity, Terms},
+    config::{Config, Loaded, Report, Severity, Terms},
+    disk,
 };
 use foldhash::HashSet;
 use jiff::Timestamp;
@@ -15,12 +16,10 @@ use super::{Failure, print, print_json, print_report, progress};
 
 pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let result = progress::during("reading the configuration", || {
-        config::load(config_file, now)
-    });
+    let result = progress::during("reading the configuration", || disk::load(config_file, now));
     let result = result.map(|loaded| {
         // Whose files they are matters where they are put into force.
-        let doubts = config::doubts(&loaded.texts.paths(), Severity::Warning);
+        let doubts = disk::doubts(&loaded.texts.paths(), Severity::Warning);
         Loaded {
             warnings: loaded.warnings.and(doubts),
             ..loaded

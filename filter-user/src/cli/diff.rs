@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use filter_user::{change::Change, config, controller::DiffOutcome, dataplane::Instance};
+use filter_user::{change::Change, controller::DiffOutcome, dataplane::Instance, disk};
 use jiff::Timestamp;
 
 use super::{Failure, client, print, print_error, print_json, print_report, progress};
@@ -28,7 +28,7 @@ pub(super) fn files(old: &Path, new: &Path, json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
     let load = |path: &Path| {
         let what = format!("reading {}", path.display());
-        progress::during(&what, || config::load(path, now)).map_err(|report| {
+        progress::during(&what, || disk::load(path, now)).map_err(|report| {
             print_report(&report);
             Failure::Failed(format!("{}: the configuration is wrong", path.display()))
         })

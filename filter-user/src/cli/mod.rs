@@ -15,14 +15,14 @@ use std::{
 use filter_user::{
     args::{Cli, Command, Explain},
     compile::compile,
-    config::{self, Report},
+    config::Report,
     controller::{
         ApplyError, Confirmed, ReloadOptions, ReloadOutcome, StartOptions,
         daemon::{self, Afterwards},
         exemptions,
     },
     dataplane::{self, Instance},
-    explain,
+    disk, explain,
     intent::Intent,
     status::Status,
 };
@@ -193,9 +193,7 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     )
     .map_err(usage)?;
     let now = Timestamp::now();
-    let loaded = progress::during("reading the configuration", || {
-        config::load(&cli.config, now)
-    });
+    let loaded = progress::during("reading the configuration", || disk::load(&cli.config, now));
     let loaded = loaded.map_err(|report| {
         print_report(&report);
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    io,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -12,14 +11,13 @@ use glob::Pattern;
 
 use super::{
     draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft, WireDraft},
-    files::{Files, Unseen, matching_visible},
+    files::{Files, Unreadable, Unseen, matching_visible},
     mistakes::Mistakes,
     model::{Attach, PoolKind, Source},
     reader::{List, Table},
     report::Diagnostic,
     syntax,
     text::{Place, Placed, Text},
-    unreadable::Unreadable,
     values::{
         boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
         pool_name, port_spec, prefix, ticket,
@@ -65,11 +63,10 @@ impl Reading<'_> {
         let content = match self.files.read(path) {
             Ok(content) => content,
             Err(error) => {
-                let wrong = Unreadable::new(path, &error);
-                let message = format!("cannot read the configuration: {}", wrong.why);
+                let message = format!("cannot read the configuration: {}", error.why);
                 let diagnostic = Diagnostic::error_in(path, message);
                 let help = "check the path, or name another one with --config";
-                let diagnostic = diagnostic.help(wrong.help.as_deref().unwrap_or(help));
+                let diagnostic = diagnostic.help(error.help.as_deref().unwrap_or(help));
                 self.mistakes.push_unreadable(None, diagnostic);
                 return;
             }
@@ -122,8 +119,8 @@ impl Reading<'_> {
                 // What two patterns match is read once, and so is this file.
                 Ok(path) if !self.seen.insert(plain(&path)) => {}
                 Ok(path) => self.included(&path, &pattern.place, form),
-                Err(Unseen { path, source }) => {
-                    self.cannot_include(&pattern.place, &path, &source);
+                Err(Unseen { path, error }) => {
+                    self.cannot_include(&pattern.place, &path, error);
                 }
             }
         }
@@ -140,12 +137,12 @@ impl Reading<'_> {
                     self.draft.lists.read(text, self.mistakes);
                 }
             }
-            (Err(error), _) => self.cannot_include(from, path, &error),
+            (Err(error), _) => self.cannot_include(from, path, error),
         }
     }
 
-    fn cannot_include(&mut self, from: &Place, path: &Path, error: &io::Error) {
-        let Unreadable { why, help } = Unreadable::new(path, error);
+    fn cannot_include(&mut self, from: &Place, path: &Path, error: Unreadable) {
+        let Unreadable { why, help } = error;
         let (path, relative) = (
             path.display(),
             "includes are relative to the file that names them",

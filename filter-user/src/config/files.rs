@@ -1,8 +1,7 @@
 //! Where configuration text comes from.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -11,11 +10,21 @@ use glob::{MatchOptions, Pattern};
 /// Files to read a configuration from.
 pub trait Files {
     /// The content of a file.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable>;
 
     /// The files whose path matches a pattern, in any order, and what could not
     /// be looked at for it. A wildcard stands for anything but `/`.
     fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>>;
+}
+
+/// Why a file or a directory of a configuration cannot be read, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The rest of a sentence that says that it cannot be read.
+    pub why: String,
+    /// What to do; none where there is no such file: what to do depends on who named
+    /// it.
+    pub help: Option<String>,
 }
 
 /// A directory that cannot be looked into: there may be files in it.
@@ -23,64 +32,8 @@ pub trait Files {
 pub struct Unseen {
     /// The directory.
     pub path: PathBuf,
-    /// What the kernel said.
-    pub source: io::Error,
-}
-
-/// The files of this machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
-
-impl Files for Disk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
-    }
-
-    fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
-        let mut unseen = BTreeSet::new();
-        let directories = directories(pattern).into_iter().filter_map(cannot_enter);
-        // A directory is the reason of one error, however often it is met.
-        directories
-            .map(Err)
-            .chain(glob(pattern.as_str()))
-            .filter(|found| match found {
-                Ok(_) => true,
-                Err(Unseen { path, .. }) => unseen.insert(path.clone()),
-            })
-            .collect()
-    }
-}
-
-/// What matches `pattern`.
-fn glob(pattern: &str) -> impl Iterator<Item = Result<PathBuf, Unseen>> {
-    // What was a pattern is one.
-    let paths = glob::glob_with(pattern, MATCHING).into_iter().flatten();
-    paths.map(|path| {
-        path.map_err(|error| Unseen {
-            path: error.path().to_owned(),
-            source: error.into(),
-        })
-    })
-}
-
-/// The directories that a pattern leads through.
-fn directories(pattern: &Pattern) -> Vec<PathBuf> {
-    let parents = Path::new(pattern.as_str()).ancestors().skip(1);
-    let parents = parents.filter_map(|parent| parent.to_str().filter(|parent| !parent.is_empty()));
-    parents.flat_map(|parent| glob(parent).flatten()).collect()
-}
-
-/// Why a directory cannot be entered. The library takes one for empty that is a link
-/// which the kernel does not follow, or which leads nowhere, and one that may not be
-/// searched.
-fn cannot_enter(path: PathBuf) -> Option<Unseen> {
-    let entered = fs::metadata(&path).and_then(|_| fs::metadata(path.join(".")));
-    match entered {
-        Err(source) if source.kind() != io::ErrorKind::NotADirectory => {
-            Some(Unseen { path, source })
-        }
-        _ => None,
-    }
+    /// Why not.
+    pub error: Unreadable,
 }
 
 /// Files that exist nowhere else: for tests, and for text that came by another way.
@@ -98,9 +51,12 @@ impl Memory {
 }
 
 impl Files for Memory {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
         let content = self.files.get(path).cloned();
-        content.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+        content.ok_or_else(|| Unreadable {
+            why: "no such file".to_owned(),
+            help: None,
+        })
     }
 
     fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
@@ -109,7 +65,8 @@ impl Files for Memory {
     }
 }
 
-const MATCHING: MatchOptions = MatchOptions {
+/// How patterns are matched, here and on a disk.
+pub(crate) const MATCHING: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     // Hidden files are left out by `matching_visible`: with this set, the

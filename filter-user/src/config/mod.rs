@@ -22,8 +22,6 @@ mod syntax;
 mod temporary;
 mod text;
 mod texts;
-mod trust;
-mod unreadable;
 mod validate;
 mod values;
 pub(crate) mod words;
@@ -33,7 +31,8 @@ use std::{path::Path, sync::Arc};
 use jiff::Timestamp;
 
 pub use customer_list::CustomerList;
-pub use files::{Disk, Files, Memory, Unseen};
+pub(crate) use files::MATCHING;
+pub use files::{Files, Memory, Unreadable, Unseen};
 pub use model::{
     Attach, BadPort, Config, Customer, Forwarding, Holder, Interface, Mail, Metrics, Pool,
     PoolKind, PortSpec, Ports, Source, Terms, Wire,
@@ -42,7 +41,6 @@ pub use report::{Diagnostic, Related, Report, Severity};
 pub use share::{BadShare, Share};
 pub use temporary::{NoRoom, TemporaryExemption};
 pub use texts::Texts;
-pub use trust::doubts;
 
 /// A valid configuration.
 #[derive(Clone, Debug)]
@@ -55,24 +53,6 @@ pub struct Loaded {
     pub texts: Texts,
 }
 
-/// Reads the file `path` and what it includes.
-///
-/// `now` decides which exemptions have expired, which is only worth a warning.
-pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
-    load_from(&Disk, path, now)
-}
-
-/// Does the same for a process that will act on it: one that others could have
-/// written is as bad as a wrong one.
-pub fn load_to_enforce(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
-    let loaded = load(path, now)?;
-    let doubts = doubts(&loaded.texts.paths(), Severity::Error);
-    match doubts.is_empty() {
-        true => Ok(loaded),
-        false => Err(doubts),
-    }
-}
-
 /// What a prefix means that is written outside of a configuration.
 ///
 /// # Errors
@@ -82,7 +62,13 @@ pub fn parse_prefix(text: &str) -> Result<ipnet::IpNet, String> {
     prefix::parse(text).map_err(|wrong| format!("{}: {}", wrong.message, wrong.help))
 }
 
-/// Does the same with files from elsewhere.
+/// Reads the file `path` of `files` and what it includes.
+///
+/// `now` decides which exemptions have expired, which is only worth a warning.
+///
+/// # Errors
+///
+/// Every mistake in them at once.
 pub fn load_from(files: &dyn Files, path: &Path, now: Timestamp) -> Result<Loaded, Report> {
     let mut mistakes = mistakes::Mistakes::default();
     let (draft, texts) = build::read(files, path, &mut mistakes);

@@ -20,7 +20,7 @@ pub struct Report {
 
 impl Report {
     /// Sorts `diagnostics` into the order in which they are printed.
-    pub(super) fn new(mut diagnostics: Vec<Diagnostic>) -> Self {
+    pub(crate) fn new(mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(Diagnostic::position);
         Self { diagnostics }
     }
@@ -191,7 +191,7 @@ impl Diagnostic {
     }
 
     /// Either, about a file or a directory.
-    pub(super) fn in_file(severity: Severity, file: &Path, message: String) -> Self {
+    pub(crate) fn in_file(severity: Severity, file: &Path, message: String) -> Self {
         Self::within(severity, file, message)
     }
 
@@ -229,7 +229,7 @@ impl Diagnostic {
     }
 
     /// Says what to write instead.
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }

@@ -87,7 +87,7 @@ pub enum RunError {
 /// What becomes of the filter when the controller ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Afterwards {
-    /// It goes on deciding by itself.
+    /// It keeps filtering by itself.
     Enforce,
     /// It is taken off.
     Detach,
@@ -613,7 +613,7 @@ fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(false, state) {
         tracing::warn!(
             %error,
-            "cannot notify the service manager, which may start the controller anew. The filter \
+            "cannot notify the service manager, which may restart the controller. The filter \
              goes on"
         );
     }

@@ -45,7 +45,7 @@ impl Watch {
         let mut next = self.messages.next().await;
         if next.is_none() {
             tracing::error!(
-                "the kernel tells nothing about interfaces any more: one that is made anew is \
+                "the kernel tells nothing about interfaces any more: one that is re-created is \
                  not filtered until a reload. Restart poolguard; what is attached stays so"
             );
             return pending().await;

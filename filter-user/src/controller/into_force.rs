@@ -214,7 +214,7 @@ impl<D: Dataplane> Controller<D> {
                 return Err(error);
             }
         };
-        let ended = self.take_over(wanted, archive);
+        let ended = self.take_over(wanted);
         log_over(&ended);
         if let Some((compiled, events)) = replaced {
             self.note(&compiled);
@@ -230,6 +230,9 @@ impl<D: Dataplane> Controller<D> {
         };
         self.publish();
         self.log_wires();
+        if let Some(archive) = archive {
+            self.keep_archive(archive);
+        }
         Ok(listener)
     }
 
@@ -309,7 +312,7 @@ impl<D: Dataplane> Controller<D> {
             }
             Err(error) => {
                 log_new_tables(&error.into());
-                let enforced = self.enforce_anew(wanted, now);
+                let enforced = self.enforce_new_tables(wanted, now);
                 enforced
                     .map(Some)
                     .inspect_err(|_| self.amend_back(wanted, now))
@@ -318,7 +321,7 @@ impl<D: Dataplane> Controller<D> {
     }
 
     /// Has others take the place of the tables in use, which could not be changed.
-    fn enforce_anew(
+    fn enforce_new_tables(
         &mut self,
         wanted: &Wanted,
         now: Timestamp,
@@ -349,34 +352,30 @@ impl<D: Dataplane> Controller<D> {
         }
     }
 
-    /// It is in force: keeps what it was read from, and says which temporary exemptions
-    /// have ended.
-    fn take_over(
-        &mut self,
-        wanted: Wanted,
-        archive: Option<Result<state::Prepared, StateError>>,
-    ) -> Vec<TemporaryExemption> {
+    /// It is in force. Says which temporary exemptions have ended.
+    fn take_over(&mut self, wanted: Wanted) -> Vec<TemporaryExemption> {
         let before = std::mem::replace(&mut self.intent, wanted.intent);
         self.standing = wanted.standing;
         self.next_exemption = wanted.next_exemption;
-        match (archive, &self.standing) {
-            (None, _) => {}
-            (Some(prepared), Standing::OnTrial(trial)) => {
-                log_trial(trial.deadline);
-                if let Err(error) = prepared.and_then(state::Prepared::commit) {
-                    tracing::error!(
-                        %error,
-                        "what is on trial cannot be kept: a restart goes back before the time"
-                    );
-                }
-            }
-            (Some(prepared), _) => self.keep_prepared(prepared),
-        }
         let now = self.clock.now();
         let is_over = |e: &TemporaryExemption| {
             e.is_expired(now) && !self.intent.temporary.iter().any(|left| left.id == e.id)
         };
         before.temporary.into_iter().filter(is_over).collect()
+    }
+
+    /// Keeps what was read, which is in force.
+    fn keep_archive(&mut self, archive: Result<state::Prepared, StateError>) {
+        let Standing::OnTrial(trial) = &self.standing else {
+            return self.keep_prepared(archive);
+        };
+        log_trial(trial.deadline);
+        if let Err(error) = archive.and_then(state::Prepared::commit) {
+            tracing::error!(
+                %error,
+                "what is on trial cannot be kept: a restart goes back before the time"
+            );
+        }
     }
 }
 

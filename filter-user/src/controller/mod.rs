@@ -10,6 +10,7 @@ pub mod daemon;
 mod defect;
 mod endpoint;
 mod error;
+mod events;
 pub mod exemptions;
 mod http;
 mod interfaces;
@@ -47,7 +48,7 @@ use crate::{
     change::{Change, Extent},
     compile::{self, Compiled},
     config::{Loaded, Report, Severity, Texts},
-    dataplane::{Dataplane, DataplaneError, Demand, Event, Events, Kernel},
+    dataplane::{Dataplane, DataplaneError, Demand, Kernel},
     intent::Intent,
     listing::some_of,
     state::{Prepared, StateDirectory, StateError},
@@ -321,7 +322,7 @@ impl<D: Dataplane> Controller<D> {
         self.shared.latest().traffic()
     }
 
-    /// When the tables in force are to be made anew.
+    /// When the next exemption ends, and the tables have to change.
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.status.next_expiry
     }
@@ -512,109 +513,6 @@ impl<D: Dataplane> Controller<D> {
         listener
     }
 
-    fn log_events(&mut self, events: Events) {
-        let failed_before = std::mem::take(&mut self.failing);
-        for (interface, event) in events {
-            match event {
-                Event::Attached => {
-                    tracing::info!(%interface, "the interface is there: enforcing on it");
-                    *self.status.attachments.entry(interface).or_default() += 1;
-                }
-                Event::Lost => tracing::warn!(
-                    %interface,
-                    "the interface or its link is gone, NOT ENFORCING there: attached again as soon \
-                     as it is back (`ip link show`)"
-                ),
-                Event::Failed(error) => {
-                    let text = error.to_string();
-                    if failed_before.get(&interface) != Some(&text) {
-                        tracing::error!(
-                            %interface, %error,
-                            "the interface cannot be attached to as configured, NOT ENFORCING \
-                             there unless by an earlier configuration. Tried again every few seconds"
-                        );
-                    }
-                    self.failing.insert(interface, text);
-                }
-                Event::Unpinned(error) => {
-                    let text = error.to_string();
-                    if failed_before.get(&interface) != Some(&text) {
-                        tracing::error!(
-                            %interface, %error,
-                            "the pin of the link is gone and cannot be made anew: enforcing here, but \
-                             only for as long as this process runs. Do not stop it; tried again every \
-                             few seconds"
-                        );
-                    }
-                    self.failing.insert(interface, text);
-                }
-                Event::Unfit(error) => {
-                    let text = error.to_string();
-                    if failed_before.get(&interface) != Some(&text) {
-                        tracing::error!(
-                            %interface, %error,
-                            "the end of a wire is not as a wire needs it: enforcing here, but frames \
-                             may be lost. Tried again every few seconds"
-                        );
-                    }
-                    self.failing.insert(interface, text);
-                }
-            }
-        }
-    }
-
-    /// Says what has become of the wires since this was last asked.
-    fn log_wires(&mut self) {
-        let mut before = std::mem::take(&mut self.cut);
-        for status in self.shared.latest().interfaces() {
-            let (interface, Some(wire)) = (status.name, status.wire) else {
-                continue;
-            };
-            let (peer, was_cut) = (wire.peer, before.remove(&interface));
-            match wire.problem {
-                None if was_cut.is_some() => {
-                    tracing::info!(%interface, %peer, "the wire forwards again");
-                }
-                None => {}
-                Some(problem) => {
-                    if was_cut.as_ref() != Some(&problem) {
-                        tracing::warn!(
-                            %interface, %peer,
-                            "what is permitted here is NOT FORWARDED, or not all of it: {problem}"
-                        );
-                    }
-                    self.cut.insert(interface, problem);
-                }
-            }
-        }
-    }
-
-    /// Looks once more after what is left to itself, and says how that stands.
-    pub fn leave(&mut self) {
-        self.reconcile();
-        let traffic = self.traffic();
-        let unpinned = self.dataplane.unpinned();
-        if matches!(self.standing, Standing::OnTrial(_)) {
-            tracing::warn!(
-                "stopped while a configuration is on trial: it goes back with the next start, not before"
-            );
-        }
-        if !unpinned.is_empty() {
-            tracing::error!(
-                interfaces = ?unpinned,
-                "stopped, and the filter ENDS here with this process, for want of pins: start again"
-            );
-        } else if self.dataplane.link_count() == 0 {
-            tracing::warn!("stopped, and nothing is enforced: no interface has the filter");
-        } else {
-            tracing::info!(
-                traffic,
-                "stopped, and STILL ENFORCING: the filter goes on by itself until the next start. \
-                 `poolguard detach` takes it off"
-            );
-        }
-    }
-
     /// Takes note of what was put into force.
     fn note(&mut self, compiled: &Compiled) {
         // Of interfaces whose counters are gone.
@@ -662,7 +560,7 @@ impl<D: Dataplane> Controller<D> {
         if let Err(error) = self.kept().write(&mut self.dataplane) {
             tracing::error!(
                 %error,
-                "cannot note the state for after a restart, with which counters begin anew. The \
+                "cannot save the state for a restart: counters start over then. The \
                  filter goes on. Noted again with the next change"
             );
         }

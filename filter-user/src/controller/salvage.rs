@@ -2,7 +2,8 @@
 //! what others may have written or what makes no sense is set aside, and said.
 
 use crate::{
-    config::{self, Severity},
+    config::Severity,
+    disk,
     state::{StateDirectory, StateError},
 };
 
@@ -19,7 +20,7 @@ pub(super) fn salvage<T>(
         return None;
     }
     // It opens ports, or may be a whole configuration.
-    let doubts = config::doubts(std::slice::from_ref(&path), Severity::Error);
+    let doubts = disk::doubts(std::slice::from_ref(&path), Severity::Error);
     let why = match doubts.is_empty() {
         true => match read() {
             Ok(content) => return content,

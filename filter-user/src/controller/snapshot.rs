@@ -132,8 +132,8 @@ impl Snapshot {
             names.collect::<Vec<_>>().join(", ")
         };
         let on = match on.is_empty() {
-            true => "nothing is decided".to_owned(),
-            false => format!("generation {generation} goes on deciding on {}", names(&on)),
+            true => "nothing is filtered".to_owned(),
+            false => format!("generation {generation} still filters {}", names(&on)),
         };
         match off.is_empty() {
             true => on,

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     change::{Extent, check_limit},
-    config::{self, Config, Loaded, Report, Texts},
+    config::{Config, Loaded, Report, Texts},
+    disk,
     intent::Intent,
     state::{Prepared, StateDirectory},
     status::LastGood,
@@ -113,7 +114,7 @@ fn archive(state: &StateDirectory, name: &str, meaning: &str) -> Option<Archive>
 
 pub(super) fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
     guarded("reading the configuration", || {
-        config::load_to_enforce(file, now)
+        disk::load_to_enforce(file, now)
     })?
     .map_err(ApplyError::Config)
 }

@@ -2,10 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Misplaced, NotNative, wire::WireError};
+use super::{Misplaced, NotNative, cause::remedy_for_cause, wire::WireError};
 use crate::{
     config::Attach,
-    remedy::{remedy, remedy_at, remedy_for_cause},
+    remedy::{remedy, remedy_at},
 };
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;

@@ -204,7 +204,7 @@ impl Kernel {
         })
     }
 
-    /// Begins to count anew. What is attached goes on with the old counters until
+    /// Starts counting over. What is attached goes on with the old counters until
     /// the next generation.
     fn forget_counters(&mut self) -> Result<(), DataplaneError> {
         self.pins.remove_maps()?;
@@ -611,7 +611,7 @@ impl Dataplane for Kernel {
             Err(NotesError::Nonsense(error)) => {
                 tracing::warn!(
                     %error,
-                    "the notes of an earlier run make no sense: counting begins anew. What is \
+                    "the notes of an earlier run make no sense: counting starts over. What is \
                      attached goes on filtering"
                 );
                 self.forget_counters()?;
@@ -684,7 +684,7 @@ impl Dataplane for Kernel {
         if let Err(error) = repinned {
             tracing::error!(
                 %error,
-                "the pins of the counters are gone and cannot be made anew: counters begin anew with \
+                "the pins of the counters are gone and cannot be made again: counters start over at \
                  the next start. The filter goes on"
             );
         }

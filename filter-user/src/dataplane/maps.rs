@@ -8,13 +8,13 @@ use filter_common::{
     flow::{CAPACITY, Flow},
 };
 
+use super::cause::cause;
 use super::{
     DataplaneError,
     books::{SHARED, SHARED_NOTES_BYTES},
     notes::BOOKS_BYTES,
     pins::Pins,
 };
-use crate::remedy::cause;
 
 /// What makes a map usable.
 #[derive(Debug, PartialEq)]
@@ -52,11 +52,11 @@ pub(super) fn discard_unfit(pins: &Pins) -> Result<(), DataplaneError> {
     pins.remove_maps()
 }
 
-/// Says why counting begins anew.
+/// Says why counting starts over.
 pub(super) fn warn_of_unfit() {
     tracing::warn!(
         "the counters that an earlier run has left are incomplete or not poolguard's: \
-         counting begins anew. What is attached goes on filtering"
+         counting starts over. What is attached keeps filtering"
     );
 }
 

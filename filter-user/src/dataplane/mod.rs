@@ -12,6 +12,7 @@
 mod books;
 mod bpf;
 mod bpf_link;
+mod cause;
 mod claims;
 mod device;
 mod error;

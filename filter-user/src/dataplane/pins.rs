@@ -258,7 +258,7 @@ impl Pins {
             match remove_directory(&path) {
                 Ok(()) => tracing::warn!(
                     path = %path.display(),
-                    "counters of another version of poolguard are removed: counting began anew"
+                    "counters of another version of poolguard are removed: counting started over"
                 ),
                 Err(error) => tracing::warn!(
                     path = %path.display(), %error,

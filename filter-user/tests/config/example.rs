@@ -3,14 +3,17 @@
 use std::{fs, path::Path, sync::Arc};
 
 use filter_common::{ReturnTraffic, Role};
-use filter_user::config::{self, Attach, Config, Forwarding, Loaded, Memory, PoolKind};
+use filter_user::{
+    config::{Attach, Config, Forwarding, Loaded, Memory, PoolKind},
+    disk,
+};
 
 use crate::{load, now};
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
 
 fn example() -> Loaded {
-    config::load(&Path::new(DIRECTORY).join("poolguard.toml"), now()).unwrap()
+    disk::load(&Path::new(DIRECTORY).join("poolguard.toml"), now()).unwrap()
 }
 
 fn text(file: &str) -> String {

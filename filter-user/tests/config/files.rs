@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
-use filter_user::config::{self, Memory};
+use filter_user::{config::Memory, disk};
 
 use crate::{complete, load, now, same, wrong, wrong_files};
 
@@ -397,10 +397,10 @@ fn files_on_disk() {
     fs::write(customers.join("bcme.toml"), BCME).unwrap();
     fs::write(customers.join("acme.toml"), ACME).unwrap();
     fs::write(customers.join(".#acme.toml"), "not TOML").unwrap();
-    let good = config::load(&main, now());
+    let good = disk::load(&main, now());
     fs::create_dir(customers.join("ccme.toml")).unwrap();
-    let bad = config::load(&main, now());
-    let none = config::load(Path::new("/nonexistent/poolguard.toml"), now());
+    let bad = disk::load(&main, now());
+    let none = disk::load(Path::new("/nonexistent/poolguard.toml"), now());
     fs::remove_dir_all(&directory).unwrap();
 
     let good = good.unwrap();
@@ -438,7 +438,7 @@ fn what_is_in_the_way_is_named() {
     link("gone.toml", "nowhere.toml");
     let load = |include: &str| {
         fs::write(&main, files_main(&format!("include = [\"{include}\"]"))).unwrap();
-        config::load(&main, now())
+        disk::load(&main, now())
     };
     let here = directory.display();
     let cases = [

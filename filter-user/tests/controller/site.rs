@@ -16,9 +16,10 @@ use std::{
 use filter_common::{Address, Tables as _};
 use filter_user::{
     compile::{Compiled, compile},
-    config::{self, Config},
+    config::Config,
     controller::{self, Clock, Controller, Hand, NewExemption, ReloadOptions, StartOptions},
     dataplane::memory::{Failing, Machine, Memory},
+    disk,
     host::HostTables,
     intent::Intent,
     state::StateDirectory,
@@ -160,7 +161,7 @@ impl Site {
         };
         for files in Files::ALL {
             site.edit(files);
-            if let Ok(loaded) = config::load(&site.config_file(), site.now()) {
+            if let Ok(loaded) = disk::load(&site.config_file(), site.now()) {
                 site.configs.push((files, loaded.config));
             }
         }

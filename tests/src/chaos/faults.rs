@@ -29,7 +29,7 @@ pub struct Plan {
     pub reloads: u64,
     /// Each kind of reload that fails.
     pub refusals: u64,
-    /// The network's interface deleted and made anew.
+    /// The network's interface deleted and re-created.
     pub replugs: u64,
     /// Times that the clock is set, either way.
     pub clocks: u64,
@@ -98,7 +98,7 @@ const FAULTS: [Fault; 12] = [
 /// What passes meanwhile is not wrong; how long that is, is measured.
 const GAPS: [Fault; 3] = [
     ("temporary exemption added, and over", exempted),
-    ("interface deleted and made anew", replugged),
+    ("interface deleted and re-created", replugged),
     ("link detached behind its back", unlinked),
 ];
 

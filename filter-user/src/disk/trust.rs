@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::geteuid;
 
-use super::report::{Diagnostic, Report, Severity};
+use crate::config::{Diagnostic, Report, Severity};
 
 const WRITABLE_BY_ANYONE: u32 = 0o002;
 /// In such a directory everybody may make files, and replace only their own.

@@ -1,0 +1,104 @@
+//! Configuration files on this machine: reading them, and who may write them.
+//!
+//! What they say is [`config`](crate::config)'s business, which reads no disk itself.
+
+mod trust;
+mod unreadable;
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use glob::Pattern;
+use jiff::Timestamp;
+
+use crate::config::{Files, Loaded, MATCHING, Report, Severity, Unreadable, Unseen, load_from};
+pub use trust::doubts;
+use unreadable::unreadable;
+
+/// Reads the file `path` and what it includes.
+///
+/// `now` decides which exemptions have expired, which is only worth a warning.
+///
+/// # Errors
+///
+/// Every mistake in them at once.
+pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
+    load_from(&Disk, path, now)
+}
+
+/// Does the same for a process that will act on it: one that others could have
+/// written is as bad as a wrong one.
+///
+/// # Errors
+///
+/// The same, and who could have written them.
+pub fn load_to_enforce(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
+    let loaded = load(path, now)?;
+    let doubts = doubts(&loaded.texts.paths(), Severity::Error);
+    match doubts.is_empty() {
+        true => Ok(loaded),
+        false => Err(doubts),
+    }
+}
+
+/// The files of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
+        fs::read(path).map_err(|error| unreadable(path, &error))
+    }
+
+    fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
+        let mut unseen = BTreeSet::new();
+        let directories = directories(pattern).into_iter().filter_map(cannot_enter);
+        // A directory is the reason of one error, however often it is met.
+        directories
+            .map(Err)
+            .chain(glob(pattern.as_str()))
+            .filter(|found| match found {
+                Ok(_) => true,
+                Err(Unseen { path, .. }) => unseen.insert(path.clone()),
+            })
+            .collect()
+    }
+}
+
+/// What matches `pattern`.
+fn glob(pattern: &str) -> impl Iterator<Item = Result<PathBuf, Unseen>> {
+    // What was a pattern is one.
+    let paths = glob::glob_with(pattern, MATCHING).into_iter().flatten();
+    paths.map(|path| {
+        path.map_err(|error| {
+            let path = error.path().to_owned();
+            unseen(path, &error.into())
+        })
+    })
+}
+
+/// The directories that a pattern leads through.
+fn directories(pattern: &Pattern) -> Vec<PathBuf> {
+    let parents = Path::new(pattern.as_str()).ancestors().skip(1);
+    let parents = parents.filter_map(|parent| parent.to_str().filter(|parent| !parent.is_empty()));
+    parents.flat_map(|parent| glob(parent).flatten()).collect()
+}
+
+/// Why a directory cannot be entered. The library takes one for empty that is a link
+/// which the kernel does not follow, or which leads nowhere, and one that may not be
+/// searched.
+fn cannot_enter(path: PathBuf) -> Option<Unseen> {
+    let entered = fs::metadata(&path).and_then(|_| fs::metadata(path.join(".")));
+    match entered {
+        Err(source) if source.kind() != io::ErrorKind::NotADirectory => Some(unseen(path, &source)),
+        _ => None,
+    }
+}
+
+fn unseen(path: PathBuf, error: &io::Error) -> Unseen {
+    let error = unreadable(&path, error);
+    Unseen { path, error }
+}
