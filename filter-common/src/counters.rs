@@ -245,17 +245,20 @@ fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mu
         let slot = Slot::pool(verdict.smtp_exempted, PoolCounter::ExemptedSmtpOut);
         ledger.count(slot);
     }
-    if let Some(reason) = verdict.outcome.uninspected() {
-        ledger.count(Slot::uninspected(reason));
-    }
-    match (verdict.outcome, verdict.reason) {
-        (Outcome::Exempted, _) => ledger.count(pool(PoolCounter::ExemptedInbound)),
-        (Outcome::Return, _) => ledger.count(pool(PoolCounter::ReturnPackets)),
-        (Outcome::WouldDrop, Some(reason)) => {
-            ledger.count(Slot::would_drop_by_reason(reason));
-            ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
+    let uninspected = Slot::uninspected;
+    match verdict.outcome {
+        Outcome::NotIp => ledger.count(uninspected(Uninspected::NotIp)),
+        Outcome::Fragment => ledger.count(uninspected(Uninspected::Fragment)),
+        Outcome::NoPorts => ledger.count(uninspected(Uninspected::NoPorts)),
+        Outcome::Exempted => ledger.count(pool(PoolCounter::ExemptedInbound)),
+        Outcome::Return => ledger.count(pool(PoolCounter::ReturnPackets)),
+        Outcome::WouldDrop => {
+            if let Some(reason) = verdict.reason {
+                ledger.count(Slot::would_drop_by_reason(reason));
+                ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
+            }
         }
-        _ => {}
+        Outcome::Unwatched | Outcome::Allowed | Outcome::MailServer | Outcome::Drop => {}
     }
 }
 

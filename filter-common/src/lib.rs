@@ -1,6 +1,6 @@
 //! What poolguard decides, and nothing else.
 //!
-//! The XDP program, `poolguard explain` and every test call `decide`; there
+//! The XDP program, `poolguard explain`, `poolguard diff` and every test ask it; there
 //! is no other implementation of the rules in the product. The crate reads
 //! frames through [`Frame`] and tables through [`Tables`], so it neither knows
 //! nor cares whether it runs in the kernel.
@@ -8,11 +8,13 @@
 //! A frame goes through the modules in this order: [`parse`] finds its
 //! addresses and ports, [`decide`](mod@decide) holds them against the
 //! [`policy`] that [`prefix_table`] finds for an address, [`verdict`] names the
-//! outcome, [`counters`] says which counters it moves.
+//! outcome, [`counters`] says which counters it moves. [`abi`] has the names that the
+//! program and its loader share.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod abi;
 pub mod address;
 pub mod counters;
 pub mod decide;

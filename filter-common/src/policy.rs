@@ -1,5 +1,7 @@
 //! What the tables say of a port and of an address.
 
+use core::mem::offset_of;
+
 use crate::counters::NO_POOL;
 
 /// A transport protocol whose ports poolguard reads. All five keep the source
@@ -171,8 +173,9 @@ impl ReturnTraffic {
     }
 }
 
-/// What holds for the whole box.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What holds for the whole box: a constant of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Settings {
     /// The classes of the ports that mail is sent to.
     pub mail_ports: u64,
@@ -184,4 +187,34 @@ pub struct Settings {
     pub direct_smtp: bool,
     /// Whether the whole box only monitors.
     pub monitor: bool,
+}
+
+impl Settings {
+    /// Before anybody has said what holds.
+    pub const UNSET: Self = Self {
+        mail_ports: 0,
+        high_ports: 0,
+        return_traffic: ReturnTraffic::Track,
+        direct_smtp: false,
+        monitor: false,
+    };
+
+    /// As they lie in memory, with zeros between them.
+    pub fn to_bytes(self) -> [u8; size_of::<Self>()] {
+        let Self {
+            mail_ports,
+            high_ports,
+            return_traffic,
+            direct_smtp,
+            monitor,
+        } = self;
+        let mut bytes = [0; size_of::<Self>()];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(offset_of!(Self, mail_ports), &mail_ports.to_ne_bytes());
+        put(offset_of!(Self, high_ports), &high_ports.to_ne_bytes());
+        put(offset_of!(Self, return_traffic), &[return_traffic as u8]);
+        put(offset_of!(Self, direct_smtp), &[direct_smtp.into()]);
+        put(offset_of!(Self, monitor), &[monitor.into()]);
+        bytes
+    }
 }

@@ -25,7 +25,10 @@
 //! The lookup trusts nothing that it reads: whatever the lines contain, it
 //! stops after the last byte of the address and reads only lines that exist.
 
-use crate::address::Address;
+use crate::{
+    address::{Address, Family},
+    policy::{NO_POLICY, Policy},
+};
 
 /// The words in a line.
 pub const LINE_WORDS: usize = 16;
@@ -89,6 +92,28 @@ impl Kind {
 #[inline(always)]
 pub const fn number(entry: u32) -> u32 {
     entry & (NUMBERS - 1)
+}
+
+/// The policy of an address, which is one of those that the answers number:
+/// [`NO_POLICY`] outside every prefix.
+///
+/// `line_v4` and `line_v6` give the line with a number of the family's table, and
+/// `policy` the policy, or `None` where there is none.
+#[inline(always)]
+pub fn find_policy<'a>(
+    address: Address,
+    line_v4: impl Fn(u32) -> Option<&'a Line>,
+    line_v6: impl Fn(u32) -> Option<&'a Line>,
+    policy: impl FnOnce(u32) -> Option<&'a Policy>,
+) -> &'a Policy {
+    let number = match address.family {
+        Family::V4 => lookup_v4(address, line_v4),
+        Family::V6 => lookup_v6(address, line_v6),
+    };
+    match number {
+        0 => &NO_POLICY,
+        number => policy(number).unwrap_or(&NO_POLICY),
+    }
 }
 
 /// The answer of the longest IPv4 prefix that contains `address`; 0 where no

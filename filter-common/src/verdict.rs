@@ -1,8 +1,9 @@
 //! What can become of a frame, and why.
 
-#[cfg(doc)]
-use crate::counters::NO_POOL;
-use crate::policy::{PortClass, Protocol};
+use crate::{
+    counters::NO_POOL,
+    policy::{PortClass, Protocol},
+};
 
 /// The verdict on one frame.
 ///
@@ -31,6 +32,18 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Before anything was looked at: what is not known yet, or never will be, is
+    /// as it is here.
+    pub const BLANK: Self = Self {
+        outcome: Outcome::Unwatched,
+        reason: None,
+        pool: NO_POOL,
+        smtp_exempted: NO_POOL,
+        class: PortClass::UNWATCHED,
+        protocol: Protocol::Tcp,
+        ip_offset: 0,
+    };
+
     /// Whether the frame goes on.
     #[inline(always)]
     pub const fn passes(&self) -> bool {
@@ -81,14 +94,13 @@ impl Outcome {
         }
     }
 
-    /// The reason to pass a frame without a port to look at, if it is one.
+    /// What becomes of a frame without a port to look at: it passes.
     #[inline(always)]
-    pub const fn uninspected(self) -> Option<Uninspected> {
-        match self {
-            Self::NotIp => Some(Uninspected::NotIp),
-            Self::Fragment => Some(Uninspected::Fragment),
-            Self::NoPorts => Some(Uninspected::NoPorts),
-            _ => None,
+    pub(crate) const fn of_uninspected(reason: Uninspected) -> Self {
+        match reason {
+            Uninspected::NotIp => Self::NotIp,
+            Uninspected::Fragment => Self::Fragment,
+            Uninspected::NoPorts => Self::NoPorts,
         }
     }
 }

@@ -24,8 +24,8 @@ use crate::{
     maps::{Counters, Generation},
 };
 
-/// For interfaces of the role `customer`. The kernel keeps fifteen bytes of a
-/// program's name. `frags`: an interface whose MTU exceeds a page hands over
+/// For interfaces of the role `customer`. [`filter_common::abi`] has the names of both
+/// programs. `frags`: an interface whose MTU exceeds a page hands over
 /// frames in several buffers.
 #[xdp(frags)]
 #[inline(always)] // The entry point would call it: every frame would pay for a return.

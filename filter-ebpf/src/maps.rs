@@ -1,5 +1,5 @@
-//! The program's constants and tables. `filter-user/src/dataplane` fills them;
-//! their names are the interface between the two.
+//! The program's constants and tables. `filter-user/src/dataplane` fills them, by
+//! the names in [`filter_common::abi`].
 
 use core::hint::black_box;
 
@@ -12,30 +12,18 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, xdp::DevMap},
 };
 use filter_common::{
-    Policy, PortClass, PortClasses, ReturnTraffic, Tables,
+    Address, Policy, PortClass, PortClasses, Settings, Tables,
     counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
-    prefix_table::{Line, ROOT_LINES},
+    prefix_table::{Line, ROOT_LINES, find_policy},
 };
 
 /// The counter slot of the interface.
 #[unsafe(no_mangle)]
 static INTERFACE: Global<u32> = Global::new(0);
-/// [`Tables::mail_ports`].
+/// What holds for the whole box.
 #[unsafe(no_mangle)]
-static MAIL_PORTS: Global<u64> = Global::new(0);
-/// [`Tables::high_ports`].
-#[unsafe(no_mangle)]
-static HIGH_PORTS: Global<u64> = Global::new(0);
-/// [`Tables::return_traffic`].
-#[unsafe(no_mangle)]
-static RETURN_TRAFFIC: Global<u32> = Global::new(0);
-/// [`Tables::direct_smtp`].
-#[unsafe(no_mangle)]
-static DIRECT_SMTP: Global<u32> = Global::new(0);
-/// [`Tables::monitor`].
-#[unsafe(no_mangle)]
-static MONITOR: Global<u32> = Global::new(0);
+static SETTINGS: Settings = Settings::UNSET;
 
 /// Port number to class. A constant, not a map: there is nothing to look up, and
 /// next to every frame asks.
@@ -82,13 +70,13 @@ static FLOWS: LruHashMap<Flow, u64> = LruHashMap::with_max_entries(CAPACITY, 0);
 #[map]
 static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
 
-/// An element of a constant that the controller sets: to the compiler they are all
-/// zero, and it must not know.
+/// A part of a constant that the controller sets: to the compiler it is what is
+/// written above, and it must not know.
 #[inline(always)]
-fn element<T: Copy, const N: usize>(constant: &'static [T; N], place: usize) -> T {
-    let element: *const T = &constant[place];
-    // SAFETY: it is a reference.
-    unsafe { element.read_volatile() }
+fn part<T: Copy>(of_constant: &T) -> T {
+    // SAFETY: it is a reference, and the controller sets the constant to a value of
+    // its type.
+    unsafe { core::ptr::from_ref(of_constant).read_volatile() }
 }
 
 /// This CPU's room for the head of a frame.
@@ -122,32 +110,8 @@ pub(crate) struct Generation;
 
 impl Tables for Generation {
     #[inline(always)]
-    fn mail_ports(&self) -> u64 {
-        MAIL_PORTS.load()
-    }
-
-    #[inline(always)]
-    fn high_ports(&self) -> u64 {
-        HIGH_PORTS.load()
-    }
-
-    #[inline(always)]
-    fn return_traffic(&self) -> ReturnTraffic {
-        match RETURN_TRAFFIC.load() {
-            0 => ReturnTraffic::Track,
-            1 => ReturnTraffic::Syn,
-            _ => ReturnTraffic::Drop,
-        }
-    }
-
-    #[inline(always)]
-    fn direct_smtp(&self) -> bool {
-        DIRECT_SMTP.load() != 0
-    }
-
-    #[inline(always)]
-    fn monitor(&self) -> bool {
-        MONITOR.load() != 0
+    fn setting<T: Copy>(&self, which: impl FnOnce(&Settings) -> &T) -> T {
+        part(which(&SETTINGS))
     }
 
     #[inline(always)]
@@ -155,22 +119,17 @@ impl Tables for Generation {
         // The compiler knows that a port has 16 bits and would leave the mask
         // out. The verifier of Linux 6.1 does not: it forgets the bounds of what
         // was swapped or assembled with OR. So the compiler must not know.
-        PortClass(element(&PORT_CLASSES, black_box(port as usize) & 0xffff))
+        PortClass(part(&PORT_CLASSES[black_box(port as usize) & 0xffff]))
     }
 
     #[inline(always)]
-    fn line_v4(&self, number: u32) -> Option<&Line> {
-        PREFIXES_V4.get(number)
-    }
-
-    #[inline(always)]
-    fn line_v6(&self, number: u32) -> Option<&Line> {
-        PREFIXES_V6.get(number)
-    }
-
-    #[inline(always)]
-    fn policy(&self, number: u32) -> Option<&Policy> {
-        POLICIES.get(number)
+    fn policy_of(&self, address: Address) -> &Policy {
+        find_policy(
+            address,
+            |number| PREFIXES_V4.get(number),
+            |number| PREFIXES_V6.get(number),
+            |number| POLICIES.get(number),
+        )
     }
 
     #[inline(always)]
@@ -210,6 +169,6 @@ impl Ledger for Counters {
 
     #[inline(always)]
     fn port_slot(&self, class: PortClass) -> u32 {
-        element(&PORT_SLOTS, (class.0 & PortClass::MAX) as usize)
+        part(&PORT_SLOTS[(class.0 & PortClass::MAX) as usize])
     }
 }

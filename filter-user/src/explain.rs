@@ -9,10 +9,9 @@ mod packet;
 use std::{cell::RefCell, fmt::Write as _};
 
 use filter_common::{
-    Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Tables, Verdict, decide,
+    Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Settings, Tables, Verdict, decide,
     flow::Flow,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
-    prefix_table::Line,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -75,24 +74,8 @@ impl Traced<'_> {
 }
 
 impl Tables for Traced<'_> {
-    fn mail_ports(&self) -> u64 {
-        self.tables.mail_ports()
-    }
-
-    fn high_ports(&self) -> u64 {
-        self.tables.high_ports()
-    }
-
-    fn return_traffic(&self) -> ReturnTraffic {
-        self.tables.return_traffic()
-    }
-
-    fn direct_smtp(&self) -> bool {
-        self.tables.direct_smtp()
-    }
-
-    fn monitor(&self) -> bool {
-        self.tables.monitor()
+    fn setting<T: Copy>(&self, which: impl FnOnce(&Settings) -> &T) -> T {
+        self.tables.setting(which)
     }
 
     fn port_class(&self, port: u16) -> PortClass {
@@ -101,16 +84,9 @@ impl Tables for Traced<'_> {
         class
     }
 
-    fn line_v4(&self, number: u32) -> Option<&Line> {
-        self.tables.line_v4(number)
-    }
-
-    fn line_v6(&self, number: u32) -> Option<&Line> {
-        self.tables.line_v6(number)
-    }
-
-    fn policy(&self, number: u32) -> Option<&Policy> {
-        self.tables.policy(number)
+    fn policy_of(&self, address: Address) -> &Policy {
+        self.note(Lookup::Address(address));
+        self.tables.policy_of(address)
     }
 
     fn now_seconds(&self) -> u64 {
@@ -126,11 +102,6 @@ impl Tables for Traced<'_> {
 
     fn remember_flow(&self, _flow: &Flow, _now_seconds: u64) {
         self.note(Lookup::Remember);
-    }
-
-    fn policy_of(&self, address: Address) -> &Policy {
-        self.note(Lookup::Address(address));
-        self.tables.policy_of(address)
     }
 }
 

@@ -10,10 +10,10 @@ use std::{
 };
 
 use filter_common::{
-    Policy, PortClass, ReturnTraffic, Tables,
+    Address, Policy, PortClass, Settings, Tables,
     counters::{Ledger, ROWS, Row},
     flow::Flow,
-    prefix_table::Line,
+    prefix_table::find_policy,
 };
 
 use crate::{compile::Compiled, metrics::CounterSource};
@@ -48,40 +48,22 @@ impl<'a> HostTables<'a> {
 }
 
 impl Tables for HostTables<'_> {
-    fn mail_ports(&self) -> u64 {
-        self.compiled.settings.mail_ports
-    }
-
-    fn high_ports(&self) -> u64 {
-        self.compiled.settings.high_ports
-    }
-
-    fn return_traffic(&self) -> ReturnTraffic {
-        self.compiled.settings.return_traffic
-    }
-
-    fn direct_smtp(&self) -> bool {
-        self.compiled.settings.direct_smtp
-    }
-
-    fn monitor(&self) -> bool {
-        self.compiled.settings.monitor
+    fn setting<T: Copy>(&self, which: impl FnOnce(&Settings) -> &T) -> T {
+        *which(&self.compiled.settings)
     }
 
     fn port_class(&self, port: u16) -> PortClass {
         self.compiled.ports.class(port)
     }
 
-    fn line_v4(&self, number: u32) -> Option<&Line> {
-        self.compiled.prefixes_v4.get(number as usize)
-    }
-
-    fn line_v6(&self, number: u32) -> Option<&Line> {
-        self.compiled.prefixes_v6.get(number as usize)
-    }
-
-    fn policy(&self, number: u32) -> Option<&Policy> {
-        self.compiled.policies.get_index(number as usize)
+    fn policy_of(&self, address: Address) -> &Policy {
+        let compiled = self.compiled;
+        find_policy(
+            address,
+            |number| compiled.prefixes_v4.get(number as usize),
+            |number| compiled.prefixes_v6.get(number as usize),
+            |number| compiled.policies.get_index(number as usize),
+        )
     }
 
     fn now_seconds(&self) -> u64 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use filter_common::{
-    DropReason, Frame, PortClass,
+    DropReason, Frame, PortClass, ReturnTraffic, Role, Settings, abi,
     parse::{Parsed, parse},
     prefix_table::{LINE_WORDS, sparse_word},
 };
@@ -35,6 +35,49 @@ fn every_number_is_a_class_within_the_mask() {
         assert_eq!(PortClass(class + 64).bit(), 1 << class);
     }
     assert_eq!(PortClass(u8::MAX).bit(), 1 << 63);
+}
+
+/// The program reads them as they lie in memory.
+#[test]
+fn every_setting_has_bytes_of_its_own() {
+    let bytes = |set: fn(&mut Settings)| {
+        let mut settings = Settings::UNSET;
+        set(&mut settings);
+        settings.to_bytes()
+    };
+    let with = |at: usize, field: &[u8]| {
+        let mut bytes = [0; size_of::<Settings>()];
+        bytes[at..at + field.len()].copy_from_slice(field);
+        bytes
+    };
+    let word = (1 << 63 | 2_u64).to_ne_bytes();
+    assert_eq!(
+        bytes(|settings| settings.mail_ports = 1 << 63 | 2),
+        with(0, &word)
+    );
+    assert_eq!(
+        bytes(|settings| settings.high_ports = 1 << 63 | 2),
+        with(8, &word)
+    );
+    let syn = bytes(|settings| settings.return_traffic = ReturnTraffic::Syn);
+    assert_eq!(syn, with(16, &[1]));
+    assert_eq!(
+        bytes(|settings| settings.direct_smtp = true),
+        with(17, &[1])
+    );
+    assert_eq!(bytes(|settings| settings.monitor = true), with(18, &[1]));
+}
+
+/// Of longer names the kernel keeps fifteen bytes.
+#[test]
+fn the_kernel_keeps_the_whole_name_of_a_program() {
+    let names = Role::ALL.map(abi::program);
+    assert!(
+        names
+            .iter()
+            .all(|name| name.starts_with("poolguard_") && name.len() <= 15)
+    );
+    assert_ne!(names[0], names[1]);
 }
 
 /// Every verdict would be right without, and the table four times as large.

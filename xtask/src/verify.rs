@@ -4,6 +4,10 @@ use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result};
 use aya::{EbpfLoader, programs::Xdp};
+use filter_common::{
+    Role, Settings,
+    abi::{self, constant},
+};
 
 use crate::workspace::{is_root, step};
 
@@ -19,26 +23,30 @@ pub(crate) fn report(object: &Path) -> Result<()> {
     }
     step("loading the program");
     for (wire, forwarding) in [(0, ""), (1, ", wire")] {
-        for (role, program) in [("customer", "poolguard_cust"), ("network", "poolguard_net")] {
-            let loaded = load(&bytes, program, wire)?;
-            println!("as loaded for role {role:8}{forwarding}: {loaded}");
+        for role in Role::ALL {
+            let loaded = load(&bytes, role, wire)?;
+            println!("as loaded for role {:8}{forwarding}: {loaded}", role.name());
         }
     }
     Ok(())
 }
 
-fn load(object: &[u8], program: &str, wire: u32) -> Result<String> {
+fn load(object: &[u8], role: Role, wire: u32) -> Result<String> {
     // Classes of ports as a real configuration has them: with none the verifier
     // would skip all that depends on them.
-    let (mail_ports, high_ports) = (0b10_u64, 0b11100_u64);
+    let settings = Settings {
+        mail_ports: 0b10,
+        high_ports: 0b11100,
+        ..Settings::UNSET
+    };
+    let settings = settings.to_bytes();
     let mut ebpf = EbpfLoader::new()
-        .override_global("WIRE", &wire, true)
-        .override_global("MAIL_PORTS", &mail_ports, true)
-        .override_global("HIGH_PORTS", &high_ports, true)
+        .override_global(constant::SETTINGS, &settings, true)
+        .override_global(constant::WIRE, &wire, true)
         .load(object)
         .context("the object cannot be loaded")?;
     let program = ebpf
-        .program_mut(program)
+        .program_mut(abi::program(role))
         .context("the object has no program")?;
     let program: &mut Xdp = program.try_into()?;
     let start = Instant::now();

@@ -2,14 +2,17 @@
 //!
 //! Both are walked through side by side, one stretch of addresses after the
 //! other (`segments`), through the same layers that the tables are made from.
-//! `view` says what holds in a stretch; `tally` adds up what differs; `limit`
-//! says when that is too much at once.
+//! `view` says what a configuration says of a stretch, `verdicts` asks the rules
+//! what becomes of its packets; `tally` adds up what differs; `limit` says when
+//! that is too much at once.
 
 mod addresses;
 mod limit;
+mod ports;
 mod render;
 mod segments;
 mod tally;
+mod verdicts;
 mod view;
 
 use std::net::SocketAddr;

@@ -13,9 +13,11 @@ use super::{
     Addresses, Change, Entry, Extent, Sign, What,
     addresses::{Counter, Range},
     enforcement,
+    ports::{PortNumbers, PortSet},
     segments::{bounds, side_by_side},
     settings,
-    view::{Effect, Grant, PortNumbers, PortSet, View},
+    verdicts::{Effect, Peers, Verdicts},
+    view::{Grant, View},
 };
 use crate::{
     compile::layers::{Holder, Kind, Layer},
@@ -26,7 +28,8 @@ use crate::{
 pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usize) -> Change {
     let numbers = PortNumbers::of([&old.config, &new.config]);
     let views = [old, new].map(|intent| View::new(intent, &numbers, now));
-    let mut tally = Tally::new(views, most_grants);
+    let reach = Reach::new([old, new], &numbers, now);
+    let mut tally = Tally::new(views, reach, most_grants);
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
     let Extent {
         customers,
@@ -50,17 +53,18 @@ pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usi
 
 pub(super) fn extent(old: &Intent, new: &Intent, now: Timestamp) -> Extent {
     let numbers = PortNumbers::of([&old.config, &new.config]);
-    let mut reach = Reach::new(View::new(old, &numbers, now), View::new(new, &numbers, now));
+    let mut reach = Reach::new([old, new], &numbers, now);
     side_by_side(old, new, |range, old, new| reach.add(range, old, new));
     reach.extent()
 }
 
 /// How many addresses are concerned, whatever by.
 struct Reach<'a> {
-    old: View<'a>,
-    new: View<'a>,
-    /// What the mail servers do, in IPv4 and in IPv6.
-    servers: [Effect; 2],
+    configs: [&'a Config; 2],
+    old: Verdicts<'a>,
+    new: Verdicts<'a>,
+    /// In IPv4 and in IPv6.
+    peers: [Peers; 2],
     /// Millions of stretches are of a few kinds.
     known: foldhash::HashMap<(Family, Kind, Kind), Effect>,
     customers: Counter,
@@ -69,16 +73,17 @@ struct Reach<'a> {
 }
 
 impl<'a> Reach<'a> {
-    fn new(old: View<'a>, new: View<'a>) -> Self {
+    fn new([old, new]: [&'a Intent; 2], numbers: &'a PortNumbers, now: Timestamp) -> Self {
+        let configs = [old, new].map(|intent| &*intent.config);
         Self {
-            servers: [Family::V4, Family::V6]
-                .map(|family| Effect::of_mail_servers(old.config, new.config, family)),
+            configs,
+            old: Verdicts::new(old, numbers, now),
+            new: Verdicts::new(new, numbers, now),
+            peers: [Family::V4, Family::V6].map(|family| Peers::of(configs, family)),
             known: foldhash::HashMap::default(),
             customers: Counter::default(),
             opened: Counter::default(),
             closed: Counter::default(),
-            old,
-            new,
         }
     }
 
@@ -98,10 +103,11 @@ impl<'a> Reach<'a> {
     }
 
     fn effect(&mut self, family: Family, old: Layer, new: Layer) -> Effect {
-        let kinds = (family, old.kind(self.old.config), new.kind(self.new.config));
+        let [old_config, new_config] = self.configs;
+        let kinds = (family, old.kind(old_config), new.kind(new_config));
         *self.known.entry(kinds).or_insert_with(|| {
-            let servers = self.servers[family as usize];
-            Effect::between((&self.old, old), (&self.new, new), servers)
+            let peers = &self.peers[family as usize];
+            Effect::between(family, (&mut self.old, old), (&mut self.new, new), peers)
         })
     }
 
@@ -115,6 +121,8 @@ impl<'a> Reach<'a> {
 }
 
 struct Tally<'a> {
+    old: View<'a>,
+    new: View<'a>,
     reach: Reach<'a>,
     /// For each old pool the new one of the same name.
     same_pool: Vec<Option<usize>>,
@@ -132,7 +140,7 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new([old, new]: [View<'a>; 2], most_grants: usize) -> Self {
+    fn new([old, new]: [View<'a>; 2], reach: Reach<'a>, most_grants: usize) -> Self {
         let (old_config, new_config) = (old.config, new.config);
         let pool_names = |config: &'a Config| config.pools.iter().map(|pool| pool.name.as_str());
         let lost = pool_prefixes(old_config, new_config).map(|prefix| (Sign::Lost, prefix));
@@ -148,7 +156,9 @@ impl<'a> Tally<'a> {
             most_grants,
             more_grants: false,
             loans: BTreeMap::new(),
-            reach: Reach::new(old, new),
+            old,
+            new,
+            reach,
         }
     }
 
@@ -162,7 +172,7 @@ impl<'a> Tally<'a> {
         {
             self.staying[new.index()].add(range);
         }
-        self.add_grants(range, self.reach.old.grant(old), self.reach.new.grant(new));
+        self.add_grants(range, self.old.grant(old), self.new.grant(new));
         if old.temporary.is_some() || new.temporary.is_some() {
             self.add_loans(range, old, new);
         }
@@ -181,8 +191,8 @@ impl<'a> Tally<'a> {
     fn add_grants(&mut self, range: Range, old: Option<Grant>, new: Option<Grant>) {
         let (mut lost, mut gained) = (old, new);
         if let (Some(lost), Some(gained)) = (&mut lost, &mut gained)
-            && self.reach.old.config.holder(lost.customer).name
-                == self.reach.new.config.holder(gained.customer).name
+            && self.old.config.holder(lost.customer).name
+                == self.new.config.holder(gained.customer).name
             && (lost.prefix_len, lost.expires) == (gained.prefix_len, gained.expires)
         {
             // The same exemption: what it opens may have changed.
@@ -213,7 +223,7 @@ impl<'a> Tally<'a> {
                 .map(|(place, ports, smtp_out)| (view.temporary[place].id, place, ports, smtp_out))
                 .collect()
         };
-        let (old, new) = (loans(&self.reach.old, old), loans(&self.reach.new, new));
+        let (old, new) = (loans(&self.old, old), loans(&self.new, new));
         for (sign, own, others) in [(Sign::Lost, &old, &new), (Sign::Gained, &new, &old)] {
             for &(id, place, mut ports, mut smtp_out) in own {
                 if let Some(other) = others.iter().find(|other| other.0 == id) {
@@ -244,9 +254,9 @@ impl<'a> Tally<'a> {
     }
 
     fn compare_settings(&self, entries: &mut Vec<Entry>) {
-        let both = settings(self.reach.old.config)
+        let both = settings(self.old.config)
             .into_iter()
-            .zip(settings(self.reach.new.config));
+            .zip(settings(self.new.config));
         for ((key, old, concerns_customers), (_, new, _)) in both {
             let setting = |value| What::Setting {
                 key: key.to_owned(),
@@ -258,7 +268,7 @@ impl<'a> Tally<'a> {
     }
 
     fn compare_wires(&self, entries: &mut Vec<Entry>) {
-        let [old, new] = [self.reach.old.config, self.reach.new.config].map(|config| {
+        let [old, new] = [self.old.config, self.new.config].map(|config| {
             let wires = config.forwarding.wires().iter().map(|wire| {
                 let mut ends = wire.ends.clone();
                 ends.sort();
@@ -273,7 +283,7 @@ impl<'a> Tally<'a> {
     }
 
     fn compare_interfaces(&self, entries: &mut Vec<Entry>) {
-        let [mut old, new] = [self.reach.old.config, self.reach.new.config].map(|config| {
+        let [mut old, new] = [self.old.config, self.new.config].map(|config| {
             let interfaces = config.interfaces.iter().map(interface);
             interfaces.collect::<BTreeMap<_, _>>()
         });
@@ -287,8 +297,7 @@ impl<'a> Tally<'a> {
     }
 
     fn compare_mail_servers(&self, entries: &mut Vec<Entry>) {
-        let [old, new] =
-            [self.reach.old.config, self.reach.new.config].map(|config| &config.mail.servers);
+        let [old, new] = [self.old.config, self.new.config].map(|config| &config.mail.servers);
         for (sign, has, lacks) in [(Sign::Lost, old, new), (Sign::Gained, new, old)] {
             for &prefix in has.iter().filter(|prefix| !lacks.contains(prefix)) {
                 let (family, first, last) = bounds(&prefix);
@@ -306,10 +315,7 @@ impl<'a> Tally<'a> {
 
     fn pool_prefix_entries(&self) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(self.pool_prefixes.len());
-        for (sign, view) in [
-            (Sign::Lost, &self.reach.old),
-            (Sign::Gained, &self.reach.new),
-        ] {
+        for (sign, view) in [(Sign::Lost, &self.old), (Sign::Gained, &self.new)] {
             for pool in &view.config.pools {
                 for &prefix in &pool.prefixes {
                     if let Some(counter) = self.pool_prefixes.get(&(sign, prefix)) {
@@ -331,17 +337,11 @@ impl<'a> Tally<'a> {
         for (old, new) in self.same_pool.iter().enumerate() {
             let Some(new) = *new else { continue };
             let affects = Some(self.staying[new].total());
-            let pools = [
-                &self.reach.old.config.pools[old],
-                &self.reach.new.config.pools[new],
-            ];
+            let pools = [&self.old.config.pools[old], &self.new.config.pools[new]];
             for key in [kind, pool_enforcement] {
                 replace(key(pools[0]), key(pools[1]), affects, entries);
             }
-            let (was, is) = (
-                &self.reach.old.forbidden[old],
-                &self.reach.new.forbidden[new],
-            );
+            let (was, is) = (&self.old.forbidden[old], &self.new.forbidden[new]);
             for (sign, ports) in [
                 (Sign::Lost, was.without(is)),
                 (Sign::Gained, is.without(was)),
@@ -361,8 +361,8 @@ impl<'a> Tally<'a> {
         let loans = self.loans.iter();
         loans.map(|(&(sign, place, ports, smtp_out), counter)| {
             let view = match sign {
-                Sign::Lost => &self.reach.old,
-                Sign::Gained => &self.reach.new,
+                Sign::Lost => &self.old,
+                Sign::Gained => &self.new,
             };
             let exemption = &view.temporary[place];
             let what = What::TemporaryExemption {
@@ -378,8 +378,8 @@ impl<'a> Tally<'a> {
 
     fn exemption_entries(&self, numbers: &PortNumbers) -> Vec<Entry> {
         let view = |sign| match sign {
-            Sign::Lost => &self.reach.old,
-            Sign::Gained => &self.reach.new,
+            Sign::Lost => &self.old,
+            Sign::Gained => &self.new,
         };
         let mut grants: Vec<_> = self
             .grants

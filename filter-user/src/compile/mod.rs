@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use amendment::{Amendment, LiveLines, amend_table};
+pub(crate) use policies::Policies;
 pub use ports::PortTable;
 pub use prefix_table::{MAX_LINES, PrefixTable, TableTooLarge};
 pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
@@ -149,14 +150,7 @@ pub enum CompileError {
 pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError> {
     let config = &intent.config;
     let mut slots = Slots::default();
-    let ports = PortTable::new(config, &mut slots)?;
-    let settings = Settings {
-        mail_ports: ports.mask(config.mail.ports.iter().copied()),
-        high_ports: ports.high_ports(),
-        return_traffic: config.ports.return_traffic,
-        direct_smtp: config.mail.direct_smtp,
-        monitor: config.monitor,
-    };
+    let policies = Policies::new(intent, &mut slots, now)?;
     let interfaces = config
         .interfaces
         .iter()
@@ -170,10 +164,10 @@ pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError
             })
         })
         .collect::<Result<_, CompileError>>()?;
-    let addresses = policies::addresses(intent, &ports, &mut slots, now)?;
+    let addresses = policies::addresses(&policies)?;
     Ok(Compiled {
-        settings,
-        ports,
+        settings: policies.settings,
+        ports: policies.ports,
         policies: addresses.policies,
         prefixes_v4: addresses.v4,
         prefixes_v6: addresses.v6,
@@ -197,17 +191,15 @@ pub fn amend(
     policies: &IndexSet<Policy>,
     now: Timestamp,
 ) -> Result<Amendment, CompileError> {
-    let mut slots = Slots::default();
-    let ports = PortTable::new(&intent.config, &mut slots)?;
-    let mut policies = policies.clone();
+    let mut numbered = policies.clone();
+    let policies = Policies::new(intent, &mut Slots::default(), now)?;
     let tables = prefixes.iter().map(|prefix| {
-        let table =
-            policies::addresses_within(intent, prefix, &ports, &mut slots, &mut policies, now)?;
+        let table = policies::addresses_within(&policies, prefix, &mut numbered)?;
         Ok((*prefix, table))
     });
     let tables = tables.collect::<Result<_, CompileError>>()?;
     Ok(Amendment {
-        policies,
+        policies: numbered,
         tables,
         loaded: Loaded::of(intent, now),
     })

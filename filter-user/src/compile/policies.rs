@@ -1,7 +1,7 @@
 //! What holds for each address, as the tables say it.
 
 use filter_common::{
-    Family, Policy, Protocol,
+    Family, Policy, Protocol, Settings,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT, NO_POLICY},
     prefix_table::Line,
 };
@@ -33,24 +33,24 @@ struct PoolPolicy<'a> {
     forbidden: [u64; Protocol::COUNT],
 }
 
-/// Numbers what holds in layers.
-struct Numbering<'a> {
+/// All that the rules look up, for who has an address's layer.
+pub(crate) struct Policies<'a> {
     intent: &'a Intent,
-    ports: &'a PortTable,
+    pub(crate) settings: Settings,
+    pub(crate) ports: PortTable,
     pools: Vec<PoolPolicy<'a>>,
     temporaries: Temporaries,
     now: Timestamp,
-    known: HashMap<Kind, u32>,
 }
 
-impl<'a> Numbering<'a> {
-    fn new(
+impl<'a> Policies<'a> {
+    pub(crate) fn new(
         intent: &'a Intent,
-        ports: &'a PortTable,
         slots: &mut Slots,
         now: Timestamp,
     ) -> Result<Self, CompileError> {
         let config = &intent.config;
+        let ports = PortTable::new(config, slots)?;
         let pools = config.pools.iter().map(|pool| {
             Ok(PoolPolicy {
                 pool,
@@ -60,75 +60,23 @@ impl<'a> Numbering<'a> {
         });
         Ok(Self {
             intent,
-            ports,
+            settings: Settings {
+                mail_ports: ports.mask(config.mail.ports.iter().copied()),
+                high_ports: ports.high_ports(),
+                return_traffic: config.ports.return_traffic,
+                direct_smtp: config.mail.direct_smtp,
+                monitor: config.monitor,
+            },
             pools: pools.collect::<Result<_, CompileError>>()?,
+            ports,
             temporaries: Temporaries::of(&intent.temporary),
             now,
-            known: HashMap::new(),
         })
     }
 
-    /// The number of a layer's policy, which `policies` gains if it is new.
-    fn number(&mut self, layer: Layer, policies: &mut IndexSet<Policy>) -> u32 {
-        let kind = layer.kind(&self.intent.config);
-        if let Some(number) = self.known.get(&kind) {
-            return *number;
-        }
-        let number = policies.insert_full(self.policy(layer)).0 as u32;
-        self.known.insert(kind, number);
-        number
-    }
-}
-
-/// Builds the tables.
-pub(super) fn addresses(
-    intent: &Intent,
-    ports: &PortTable,
-    slots: &mut Slots,
-    now: Timestamp,
-) -> Result<Addresses, CompileError> {
-    let mut policies = IndexSet::from([NO_POLICY]);
-    let mut numbering = Numbering::new(intent, ports, slots, now)?;
-    let [mut v4, mut v6] = [Family::V4, Family::V6].map(PrefixTable::new);
-    for (prefix, layer) in layers(intent) {
-        let number = numbering.number(layer, &mut policies);
-        match prefix {
-            IpNet::V4(_) => v4.insert(prefix, number),
-            IpNet::V6(_) => v6.insert(prefix, number),
-        }
-    }
-    Ok(Addresses {
-        policies,
-        v4: v4.into_lines()?,
-        v6: v6.into_lines()?,
-    })
-}
-
-/// Builds a table of `whole` and what lies in it alone. `policies` gains those
-/// that it needs and does not have.
-pub(super) fn addresses_within(
-    intent: &Intent,
-    whole: &IpNet,
-    ports: &PortTable,
-    slots: &mut Slots,
-    policies: &mut IndexSet<Policy>,
-    now: Timestamp,
-) -> Result<Vec<Line>, CompileError> {
-    let mut numbering = Numbering::new(intent, ports, slots, now)?;
-    let mut table = PrefixTable::new(match whole {
-        IpNet::V4(_) => Family::V4,
-        IpNet::V6(_) => Family::V6,
-    });
-    for (prefix, layer) in layers_within(intent, whole) {
-        let number = numbering.number(layer, policies);
-        table.insert(prefix, number);
-    }
-    Ok(table.into_lines()?)
-}
-
-impl Numbering<'_> {
-    fn policy(&self, layer: Layer) -> Policy {
-        let (ports, now) = (self.ports, self.now);
+    /// The policy of a layer's addresses.
+    pub(crate) fn of(&self, layer: Layer) -> Policy {
+        let (intent, ports, now) = (self.intent, &self.ports, self.now);
         let mut policy = NO_POLICY;
         if layer.is_mail_server {
             policy.flags |= FLAG_MAIL_SERVER;
@@ -157,16 +105,80 @@ impl Numbering<'_> {
         // fall back on the exemptions of a customer around it.
         let customer = layer
             .customer
-            .map(|holder| self.intent.config.terms_held(holder.index()));
+            .map(|holder| intent.config.terms_held(holder.index()));
         if let Some(terms) = customer.filter(|terms| !terms.is_expired(now)) {
             exempt(&terms.allow_inbound, terms.allow_smtp_out);
         }
         for index in self.temporaries.in_layer(layer) {
-            let temporary = &self.intent.temporary[index];
+            let temporary = &intent.temporary[index];
             if !temporary.is_expired(now) {
                 exempt(&temporary.ports, temporary.smtp_out);
             }
         }
         policy
     }
+}
+
+/// Numbers what holds in layers.
+struct Numbering<'a> {
+    policies: &'a Policies<'a>,
+    known: HashMap<Kind, u32>,
+}
+
+impl<'a> Numbering<'a> {
+    fn new(policies: &'a Policies<'a>) -> Self {
+        Self {
+            policies,
+            known: HashMap::new(),
+        }
+    }
+
+    /// The number of a layer's policy, which `numbered` gains if it is new.
+    fn number(&mut self, layer: Layer, numbered: &mut IndexSet<Policy>) -> u32 {
+        let kind = layer.kind(&self.policies.intent.config);
+        if let Some(number) = self.known.get(&kind) {
+            return *number;
+        }
+        let number = numbered.insert_full(self.policies.of(layer)).0 as u32;
+        self.known.insert(kind, number);
+        number
+    }
+}
+
+/// Builds the tables.
+pub(super) fn addresses(policies: &Policies<'_>) -> Result<Addresses, CompileError> {
+    let mut numbered = IndexSet::from([NO_POLICY]);
+    let mut numbering = Numbering::new(policies);
+    let [mut v4, mut v6] = [Family::V4, Family::V6].map(PrefixTable::new);
+    for (prefix, layer) in layers(policies.intent) {
+        let number = numbering.number(layer, &mut numbered);
+        match prefix {
+            IpNet::V4(_) => v4.insert(prefix, number),
+            IpNet::V6(_) => v6.insert(prefix, number),
+        }
+    }
+    Ok(Addresses {
+        policies: numbered,
+        v4: v4.into_lines()?,
+        v6: v6.into_lines()?,
+    })
+}
+
+/// Builds a table of `whole` and what lies in it alone. `numbered` gains those
+/// policies that it needs and does not have.
+pub(super) fn addresses_within(
+    policies: &Policies<'_>,
+    whole: &IpNet,
+    numbered: &mut IndexSet<Policy>,
+) -> Result<Vec<Line>, CompileError> {
+    let mut numbering = Numbering::new(policies);
+    let mut table = PrefixTable::new(match whole {
+        IpNet::V4(_) => Family::V4,
+        IpNet::V6(_) => Family::V6,
+    });
+    for (prefix, layer) in layers_within(policies.intent, whole) {
+        let number = numbering.number(layer, numbered);
+        table.insert(prefix, number);
+    }
+    Ok(table.into_lines()?)
 }

@@ -12,7 +12,12 @@ use aya::{
     maps::Array,
     programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
-use filter_common::{Policy, PortClasses, Role, flow::Flow, prefix_table::Line};
+use filter_common::{
+    Policy, PortClasses, Role,
+    abi::{self, constant, map},
+    flow::Flow,
+    prefix_table::Line,
+};
 use indexmap::IndexSet;
 use serde::Serialize;
 
@@ -23,14 +28,6 @@ use super::{
     wire,
 };
 use crate::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, Slots, amend_table};
-
-/// The name in the object of the program for a role.
-const fn program_name(role: Role) -> &'static str {
-    match role {
-        Role::Customer => "poolguard_cust",
-        Role::Network => "poolguard_net",
-    }
-}
 
 #[cfg(xdp_object)]
 static OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(env!("POOLGUARD_XDP_OBJECT")));
@@ -109,8 +106,8 @@ impl Prefixes {
             room: lines.len() as u32 + SPARE_LINES,
         };
         [
-            prefixes("PREFIXES_V4", "prefix_lines_v4", &compiled.prefixes_v4),
-            prefixes("PREFIXES_V6", "prefix_lines_v6", &compiled.prefixes_v6),
+            prefixes(map::PREFIXES_V4, "prefix_lines_v4", &compiled.prefixes_v4),
+            prefixes(map::PREFIXES_V6, "prefix_lines_v6", &compiled.prefixes_v6),
         ]
     }
 }
@@ -252,7 +249,7 @@ impl Generation {
             return Ok(());
         };
         let counters = pins.counters(self.number);
-        for (name, place) in [("COUNTERS", counters), ("FLOWS", pins.flows())] {
+        for (name, place) in [(map::COUNTERS, counters), (map::FLOWS, pins.flows())] {
             if place.exists() {
                 continue;
             }
@@ -371,7 +368,7 @@ fn load_program(program: &mut Xdp) -> Result<(), DataplaneError> {
 
 fn program(object: &mut Ebpf, role: Role) -> Result<&mut Xdp, DataplaneError> {
     let program = object
-        .program_mut(program_name(role))
+        .program_mut(abi::program(role))
         .ok_or(DataplaneError::NoProgram)?;
     program
         .try_into()
@@ -391,28 +388,21 @@ fn load_object(
     shared: &GenerationPins,
     number: u64,
 ) -> Result<Ebpf, DataplaneError> {
-    let settings = compiled.settings;
+    let settings = compiled.settings.to_bytes();
     let is_wire = u32::from(interface.peer.is_some());
-    let return_traffic = settings.return_traffic as u32;
-    let direct_smtp = u32::from(settings.direct_smtp);
-    let monitor = u32::from(settings.monitor);
     let mut loader = EbpfLoader::new();
     loader
-        .override_global("INTERFACE", &interface.slot, true)
-        .override_global("WIRE", &is_wire, true)
-        .override_global("MAIL_PORTS", &settings.mail_ports, true)
-        .override_global("HIGH_PORTS", &settings.high_ports, true)
-        .override_global("RETURN_TRAFFIC", &return_traffic, true)
-        .override_global("DIRECT_SMTP", &direct_smtp, true)
-        .override_global("MONITOR", &monitor, true)
-        .override_global("PORT_CLASSES", &*compiled.ports.classes, true)
-        .override_global("PORT_SLOTS", &compiled.ports.slots, true)
-        .map_pin_path("COUNTERS", pins.counters(number))
-        .map_pin_path("FLOWS", pins.flows());
+        .override_global(constant::SETTINGS, &settings, true)
+        .override_global(constant::PORT_CLASSES, &*compiled.ports.classes, true)
+        .override_global(constant::PORT_SLOTS, &compiled.ports.slots, true)
+        .override_global(constant::INTERFACE, &interface.slot, true)
+        .override_global(constant::WIRE, &is_wire, true)
+        .map_pin_path(map::COUNTERS, pins.counters(number))
+        .map_pin_path(map::FLOWS, pins.flows());
     let prefixes = Prefixes::of(compiled).map(|prefixes| (prefixes.name, prefixes.room));
     for (table, entries) in prefixes
         .into_iter()
-        .chain([("POLICIES", policy_room(compiled))])
+        .chain([(map::POLICIES, policy_room(compiled))])
     {
         loader.map_pin_path(table, shared.table(table));
         loader.map_max_entries(table, entries);
@@ -424,9 +414,9 @@ fn load_object(
 
 fn fill(object: &mut Ebpf, compiled: &Compiled) -> Result<(), DataplaneError> {
     let policies: Vec<PolicyValue> = compiled.policies.iter().copied().map(PolicyValue).collect();
-    fill_table::<PolicyValue>(object, "POLICIES", &policies)?;
-    fill_table::<Line>(object, "PREFIXES_V4", &compiled.prefixes_v4)?;
-    fill_table::<Line>(object, "PREFIXES_V6", &compiled.prefixes_v6)
+    fill_table::<PolicyValue>(object, map::POLICIES, &policies)?;
+    fill_table::<Line>(object, map::PREFIXES_V4, &compiled.prefixes_v4)?;
+    fill_table::<Line>(object, map::PREFIXES_V6, &compiled.prefixes_v6)
 }
 
 /// How many policies there is room for.
@@ -440,7 +430,7 @@ fn add_policies(
     known: &IndexSet<Policy>,
     wanted: &IndexSet<Policy>,
 ) -> Result<(), DataplaneError> {
-    let table = "POLICIES";
+    let table = map::POLICIES;
     let map = object.map_mut(table).ok_or(DataplaneError::NoProgram)?;
     let error = |source| DataplaneError::map(table, source);
     let mut array: Array<_, PolicyValue> = Array::try_from(map).map_err(error)?;
@@ -474,5 +464,40 @@ fn watched_ports(compiled: &Compiled, copies: usize) -> TableUse {
         entries: compiled.ports.numbers.len() as u64 - 1,
         capacity: u64::from(filter_common::PortClass::MAX),
         bytes: (copies * size_of::<PortClasses>()) as u64,
+    }
+}
+
+#[cfg(all(test, xdp_object))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use std::collections::{BTreeSet, HashMap};
+
+    use aya_obj::Object;
+    use filter_common::Settings;
+
+    use super::*;
+
+    /// Maps of the object that no loader has to do with.
+    const ITS_OWN: [&str; 2] = [".rodata", "HEAD"];
+
+    #[test]
+    fn the_object_has_what_the_loader_asks_for_by_name() {
+        let mut object = Object::parse(OBJECT.unwrap()).unwrap();
+
+        let programs: BTreeSet<_> = object.programs.keys().map(String::as_str).collect();
+        assert_eq!(programs, BTreeSet::from(Role::ALL.map(abi::program)));
+
+        let maps: BTreeSet<_> = object.maps.keys().map(String::as_str).collect();
+        let known: BTreeSet<_> = map::ALL.into_iter().chain(ITS_OWN).collect();
+        assert_eq!(maps, known);
+
+        let settings = Settings::UNSET.to_bytes();
+        let (classes, slots) = ([0; size_of::<PortClasses>()], [0; 4 * 64]);
+        let values: [&[u8]; constant::ALL.len()] = [&settings, &classes, &slots, &[0; 4], &[0; 4]];
+        let values = constant::ALL.into_iter().zip(values);
+        // It refuses what the object does not have, or has in another size.
+        let values: HashMap<_, _> = values.map(|(name, value)| (name, (value, true))).collect();
+        object.patch_map_data(values).unwrap();
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, path::Path};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use filter_common::{
+    abi::map,
     counters::Row,
     flow::{CAPACITY, Flow},
 };
@@ -17,7 +18,7 @@ pub struct Counters(PerCpuArray<MapData, Row>);
 
 impl Counters {
     pub(super) fn open(place: &Path) -> Result<Self, DataplaneError> {
-        let error = |source| DataplaneError::map("COUNTERS", source);
+        let error = |source| DataplaneError::map(map::COUNTERS, source);
         let map = MapData::from_pin(place).map_err(error)?;
         PerCpuArray::try_from(Map::PerCpuArray(map))
             .map(Self)
@@ -38,7 +39,7 @@ impl CounterSource for Counters {
         let per_cpu = self
             .0
             .get(&row, 0)
-            .map_err(|source| DataplaneError::map("COUNTERS", source))?;
+            .map_err(|source| DataplaneError::map(map::COUNTERS, source))?;
         let mut sum = Row::default();
         for cpu in per_cpu.iter() {
             for (total, value) in sum.iter_mut().zip(cpu) {
@@ -54,7 +55,7 @@ pub struct FlowMemory(HashMap<MapData, FlowKey, u64>);
 
 impl FlowMemory {
     pub(super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
-        let error = |source| DataplaneError::map("FLOWS", source);
+        let error = |source| DataplaneError::map(map::FLOWS, source);
         let map = MapData::from_pin(pins.flows()).map_err(error)?;
         HashMap::try_from(Map::LruHashMap(map))
             .map(Self)

@@ -269,14 +269,19 @@ pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role,
     }
     for destination in servers.iter().chain([&stranger]) {
         if destination.is_ipv4() == address.is_ipv4() && *destination != address {
-            packets.extend(PORTS.map(|port| {
+            let sent = PORTS.into_iter().flat_map(|port| {
+                Protocol::ALL.into_iter().flat_map(move |protocol| {
+                    [SYN, ACK].map(|tcp_flags| (port, transport(protocol), tcp_flags))
+                })
+            });
+            packets.extend(sent.map(|(destination_port, transport, tcp_flags)| {
                 let packet = Packet {
-                    transport: transport(Protocol::Tcp),
+                    transport,
                     source: address,
                     source_port: UNKNOWN_PORT,
                     destination: *destination,
-                    destination_port: port,
-                    tcp_flags: SYN,
+                    destination_port,
+                    tcp_flags,
                 };
                 (Role::Customer, packet)
             }));

@@ -12,7 +12,7 @@ use std::{
 
 use aya_obj::{Object, generated::bpf_insn};
 use filter_common::{
-    Role,
+    abi::{self, constant, map},
     counters::{ROWS, Row},
 };
 use filter_user::compile::Compiled;
@@ -95,12 +95,10 @@ struct Machine {
 impl Machine {
     fn new(object: &[u8], compiled: &Compiled, case: &Case) -> Self {
         let mut object = Object::parse(object).unwrap();
-        let settings = compiled.settings;
         let globals: BTreeMap<&str, Vec<u8>> = [
-            ("MAIL_PORTS", settings.mail_ports.to_ne_bytes().to_vec()),
-            ("HIGH_PORTS", settings.high_ports.to_ne_bytes().to_vec()),
-            ("PORT_CLASSES", compiled.ports.classes.to_vec()),
-            ("PORT_SLOTS", words(&compiled.ports.slots)),
+            (constant::SETTINGS, compiled.settings.to_bytes().to_vec()),
+            (constant::PORT_CLASSES, compiled.ports.classes.to_vec()),
+            (constant::PORT_SLOTS, words(&compiled.ports.slots)),
         ]
         .into();
         let globals = globals
@@ -132,11 +130,7 @@ impl Machine {
         let descriptors = descriptors.map(|(name, number, map)| (name.as_str(), *number, map));
         object.relocate_maps(descriptors, &text).unwrap();
         object.relocate_calls(&text).unwrap();
-        let program = match case.role {
-            Role::Customer => "poolguard_cust",
-            Role::Network => "poolguard_net",
-        };
-        let key = object.programs[program].function_key();
+        let key = object.programs[abi::program(case.role)].function_key();
         Self {
             program: object.functions[&key].instructions.clone(),
             maps,
@@ -353,10 +347,10 @@ fn contents(compiled: &Compiled) -> BTreeMap<&'static str, Vec<u8>> {
         masks.chain(words(&[policy.pool, policy.flags]))
     });
     [
-        ("POLICIES", policies.collect()),
-        ("PREFIXES_V4", words(compiled.prefixes_v4.as_flattened())),
-        ("PREFIXES_V6", words(compiled.prefixes_v6.as_flattened())),
-        ("COUNTERS", vec![0; ROWS as usize * size_of::<Row>()]),
+        (map::POLICIES, policies.collect()),
+        (map::PREFIXES_V4, words(compiled.prefixes_v4.as_flattened())),
+        (map::PREFIXES_V6, words(compiled.prefixes_v6.as_flattened())),
+        (map::COUNTERS, vec![0; ROWS as usize * size_of::<Row>()]),
     ]
     .into()
 }

@@ -8,10 +8,9 @@ use aya::{
     },
 };
 
-use super::super::{DataplaneError, link::name_of};
+use filter_common::abi::map::PEER;
 
-/// The name of the map in the object.
-const PEER: &str = "PEER";
+use super::super::{DataplaneError, link::name_of};
 
 /// Has a copy of the program send what it permits out of a device; nowhere, if
 /// there is none. Nothing happens where it does so already.

@@ -1,0 +1,100 @@
+//! Answers to connections that customers opened from a forbidden port.
+//!
+//! NAT devices open connections from any port from 1024 up. What the setting
+//! `return_traffic` lets back in is told here, and what it takes remembering for
+//! that.
+
+use super::{Tables, role::Role};
+use crate::{
+    flow::{Flow, REFRESH_SECONDS, lifetime_seconds},
+    parse::{Packet, TCP_ACK, TCP_SYN},
+    policy::{Policy, PortClass, Protocol, ReturnTraffic},
+    verdict::Outcome,
+};
+
+/// How a packet toward a forbidden port passes as return traffic, if it does.
+#[inline(always)]
+pub(super) fn outcome<T: Tables + ?Sized>(
+    packet: &Packet,
+    class: PortClass,
+    tables: &T,
+) -> Option<Outcome> {
+    if !class.is_in(tables.setting(|settings| &settings.high_ports)) {
+        return None;
+    }
+    match tables.setting(|settings| &settings.return_traffic) {
+        ReturnTraffic::Track if answers_a_flow(packet, tables) => Some(Outcome::Return),
+        ReturnTraffic::Syn if !opens_a_flow(packet) => Some(Outcome::Allowed),
+        _ => None,
+    }
+}
+
+/// For `return_traffic = "syn"`: a SYN without ACK, or a UDP datagram.
+#[inline(always)]
+fn opens_a_flow(packet: &Packet) -> bool {
+    match packet.protocol {
+        Protocol::Tcp => packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN,
+        Protocol::Udp => true,
+        Protocol::Sctp | Protocol::Dccp | Protocol::UdpLite => false,
+    }
+}
+
+/// For `return_traffic = "track"`: the reverse of a flow recently seen leaving.
+#[inline(always)]
+fn answers_a_flow<T: Tables + ?Sized>(packet: &Packet, tables: &T) -> bool {
+    let flow = Flow::new(
+        packet.protocol,
+        (packet.destination, packet.destination_port),
+        (packet.source, packet.source_port),
+    );
+    tables.flow_seen(&flow).is_some_and(|seen| {
+        let age = tables.now_seconds().saturating_sub(seen);
+        age < lifetime_seconds(packet.protocol)
+    })
+}
+
+/// The class of the port that answers to this packet of a customer's will be sent
+/// to, if it takes remembering the flow that they are let through.
+#[inline(always)]
+pub(super) fn answers_class<T: Tables + ?Sized>(
+    packet: &Packet,
+    role: Role,
+    tables: &T,
+) -> PortClass {
+    if matches!(role, Role::Network)
+        || packet.source_port < 1024
+        || !matches!(
+            tables.setting(|settings| &settings.return_traffic),
+            ReturnTraffic::Track
+        )
+    {
+        return PortClass::UNWATCHED;
+    }
+    tables.port_class(packet.source_port)
+}
+
+/// Remembers a flow that leaves a customer from a port that is forbidden
+/// toward that customer, since its reverse would otherwise be dropped.
+#[inline(always)]
+pub(super) fn remember<T: Tables + ?Sized>(
+    packet: &Packet,
+    class: PortClass,
+    source: &Policy,
+    tables: &T,
+) {
+    if !source.forbids(packet.protocol, class) || source.exempts(packet.protocol, class) {
+        return;
+    }
+    let flow = Flow::new(
+        packet.protocol,
+        (packet.source, packet.source_port),
+        (packet.destination, packet.destination_port),
+    );
+    let now = tables.now_seconds();
+    let fresh = tables
+        .flow_seen(&flow)
+        .is_some_and(|seen| now.saturating_sub(seen) < REFRESH_SECONDS);
+    if !fresh {
+        tables.remember_flow(&flow, now);
+    }
+}

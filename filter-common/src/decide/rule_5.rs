@@ -1,0 +1,32 @@
+//! Rule 5: customers' mail leaves through the provider's mail servers.
+//!
+//! It looks at one address, the sender's. What changes tables while they are in
+//! use relies on it: an exemption that is stored between the lookups of a frame's
+//! two addresses changes the outcome of one rule only (`amendment.rs` of the
+//! controller).
+
+use super::{Tables, mail, monitor::drop_or_monitor, role::Role};
+use crate::{
+    policy::{FLAG_SMTP_OUT, Policy},
+    verdict::{DropReason, Outcome, Verdict},
+};
+
+/// Whether the rule is about mail that arrives at an interface of this role.
+#[inline(always)]
+pub(super) fn is_on<T: Tables + ?Sized>(role: Role, tables: &T) -> bool {
+    matches!(role, Role::Customer) && !tables.setting(|settings| &settings.direct_smtp)
+}
+
+/// Judges mail that is handed to nobody's mail server, by its sender.
+#[inline(always)]
+pub(super) fn judge<T: Tables + ?Sized>(verdict: &mut Verdict, source: &Policy, tables: &T) {
+    if mail::is_server(source) {
+        verdict.outcome = Outcome::MailServer;
+    } else if source.has(FLAG_SMTP_OUT) {
+        verdict.smtp_exempted = source.pool;
+    } else {
+        verdict.outcome = drop_or_monitor(source, tables);
+        verdict.reason = Some(DropReason::SmtpOut);
+        verdict.pool = source.pool;
+    }
+}

@@ -1,0 +1,52 @@
+//! Rules 1 to 4: forbidden ports of customers.
+//!
+//! They are one piece of code. Rules 1 and 2 (dynamic pools, virtual POPs) differ
+//! from 3 and 4 (static customers: mail, the other ports) in their policies, of which
+//! those of the former exempt nothing. All four look at one address, the receiver's.
+
+use super::{Tables, monitor::drop_or_monitor, return_traffic};
+use crate::{
+    parse::Packet,
+    policy::{Policy, PortClass},
+    verdict::{DropReason, Outcome, Verdict},
+};
+
+/// Judges a packet toward a port that is forbidden toward its destination.
+#[inline(always)]
+pub(super) fn judge<T: Tables + ?Sized>(
+    verdict: &mut Verdict,
+    packet: &Packet,
+    destination: &Policy,
+    tables: &T,
+) {
+    let outcome = outcome(verdict.class, packet, destination, tables);
+    // What rule 5 would have dropped is counted there, unless these rules drop
+    // it for good.
+    if matches!(verdict.outcome, Outcome::WouldDrop) && !matches!(outcome, Outcome::Drop) {
+        return;
+    }
+    if matches!(outcome, Outcome::Allowed) {
+        return;
+    }
+    verdict.outcome = outcome;
+    verdict.pool = destination.pool;
+    if matches!(outcome, Outcome::WouldDrop | Outcome::Drop) {
+        verdict.reason = Some(DropReason::InboundPort);
+    }
+}
+
+#[inline(always)]
+fn outcome<T: Tables + ?Sized>(
+    class: PortClass,
+    packet: &Packet,
+    destination: &Policy,
+    tables: &T,
+) -> Outcome {
+    if destination.exempts(packet.protocol, class) {
+        return Outcome::Exempted;
+    }
+    if let Some(outcome) = return_traffic::outcome(packet, class, tables) {
+        return outcome;
+    }
+    drop_or_monitor(destination, tables)
+}

@@ -1,0 +1,234 @@
+//! What a configuration drops of an address's packets, by asking the rules.
+//!
+//! There is no second rulebook: [`judge`] is asked about a packet of every kind
+//! that it could tell apart, as it looks up the policies that the tables would
+//! have.
+
+use filter_common::{
+    Address, Family, Policy, PortClass, Protocol, Role, Settings, Tables,
+    decide::judge,
+    flow::Flow,
+    parse::{Packet, TCP_ACK, TCP_SYN},
+};
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::ports::{PortNumbers, PortSet};
+use crate::{
+    compile::{Policies, Slots, layers::Layer},
+    config::Config,
+    intent::Intent,
+};
+
+/// The kinds of packets that the rules tell apart, of each protocol and port:
+/// whether they open a flow, and whether they answer one. What else of a packet a
+/// rule comes to look at is added here.
+const KINDS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
+/// What is dropped of the packets between an address and somebody else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dropped {
+    /// Of those toward the address, from the network.
+    toward: [PortSet; KINDS.len()],
+    /// Of those that come from it, of a customer.
+    from: [PortSet; KINDS.len()],
+}
+
+impl Dropped {
+    /// Whether something is dropped that is not among `others`.
+    fn is_more_than(&self, others: &Self) -> bool {
+        let all = |dropped: &Self| dropped.toward.into_iter().chain(dropped.from);
+        let mut pairs = all(self).zip(all(others));
+        pairs.any(|(own, other)| !own.without(&other).is_empty())
+    }
+}
+
+/// A configuration at a moment, as the rules see it.
+pub(super) struct Verdicts<'a> {
+    /// None where it does not fit the tables: then it filters nothing.
+    policies: Option<Policies<'a>>,
+    numbers: &'a PortNumbers,
+    /// Many kinds of layers have the same policy.
+    known: foldhash::HashMap<(Family, [Policy; 2]), Dropped>,
+}
+
+impl<'a> Verdicts<'a> {
+    pub(super) fn new(intent: &'a Intent, numbers: &'a PortNumbers, now: Timestamp) -> Self {
+        Self {
+            policies: Policies::new(intent, &mut Slots::default(), now).ok(),
+            numbers,
+            known: foldhash::HashMap::default(),
+        }
+    }
+
+    /// What is dropped between addresses of two layers.
+    fn dropped(&mut self, family: Family, layer: Layer, peer: Layer) -> Dropped {
+        let Some(policies) = &self.policies else {
+            return Dropped::default();
+        };
+        let (numbers, pair) = (self.numbers, [layer, peer].map(|layer| policies.of(layer)));
+        let known = self.known.entry((family, pair));
+        *known.or_insert_with(|| ask(policies, numbers, family, pair))
+    }
+}
+
+/// Asks about every packet between two addresses with these policies.
+fn ask(
+    policies: &Policies<'_>,
+    numbers: &PortNumbers,
+    family: Family,
+    [policy, peer]: [Policy; 2],
+) -> Dropped {
+    let [address, other] = addresses(family);
+    let dropped = |role, source, destination| {
+        KINDS.map(|(opens, answers)| {
+            let tables = Asked {
+                policies,
+                address,
+                policy,
+                peer,
+                answers,
+            };
+            numbers.select(|port, protocol| {
+                let packet = packet(protocol, source, (destination, port), opens);
+                !judge(&packet, role, &tables).passes()
+            })
+        })
+    };
+    Dropped {
+        toward: dropped(Role::Network, other, address),
+        from: dropped(Role::Customer, address, other),
+    }
+}
+
+/// Two addresses. Which ones makes no difference.
+fn addresses(family: Family) -> [Address; 2] {
+    [1, 2].map(|host| match family {
+        Family::V4 => Address::v4([192, 0, 2, host]),
+        Family::V6 => Address {
+            family,
+            high: 0x2001_0db8 << 32,
+            low: host.into(),
+        },
+    })
+}
+
+fn packet(
+    protocol: Protocol,
+    source: Address,
+    (destination, destination_port): (Address, u16),
+    opens: bool,
+) -> Packet {
+    Packet {
+        source,
+        destination,
+        protocol,
+        source_port: 40_000,
+        destination_port,
+        tcp_flags: match (protocol, opens) {
+            (Protocol::Tcp, true) => TCP_SYN,
+            (Protocol::Tcp, false) => TCP_ACK,
+            _ => 0,
+        },
+        ip_offset: 0,
+    }
+}
+
+/// Tables in which there are two addresses.
+struct Asked<'a> {
+    policies: &'a Policies<'a>,
+    address: Address,
+    /// Of this address.
+    policy: Policy,
+    /// Of the other one.
+    peer: Policy,
+    /// Whether every packet answers one that was seen.
+    answers: bool,
+}
+
+impl Tables for Asked<'_> {
+    fn setting<T: Copy>(&self, which: impl FnOnce(&Settings) -> &T) -> T {
+        *which(&self.policies.settings)
+    }
+
+    fn port_class(&self, port: u16) -> PortClass {
+        self.policies.ports.class(port)
+    }
+
+    fn policy_of(&self, address: Address) -> &Policy {
+        if address == self.address {
+            &self.policy
+        } else {
+            &self.peer
+        }
+    }
+
+    fn now_seconds(&self) -> u64 {
+        0
+    }
+
+    fn flow_seen(&self, _flow: &Flow) -> Option<u64> {
+        self.answers.then_some(0)
+    }
+
+    fn remember_flow(&self, _flow: &Flow, _now_seconds: u64) {}
+}
+
+/// Whom an address can exchange packets with, as two configurations tell them
+/// apart: a layer of each.
+pub(super) struct Peers(Vec<[Layer; 2]>);
+
+impl Peers {
+    /// Those of a family: strangers, and the mail servers that there are in one of
+    /// the configurations only.
+    pub(super) fn of(configs: [&Config; 2], family: Family) -> Self {
+        let [old, new] = configs.map(|config| {
+            let servers = config.mail.servers.iter().copied();
+            let is_v4 = family == Family::V4;
+            let servers: Vec<_> = servers
+                .filter(|prefix| prefix.addr().is_ipv4() == is_v4)
+                .collect();
+            IpNet::aggregate(&servers)
+        });
+        // An aggregated list has every prefix that it covers within one of its own.
+        let is_more = |more: &[IpNet], than: &[IpNet]| {
+            let covered = |prefix| than.iter().any(|known| known.contains(prefix));
+            !more.iter().all(covered)
+        };
+        let stranger = Layer::default();
+        let server = Layer {
+            is_mail_server: true,
+            ..stranger
+        };
+        let mut peers = vec![[stranger, stranger]];
+        peers.extend(is_more(&old, &new).then_some([server, stranger]));
+        peers.extend(is_more(&new, &old).then_some([stranger, server]));
+        Self(peers)
+    }
+}
+
+/// Whether something passes that did not, and whether something no longer does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Effect {
+    pub(super) opens: bool,
+    pub(super) closes: bool,
+}
+
+impl Effect {
+    /// What becomes of addresses of a family whose layer changes.
+    pub(super) fn between(
+        family: Family,
+        old: (&mut Verdicts<'_>, Layer),
+        new: (&mut Verdicts<'_>, Layer),
+        peers: &Peers,
+    ) -> Self {
+        let mut effect = Self::default();
+        for &[old_peer, new_peer] in &peers.0 {
+            let was = old.0.dropped(family, old.1, old_peer);
+            let is = new.0.dropped(family, new.1, new_peer);
+            effect.opens |= was.is_more_than(&is);
+            effect.closes |= is.is_more_than(&was);
+        }
+        effect
+    }
+}
