@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     dataplane::{DataplaneError, Readings, Standing, TableUse},
-    metrics::{self, Sample},
+    metrics::{Denied, Totals},
     status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
 };
 
@@ -146,14 +146,14 @@ impl Snapshot {
     /// # Errors
     ///
     /// When the kernel's tables cannot be read.
-    pub fn read(&self) -> Result<(Vec<Sample>, Status), DataplaneError> {
-        let samples = metrics::samples(&self.readings.totals()?);
+    pub fn read(&self) -> Result<(Totals, Status), DataplaneError> {
+        let totals = self.readings.totals()?;
         let mut status = self.status.clone();
         status.interfaces = self.interfaces();
         status.tables = self.readings.tables().iter().map(table_status).collect();
-        status.passed = passed(&samples);
-        status.denied = denied(&samples);
-        Ok((samples, status))
+        status.passed = passed(&totals);
+        status.denied = denied(&totals);
+        Ok((totals, status))
     }
 }
 
@@ -166,37 +166,25 @@ fn table_status(table: &TableUse) -> TableStatus {
     }
 }
 
-fn passed(samples: &[Sample]) -> Vec<PassedTotal> {
-    samples
-        .iter()
-        .filter(|sample| sample.metric == metrics::PASSED_PACKETS)
-        .map(|sample| PassedTotal {
-            interface: sample.label("interface").to_owned(),
-            packets: sample.value,
-        })
-        .collect()
+fn passed(totals: &Totals) -> Vec<PassedTotal> {
+    let interfaces = totals.passed().map(|(interface, packets)| PassedTotal {
+        interface: interface.to_owned(),
+        packets,
+    });
+    interfaces.collect()
 }
 
-fn denied(samples: &[Sample]) -> Vec<DeniedTotal> {
-    let mut totals: BTreeMap<(&str, &str), DeniedTotal> = BTreeMap::new();
-    for sample in samples.iter().filter(|sample| sample.value > 0) {
-        let key = (sample.label("rule"), sample.label("pool"));
-        let field: fn(&mut DeniedTotal) -> &mut u64 = match sample.metric {
-            m if m == metrics::DROPPED_PACKETS => |total| &mut total.dropped_packets,
-            m if m == metrics::DROPPED_BYTES => |total| &mut total.dropped_bytes,
-            m if m == metrics::WOULD_DROP_PACKETS => |total| &mut total.would_drop_packets,
-            _ => continue,
-        };
-        *field(totals.entry(key).or_default()) = sample.value;
-    }
-    totals
-        .into_iter()
-        .map(|((rule, pool), total)| DeniedTotal {
-            rule: rule.to_owned(),
-            pool: pool.to_owned(),
-            ..total
-        })
-        .collect()
+fn denied(totals: &Totals) -> Vec<DeniedTotal> {
+    let mut denied: Vec<_> = totals.denied().filter(Denied::occurred).collect();
+    denied.sort_by_key(|denied| (denied.rule.name(), denied.pool));
+    let totals = denied.into_iter().map(|denied| DeniedTotal {
+        rule: denied.rule.name().to_owned(),
+        pool: denied.pool.to_owned(),
+        dropped_packets: denied.dropped_packets,
+        dropped_bytes: denied.dropped_bytes,
+        would_drop_packets: denied.would_drop_packets,
+    });
+    totals.collect()
 }
 
 #[cfg(test)]
@@ -210,10 +198,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        compile::Slots,
-        metrics::{CounterSource, Totals},
-    };
+    use crate::{compile::Slots, metrics::CounterSource};
 
     struct Counted(Vec<Row>);
 
@@ -248,7 +233,7 @@ mod tests {
             packets,
         };
         assert_eq!(
-            super::passed(&metrics::samples(&totals)),
+            super::passed(&totals),
             [passed("uplink0", 0), passed("lan0", 5)]
         );
     }
@@ -281,7 +266,7 @@ mod tests {
             would_drop_packets: would,
         };
         assert_eq!(
-            super::denied(&metrics::samples(&totals)),
+            super::denied(&totals),
             [
                 denied("hidden_ports", "none", 0, 0, 6),
                 denied("inbound_port", "business", 0, 0, 3),

@@ -5,12 +5,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{collections::BTreeMap, convert::Infallible, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use filter_common::counters::{ROW_LENGTH, Row};
 use filter_user::{
     compile::Slots,
-    metrics::{CounterSource, Totals, exposition, samples},
+    metrics::{CounterSource, Totals, exposition},
     status::{
         FamilyCounts, InterfaceStatus, MetricsStatus, Reloads, Status, TableStatus, WireStatus,
     },
@@ -103,7 +108,10 @@ fn status() -> Status {
         unconfirmed_until: Some(at("2026-03-02T08:10:00Z")),
         rolled_back: None,
         last_good: None,
-        metrics: MetricsStatus::default(),
+        metrics: MetricsStatus {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 9188))),
+            problem: None,
+        },
         next_expiry: None,
         tables: vec![table("prefixes4", 20, 1000), table("flows", 21, 2000)],
         passed: Vec::new(),
@@ -111,14 +119,14 @@ fn status() -> Status {
     }
 }
 
-fn rendered(totals: &Totals, status: &Status) -> String {
-    String::from_utf8(exposition::render(&samples(totals), status).unwrap()).unwrap()
+fn rendered(totals: Totals, status: Status) -> String {
+    String::from_utf8(exposition::render(totals, status).unwrap()).unwrap()
 }
 
 /// Says which lines differ; the whole text is too long to compare by eye.
 #[test]
 fn metrics_are_rendered_byte_for_byte_as_ever() {
-    let text = rendered(&totals(), &status());
+    let text = rendered(totals(), status());
     for (found, expected) in text.lines().zip(METRICS.lines()) {
         assert_eq!(found, expected, "in\n{text}");
     }
@@ -135,6 +143,41 @@ fn a_metric_without_series_is_left_out_whole() {
     let kept = METRICS
         .lines()
         .filter(|line| !line.contains("poolguard_wire_up"));
-    let text = rendered(&totals(), &status);
+    let text = rendered(totals(), status);
     assert!(text.lines().eq(kept), "{text}");
+}
+
+/// A metric that this text lacks would be held to nothing.
+#[test]
+fn every_documented_metric_is_rendered() {
+    let of_document = include_str!("../../../docs/metrics.md").lines();
+    let documented = of_document.filter_map(|line| {
+        let (name, _) = line.strip_prefix("| `")?.split_once('`')?;
+        Some(name)
+    });
+    let typed = METRICS.lines().filter_map(|line| {
+        let (name, _) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some(name)
+    });
+    let rendered: BTreeSet<&str> = typed.collect();
+    assert_eq!(documented.collect::<BTreeSet<_>>(), rendered);
+}
+
+/// Series that somebody else's frames could make would fill memory.
+#[test]
+fn no_label_is_an_address_a_prefix_or_a_time() {
+    let is_text = |line: &&str| !line.starts_with('#');
+    // Every second piece between quotes is a value.
+    let values = METRICS
+        .lines()
+        .filter(is_text)
+        .flat_map(|line| line.split('"').skip(1).step_by(2));
+    let values: BTreeSet<&str> = values.collect();
+    assert!(values.contains("lan0"), "{values:?}");
+    for value in values {
+        let (address, _length) = value.split_once('/').unwrap_or((value, ""));
+        assert!(address.parse::<IpAddr>().is_err(), "{value}");
+        assert!(value.parse::<SocketAddr>().is_err(), "{value}");
+        assert!(value.parse::<Timestamp>().is_err(), "{value}");
+    }
 }
