@@ -7,7 +7,7 @@ use filter_user::{
     compile::{Compiled, compile},
     config::{self, Files, Memory},
     host::{HostCounters, HostTables},
-    metrics::{Totals, samples},
+    metrics::{self, Totals},
 };
 use jiff::Timestamp;
 
@@ -68,8 +68,7 @@ pub fn load_file(files: &dyn Files, path: &Path, now: Timestamp) -> Compiled {
 
 /// Every counter under its name.
 pub fn read(totals: &Totals) -> Counters {
-    let samples = samples(totals);
-    samples.iter().map(|s| (s.to_string(), s.value)).collect()
+    metrics::counters(totals).into_iter().collect()
 }
 
 /// The decision function with tables and counters in ordinary memory.

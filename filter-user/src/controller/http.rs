@@ -23,7 +23,11 @@ use tokio::{
 use super::{
     Controller, Defect, ReloadOptions, ReloadOutcome, Shared, Snapshot, control, defect::guarded,
 };
-use crate::{dataplane::DataplaneError, metrics::Sample, metrics::exposition, status::Status};
+use crate::{
+    dataplane::DataplaneError,
+    metrics::{Totals, exposition},
+    status::Status,
+};
 
 /// A question to the controller, with the way back for its answer.
 pub(super) enum Request {
@@ -125,7 +129,7 @@ impl IntoResponse for Failure {
 
 /// Reads the kernel off the threads that serve connections: thousands of
 /// system calls, where there are thousands of pools.
-async fn read(shared: Arc<Shared>) -> Result<(Vec<Sample>, Status), Failure> {
+async fn read(shared: Arc<Shared>) -> Result<(Totals, Status), Failure> {
     let snapshot: Arc<Snapshot> = shared.latest();
     tokio::task::spawn_blocking(move || guarded("answering", || snapshot.read()))
         .await
@@ -135,9 +139,9 @@ async fn read(shared: Arc<Shared>) -> Result<(Vec<Sample>, Status), Failure> {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Failure> {
-    let (samples, status) = read(shared).await?;
+    let (totals, status) = read(shared).await?;
     let text = guarded("rendering the metrics", || {
-        exposition::render(&samples, &status)
+        exposition::render(totals, status)
     });
     let text = text.map_err(Failure::Defect)?.map_err(Failure::Render)?;
     Ok(([(CONTENT_TYPE, exposition::CONTENT_TYPE)], text).into_response())

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     dataplane::{DataplaneError, Readings, Standing, TableUse},
-    metrics::{self, Sample},
+    metrics::{Denied, Totals},
     status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
 };
 
@@ -146,14 +146,14 @@ impl Snapshot {
     /// # Errors
     ///
     /// When the kernel's tables cannot be read.
-    pub fn read(&self) -> Result<(Vec<Sample>, Status), DataplaneError> {
-        let samples = metrics::samples(&self.readings.totals()?);
+    pub fn read(&self) -> Result<(Totals, Status), DataplaneError> {
+        let totals = self.readings.totals()?;
         let mut status = self.status.clone();
         status.interfaces = self.interfaces();
         status.tables = self.readings.tables().iter().map(table_status).collect();
-        status.passed = passed(&samples);
-        status.denied = denied(&samples);
-        Ok((samples, status))
+        status.passed = passed(&totals);
+        status.denied = denied(&totals);
+        Ok((totals, status))
     }
 }
 
@@ -166,35 +166,114 @@ fn table_status(table: &TableUse) -> TableStatus {
     }
 }
 
-fn passed(samples: &[Sample]) -> Vec<PassedTotal> {
-    samples
-        .iter()
-        .filter(|sample| sample.metric == metrics::PASSED_PACKETS)
-        .map(|sample| PassedTotal {
-            interface: sample.label("interface").to_owned(),
-            packets: sample.value,
-        })
-        .collect()
+fn passed(totals: &Totals) -> Vec<PassedTotal> {
+    let interfaces = totals.passed().map(|(interface, packets)| PassedTotal {
+        interface: interface.to_owned(),
+        packets,
+    });
+    interfaces.collect()
 }
 
-fn denied(samples: &[Sample]) -> Vec<DeniedTotal> {
-    let mut totals: BTreeMap<(&str, &str), DeniedTotal> = BTreeMap::new();
-    for sample in samples.iter().filter(|sample| sample.value > 0) {
-        let key = (sample.label("rule"), sample.label("pool"));
-        let field: fn(&mut DeniedTotal) -> &mut u64 = match sample.metric {
-            m if m == metrics::DROPPED_PACKETS => |total| &mut total.dropped_packets,
-            m if m == metrics::DROPPED_BYTES => |total| &mut total.dropped_bytes,
-            m if m == metrics::WOULD_DROP_PACKETS => |total| &mut total.would_drop_packets,
-            _ => continue,
-        };
-        *field(totals.entry(key).or_default()) = sample.value;
+fn denied(totals: &Totals) -> Vec<DeniedTotal> {
+    let mut denied: Vec<_> = totals.denied().filter(Denied::occurred).collect();
+    denied.sort_by_key(|denied| (denied.rule.name(), denied.pool));
+    let totals = denied.into_iter().map(|denied| DeniedTotal {
+        rule: denied.rule.name().to_owned(),
+        pool: denied.pool.to_owned(),
+        dropped_packets: denied.dropped_packets,
+        dropped_bytes: denied.dropped_bytes,
+        would_drop_packets: denied.would_drop_packets,
+    });
+    totals.collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+mod tests {
+    use std::convert::Infallible;
+
+    use filter_common::{
+        Rule,
+        counters::{self, PoolCounter, ROWS, Row, Slot},
+    };
+
+    use super::*;
+    use crate::{compile::Slots, metrics::CounterSource};
+
+    struct Counted(Vec<Row>);
+
+    impl CounterSource for Counted {
+        type Error = Infallible;
+
+        fn row(&self, row: u32) -> Result<Row, Infallible> {
+            Ok(self.0[row as usize])
+        }
     }
-    totals
-        .into_iter()
-        .map(|((rule, pool), total)| DeniedTotal {
+
+    /// What was counted at these places; the names are the closure's.
+    fn totals(count: impl Fn(&mut Slots) -> Vec<(Slot, u64)>) -> Totals {
+        let mut slots = Slots::default();
+        let mut rows = vec![Row::default(); ROWS as usize];
+        for (slot, n) in count(&mut slots) {
+            rows[slot.row as usize][slot.column] = n;
+        }
+        let Ok(totals) = Totals::of(&slots, &Counted(rows));
+        totals
+    }
+
+    #[test]
+    fn what_passed_comes_interface_by_interface_also_where_nothing_did() {
+        let totals = totals(|slots| {
+            let uplink = slots.interface("uplink0").unwrap();
+            let lan = slots.interface("lan0").unwrap();
+            vec![(Slot::passed(lan), 5), (Slot::unsent(uplink), 6)]
+        });
+        let passed = |interface: &str, packets| PassedTotal {
+            interface: interface.to_owned(),
+            packets,
+        };
+        assert_eq!(
+            super::passed(&totals),
+            [passed("uplink0", 0), passed("lan0", 5)]
+        );
+    }
+
+    #[test]
+    fn what_was_denied_comes_by_rule_and_then_by_pool_without_what_never_occurred() {
+        use PoolCounter::{DroppedBytes, DroppedPackets, ExemptedInbound, WouldDropPackets};
+        use Rule::{HiddenPorts, InboundPort, Malformed, SmtpOut};
+
+        let totals = totals(|slots| {
+            let none = counters::NO_POOL;
+            let dialup = slots.pool("dialup").unwrap();
+            let business = slots.pool("business").unwrap();
+            vec![
+                (Slot::pool(dialup, DroppedPackets(SmtpOut)), 1),
+                (Slot::pool(dialup, DroppedBytes(SmtpOut)), 60),
+                (Slot::pool(dialup, DroppedPackets(InboundPort)), 2),
+                (Slot::pool(dialup, DroppedBytes(InboundPort)), 130),
+                (Slot::pool(business, WouldDropPackets(InboundPort)), 3),
+                (Slot::pool(business, ExemptedInbound), 4),
+                (Slot::pool(none, DroppedPackets(Malformed)), 5),
+                (Slot::pool(none, WouldDropPackets(HiddenPorts)), 6),
+            ]
+        });
+        let denied = |rule: &str, pool: &str, dropped_packets, dropped_bytes, would| DeniedTotal {
             rule: rule.to_owned(),
             pool: pool.to_owned(),
-            ..total
-        })
-        .collect()
+            dropped_packets,
+            dropped_bytes,
+            would_drop_packets: would,
+        };
+        assert_eq!(
+            super::denied(&totals),
+            [
+                denied("hidden_ports", "none", 0, 0, 6),
+                denied("inbound_port", "business", 0, 0, 3),
+                denied("inbound_port", "dialup", 2, 130, 0),
+                denied("malformed", "none", 5, 0, 0),
+                denied("smtp_out", "dialup", 1, 60, 0),
+            ]
+        );
+    }
 }

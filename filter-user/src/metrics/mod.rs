@@ -1,13 +1,17 @@
-//! The program's counters under their Prometheus names.
+//! Counters under their Prometheus names.
 //!
-//! [`Totals`] are what all generations have counted, by name; [`samples`] gives
-//! metrics and labels to that; the [`exposition`] adds what the controller knows and
-//! renders the text format.
+//! [`Totals`] are what all generations have counted, by the names of pools, ports and
+//! interfaces; its methods say what each count is of. `status` is computed from these.
+//! The catalogue lists every metric, those of the program and the controller's own, and
+//! the [`exposition`] renders them.
 
+mod catalogue;
+mod counts;
 pub mod exposition;
-mod samples;
+mod label;
+mod metric;
 mod totals;
 
-pub use samples::{COUNTERS, Metric, Sample, samples};
-pub(crate) use samples::{DROPPED_BYTES, DROPPED_PACKETS, PASSED_PACKETS, WOULD_DROP_PACKETS};
+pub use catalogue::counters;
+pub use counts::Denied;
 pub use totals::{CounterSource, Forgotten, Totals};

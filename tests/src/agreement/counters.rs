@@ -9,7 +9,7 @@ use std::{
 use filter_common::counters::{ROW_LENGTH, Row};
 use filter_user::{
     compile::Slots,
-    metrics::{CounterSource, Totals, samples},
+    metrics::{self, CounterSource, Totals},
 };
 
 use crate::fixture::Counters;
@@ -45,18 +45,18 @@ impl Places {
     /// For these names.
     pub fn new(slots: &Slots) -> Self {
         let Ok(totals) = Totals::of(slots, &Signposts);
-        let samples = samples(&totals);
+        let counters = metrics::counters(&totals);
         let row_of = |place: u64| (place / ROW_LENGTH as u64) as u32;
-        let rows: BTreeSet<u32> = samples.iter().map(|s| row_of(s.value)).collect();
+        let rows: BTreeSet<u32> = counters.iter().map(|(_, place)| row_of(*place)).collect();
         let rows: Vec<u32> = rows.into_iter().collect();
         let mut names: Vec<String> = rows
             .iter()
             .flat_map(|row| (0..ROW_LENGTH).map(move |c| format!("row {row} column {c}")))
             .collect();
-        for sample in samples {
-            let row = rows.binary_search(&row_of(sample.value)).unwrap();
-            let column = (sample.value % ROW_LENGTH as u64) as usize;
-            names[row * ROW_LENGTH + column] = sample.to_string();
+        for (name, place) in counters {
+            let row = rows.binary_search(&row_of(place)).unwrap();
+            let column = (place % ROW_LENGTH as u64) as usize;
+            names[row * ROW_LENGTH + column] = name;
         }
         Self { rows, names }
     }
