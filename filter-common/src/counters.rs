@@ -164,7 +164,7 @@ impl PoolCounter {
             Self::WouldDropPackets(rule) => 2 * Rule::COUNT + rule as usize,
             Self::ExemptedInbound => 3 * Rule::COUNT,
             Self::ExemptedSmtpOut => 3 * Rule::COUNT + 1,
-            Self::ReturnPackets => Self::COUNT - 1,
+            Self::ReturnPackets => 3 * Rule::COUNT + 2,
         }
     }
 }

@@ -84,7 +84,6 @@ enum Command {
         /// The XDP object
         object: PathBuf,
     },
-    /// Formatting and clippy, warnings as errors, on the host crates (for x86-64 and
     /// Formatting, clippy, documentation, and who may know of whom
     ///
     /// Warnings are errors. Clippy looks at the host crates, for x86-64 and for aarch64,
