@@ -119,24 +119,25 @@ impl<D: Dataplane> Controller<D> {
         )))
     }
 
-    /// Keeps for the next controller how what is in force stands.
-    pub(super) fn keep(&self, standing: &Standing) -> Result<(), StateError> {
+    /// Keeps for the next controller how a configuration stands that is in force, or
+    /// is about to be.
+    pub(super) fn keep(&self, config: &Config, standing: &Standing) -> Result<(), StateError> {
         let (deadline, rolled_back, previous) = match standing {
             Standing::Confirmed | Standing::LastGood(_) => return self.state.remove(FILE),
-            Standing::OnTrial(trial) => (trial.deadline, false, &trial.previous),
-            Standing::RolledBack(deadline) => (*deadline, true, &self.intent.config),
+            Standing::OnTrial(trial) => (trial.deadline, false, &*trial.previous),
+            Standing::RolledBack(deadline) => (*deadline, true, config),
         };
         let kept = KeptTrial {
             deadline,
             rolled_back,
-            previous: (!self.is_kept).then_some(&**previous),
+            previous: (!self.is_kept).then_some(previous),
         };
         self.state.write(FILE, &kept)
     }
 
     /// Puts things on disk back to how they stand, after a reload has failed.
     pub(super) fn keep_as_it_stands(&self) {
-        if let Err(error) = self.keep(&self.standing) {
+        if let Err(error) = self.keep(&self.intent.config, &self.standing) {
             tracing::error!(
                 traffic = self.traffic(), %error,
                 "what is on disk is not what is in force, and a restart goes by what is on disk: \

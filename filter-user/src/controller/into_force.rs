@@ -250,7 +250,7 @@ impl<D: Dataplane> Controller<D> {
         };
         let kept = written.and_then(|()| match wanted.standing == self.standing {
             true => Ok(()),
-            false => self.keep(&wanted.standing),
+            false => self.keep(&wanted.intent.config, &wanted.standing),
         });
         match (kept, wanted.insists) {
             (Err(error), Insists::OnAll) => {

@@ -188,6 +188,22 @@ fn a_trial_that_nobody_confirms_goes_back_over_a_restart() {
 }
 
 #[test]
+fn what_no_archive_has_comes_back_and_stays_back() {
+    let mut site = Site::new(Files::One);
+    // The archive of what is in force cannot be written.
+    site.set_disk_full(true);
+    site.start(StartOptions::default());
+    site.set_disk_full(false);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::One);
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::One);
+    site.check();
+}
+
+#[test]
 fn going_back_that_fails_is_tried_again() {
     let mut site = Site::started(Files::One);
     site.edit(Files::Two);
