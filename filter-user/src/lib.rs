@@ -22,6 +22,7 @@ pub mod metrics;
 mod prefix_map;
 mod public_directory;
 mod refused_link;
+mod regular_file;
 mod remedy;
 pub mod state;
 pub mod status;

@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{public_directory::make_public, remedy::remedy_at};
+use crate::{public_directory::make_public, regular_file, remedy::remedy_at};
 
 /// The directory of one instance. Whoever likes may read what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ impl StateDirectory {
     /// When there is something that makes no sense.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
         let path = self.file(name);
-        let text = match fs::read(&path) {
+        let text = match regular_file::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Unreadable { path, source }),

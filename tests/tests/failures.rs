@@ -477,3 +477,25 @@ fn what_is_no_link_is_refused_whatever_it_says_of_itself() {
     fs::create_dir(machine.pins().join("maps-0")).unwrap();
     machine.start().stop();
 }
+
+/// The log tells what happens and decides nothing: a full disk behind it is no reason
+/// to end.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let machine = Machine::new();
+    let run = machine.command("run");
+    let words: Vec<_> = [run.get_program()]
+        .into_iter()
+        .chain(run.get_args())
+        .map(|word| word.to_str().unwrap())
+        .collect();
+    let mut command = machine.program("/bin/sh".as_ref());
+    command.args(["-c", &format!("exec {} 2>/dev/full", words.join(" "))]);
+    let running = machine.start_command(command);
+    assert_eq!(machine.status()["interfaces"][0]["attached"], true);
+    machine.configure("[[");
+    refused(&machine, "reload");
+    machine.configure(CONFIG);
+    assert!(machine.poolguard("reload").status.success());
+    running.stop();
+}

@@ -171,6 +171,9 @@ fn log_to_stderr(json: bool) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        // It would say on standard error that standard error cannot be written, and
+        // panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     if json {

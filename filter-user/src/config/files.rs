@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use glob::{MatchOptions, Pattern};
@@ -60,9 +60,28 @@ impl Files for Memory {
     }
 
     fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
-        let matches = |path: &&PathBuf| pattern.matches_path_with(path, MATCHING);
+        // As a disk takes it, whose files are the same under every one of their names.
+        let plain_pattern = resolved(Path::new(pattern.as_str()));
+        let plain_pattern = plain_pattern
+            .to_str()
+            .and_then(|text| Pattern::new(text).ok());
+        let pattern = plain_pattern.as_ref().unwrap_or(pattern);
+        let matches = |path: &&PathBuf| pattern.matches_path_with(&resolved(path), MATCHING);
         self.files.keys().filter(matches).cloned().map(Ok).collect()
     }
+}
+
+/// A path without what changes nothing about where it leads, but for links.
+fn resolved(path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if resolved.file_name().is_some() => drop(resolved.pop()),
+            other => resolved.push(other),
+        }
+    }
+    resolved
 }
 
 /// How patterns are matched, here and on a disk.

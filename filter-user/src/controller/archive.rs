@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    config::{self, Loaded, Memory, Report, Texts},
+    config::{self, Diagnostic, Loaded, Memory, Report, Severity, Texts},
+    regular_file,
     state::{Prepared, StateDirectory, StateError},
 };
 
@@ -107,7 +108,7 @@ impl Archive {
     /// When it cannot be read, or is not one of poolguard's.
     pub(super) fn read(state: &StateDirectory, name: &str) -> Result<Option<Self>, StateError> {
         let path = state.file(name);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match regular_file::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Unreadable { path, source }),
@@ -156,7 +157,8 @@ impl Archive {
     pub(super) fn is_on_disk(&self) -> bool {
         let mut files = self.contents.files.iter().zip(&self.texts);
         files.all(|(path, range)| {
-            std::fs::read(path).is_ok_and(|bytes| bytes == self.bytes[range.clone()])
+            regular_file::read(Path::new(path))
+                .is_ok_and(|bytes| bytes == self.bytes[range.clone()])
         })
     }
 
@@ -183,7 +185,15 @@ impl Archive {
         let files = files.fold(Memory::default(), |files, (path, range)| {
             files.with(path, &self.bytes[range.clone()])
         });
-        config::load_from(&files, Path::new(&self.contents.main), now)
+        let main = Path::new(&self.contents.main);
+        let loaded = config::load_from(&files, main, now)?;
+        if self.holds(main, &loaded.texts) {
+            return Ok(loaded);
+        }
+        // A part of it would be another configuration.
+        let message = "what was kept of this configuration cannot all be read again".to_owned();
+        let incomplete = Diagnostic::in_file(Severity::Error, main, message);
+        Err(Report::new(vec![incomplete]))
     }
 }
 
@@ -256,6 +266,38 @@ mod tests {
         assert_eq!(texts(&again), texts(&loaded));
         assert_eq!(again.config.customers.len(), 1);
         assert_eq!(again.config.listed.len(), 1);
+    }
+
+    /// As it is read from a disk, the names of what a pattern matches are not spelt as
+    /// the pattern is.
+    #[test]
+    fn however_a_pattern_is_spelt_its_files_are_read_back() {
+        let directory = std::env::temp_dir().join(format!("archive-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("customers.d")).unwrap();
+        let customer = "[[customer]]\nname = \"a\"\nprefixes = [\"203.0.113.9\"]\n";
+        std::fs::write(directory.join("customers.d/a.toml"), customer).unwrap();
+        let main_file = directory.join("poolguard.toml");
+        for pattern in [
+            "customers.d/*.toml",
+            "./customers.d/*.toml",
+            "customers.d//*.toml",
+            "customers.d/../customers.d/*.toml",
+        ] {
+            let text = MAIN.replace("customers.d/*.toml", pattern);
+            let text = text.replace("customer_lists = [\"list.csv\"]\n", "");
+            std::fs::write(&main_file, text).unwrap();
+            for main in [main_file.clone(), directory.join("./poolguard.toml")] {
+                let loaded = crate::disk::load(&main, Timestamp::UNIX_EPOCH).unwrap();
+                let mut bytes = Vec::new();
+                write(&mut bytes, &main, &loaded.texts, Timestamp::UNIX_EPOCH).unwrap();
+                let archive = Archive::parse(bytes).unwrap();
+                let again = archive.load(Timestamp::UNIX_EPOCH);
+                let again = again.unwrap_or_else(|report| panic!("{pattern}: {report}"));
+                assert_eq!(again.config, loaded.config, "{pattern}");
+                assert_eq!(again.config.customers.len(), 1, "{pattern}");
+            }
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

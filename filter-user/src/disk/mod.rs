@@ -15,6 +15,7 @@ use glob::Pattern;
 use jiff::Timestamp;
 
 use crate::config::{Files, Loaded, MATCHING, Report, Severity, Unreadable, Unseen, load_from};
+use crate::regular_file;
 pub use trust::doubts;
 use unreadable::unreadable;
 
@@ -50,7 +51,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        fs::read(path).map_err(|error| unreadable(path, &error))
+        regular_file::read(path).map_err(|error| unreadable(path, &error))
     }
 
     fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
