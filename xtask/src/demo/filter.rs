@@ -19,8 +19,8 @@ use super::{
 };
 use crate::workspace;
 
-/// How long it may take to enforce.
-const START: Duration = Duration::from_secs(20);
+/// How long it may take to enforce, on a machine that is busy with other things.
+const START: Duration = Duration::from_secs(60);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What `config/poolguard.toml` says.
