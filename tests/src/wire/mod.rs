@@ -122,9 +122,13 @@ impl Wire {
         }
     }
 
-    /// Waits until the bridge forwards through an interface that was down.
+    /// Waits until the bridge forwards through an interface that was down, and until
+    /// the far ends of the cables send again.
     pub fn until_forwarding(&self, interface: &str) {
         until_port_forwards(&self.appliance.inside, interface);
+        for (_, far_end) in FAR_ENDS {
+            until_sending(&self.outside, far_end);
+        }
     }
 
     /// A box that enforces a configuration, and joins its interfaces by a wire.
@@ -403,6 +407,18 @@ pub fn mtu_to_redirect() -> u32 {
 pub fn take_redirected(inside: &Namespace, own: &str, outside: &Namespace, others: &str) {
     inside.ip(&format!("link set {own} mtu {}", mtu_to_redirect()));
     outside.run(|| command("ethtool", &format!("-K {others} gro on")));
+}
+
+/// An interface whose cable was pulled has no queue, and drops what it is to send,
+/// until a moment after the cable is plugged in again.
+fn until_sending(outside: &Namespace, far_end: &str) {
+    let show = format!("link show {far_end}");
+    let sends = |_: &u32| {
+        let shown = outside.ip(&show);
+        shown.contains("state UP") && !shown.contains("qdisc noop ")
+    };
+    let attempt = (0..1000).find(sends);
+    attempt.unwrap_or_else(|| panic!("{far_end} does not send"));
 }
 
 fn until_port_forwards(inside: &Namespace, interface: &str) {
