@@ -1,28 +1,25 @@
-//! The controller of poolguard.
+//! The controller of poolguard, and its commands.
 //!
-//! A configuration becomes tables, and tables become a running filter:
-//! [`config`] reads text, [`compile`] turns it into the tables that
-//! [`filter_common::decide`](filter_common::decide()) consults, [`dataplane`] brings them into the
-//! kernel. The first two are pure, and so is [`change`], which says what a
-//! configuration would change.
+//! A configuration becomes tables, and tables become a running filter: [`disk`] reads the
+//! files, [`policy`] says what they mean, [`dataplane`] brings it into the kernel, and
+//! [`controller`] decides what is in force and how it gets there. What outlives a controller
+//! is kept by [`state`], what Prometheus is told comes from [`metrics`], and what commands
+//! ask and are answered is [`api`]. [`args`] are the commands as they are typed.
+//!
+//! ```
+//! use clap::Parser as _;
+//! use filter_user::args::{Cli, Command};
+//!
+//! let cli = Cli::try_parse_from(["poolguard", "--instance", "east", "reload", "--force"])?;
+//! assert_eq!(cli.instance.name(), "east");
+//! assert!(matches!(cli.command, Command::Reload { force: true, .. }));
+//! # Ok::<(), clap::Error>(())
+//! ```
 
 pub mod args;
-pub mod change;
-pub mod compile;
-pub mod config;
 pub mod controller;
-pub mod dataplane;
-pub mod directory;
 pub mod disk;
-pub mod explain;
-pub mod host;
-pub mod intent;
-mod listing;
 pub mod metrics;
-mod prefix_map;
 mod public_directory;
-mod refused_link;
 mod regular_file;
-mod remedy;
 pub mod state;
-pub mod status;

@@ -7,10 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dataplane::remedy::remedy_at;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{public_directory::make_public, regular_file, remedy::remedy_at};
+use crate::{public_directory::make_public, regular_file};
 
 /// The directory of one instance. Whoever likes may read what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

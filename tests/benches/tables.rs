@@ -12,12 +12,12 @@ use filter_common::{
     Address, Family,
     prefix_table::{Line, lookup_v4, lookup_v6},
 };
-use filter_user::{
+use ipnet::IpNet;
+use jiff::Timestamp;
+use policy::{
     compile::{PrefixTable, compile},
     config::{Memory, load_from},
 };
-use ipnet::IpNet;
-use jiff::Timestamp;
 use poolguard_tests::bench::customers::{FAMILIES, Layout, address, configuration, prefixes};
 
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use filter_common::{counters, decide};
-use filter_user::{
+use filter_user::metrics;
+use jiff::Timestamp;
+use policy::{
     compile::{Compiled, compile},
     config::{self, Files, Memory},
     host::{HostCounters, HostTables},
-    metrics::{self, Totals},
+    totals::Totals,
 };
-use jiff::Timestamp;
 
 use crate::{
     configs::Configuration,

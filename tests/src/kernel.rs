@@ -9,15 +9,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use filter_user::{
-    compile::Slots,
-    dataplane::{
-        Books, Dataplane as _, DataplaneError, FlowMemory, Generation, Instance, Kernel,
-        detach_leftovers,
-    },
-    metrics::Totals,
+use dataplane::{
+    Books, Dataplane as _, DataplaneError, FlowMemory, Generation, Kernel, detach_leftovers,
 };
 use jiff::Timestamp;
+use policy::{compile::Slots, instance::Instance, totals::Totals};
 
 use crate::{
     configs::Configuration,

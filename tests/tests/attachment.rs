@@ -13,12 +13,10 @@ use std::{
     thread,
 };
 
+use dataplane::{Attached, Dataplane as _, DataplaneError, Demand};
 use filter_common::Protocol;
-use filter_user::{
-    config::Attach,
-    dataplane::{Attached, Dataplane as _, DataplaneError, Demand},
-};
 use jiff::Timestamp;
+use policy::config::Attach;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK, NO_POOL, address},
     fixture::{

@@ -3,8 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use dataplane::{DataplaneError, WireError, detach_leftovers};
 use filter_common::Protocol;
-use filter_user::dataplane::{DataplaneError, WireError, detach_leftovers};
 use jiff::Timestamp;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},

@@ -15,8 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dataplane::{DataplaneError, Misplaced, NotNative, Standing, standing};
 use filter_common::Protocol;
-use filter_user::dataplane::{DataplaneError, Misplaced, NotNative, Standing, standing};
 use jiff::Timestamp;
 use nix::libc;
 use poolguard_tests::{

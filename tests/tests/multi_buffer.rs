@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use filter_user::dataplane::Dataplane as _;
+use dataplane::Dataplane as _;
 use poolguard_tests::{
     configs::{self, Hosts},
     frames::{Datagram, tcp},

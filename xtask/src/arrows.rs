@@ -1,7 +1,7 @@
 //! `cargo xtask lint`: who may know of whom.
 //!
-//! Crates by what their manifests say, modules of the controller by what their source
-//! says. What is forbidden is refused with the reason why.
+//! Crates by what their manifests say, and what a crate may do itself by the words of its
+//! source. What is forbidden is refused with the reason why.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{command::host_cargo, workspace};
 
 /// The crates that a crate may depend on, of this workspace, and why on no others.
-const CRATES: [(&str, &[&str], &str); 5] = [
+const CRATES: [(&str, &[&str], &str); 8] = [
     (
         "filter-common",
         &[],
@@ -28,13 +28,40 @@ const CRATES: [(&str, &[&str], &str); 5] = [
         "the program has no policy of its own, and runs where there is no host",
     ),
     (
-        "filter-user",
+        "poolguard-policy",
         &["filter-common"],
-        "the controller embeds the program as bytes, and is not tested by itself",
+        "policy is asked by what enforces it, and never asks back",
+    ),
+    (
+        "poolguard-dataplane",
+        &["filter-common", "poolguard-policy"],
+        "the data plane is given tables, and does not know who gives them or who asks how it is; \
+         it embeds the program as bytes",
+    ),
+    (
+        "poolguard-api",
+        &["poolguard-policy"],
+        "whoever speaks to a controller needs neither a kernel nor a controller of their own",
+    ),
+    (
+        "filter-user",
+        &[
+            "filter-common",
+            "poolguard-api",
+            "poolguard-dataplane",
+            "poolguard-policy",
+        ],
+        "the controller has the program from the data plane, and is not tested by itself",
     ),
     (
         "poolguard-tests",
-        &["filter-common", "filter-user"],
+        &[
+            "filter-common",
+            "filter-user",
+            "poolguard-api",
+            "poolguard-dataplane",
+            "poolguard-policy",
+        ],
         "tests look at what is shipped, and chores look after the tests",
     ),
     (
@@ -45,22 +72,18 @@ const CRATES: [(&str, &[&str], &str); 5] = [
     ),
 ];
 
-/// The parts of the controller that turn text into tables, and say what they mean.
-const POLICY: [&str; 8] = [
-    "change",
-    "compile",
-    "config",
-    "directory",
-    "explain",
-    "host",
-    "intent",
-    "prefix_map",
-];
+/// Libraries that only some crates may depend on.
+struct Kept {
+    libraries: &'static [&'static str],
+    /// Crates of this workspace.
+    to: Confinement,
+    why: &'static str,
+}
 
-/// Words of source code that only some of the controller's modules may have in them.
+/// Words of source code that only some files may have in them.
 struct Confined {
     words: &'static [&'static str],
-    /// Modules, or files in them, below filter-user/src.
+    /// Directories and files, as seen from the root.
     to: Confinement,
     why: &'static str,
 }
@@ -70,54 +93,83 @@ enum Confinement {
     NotIn(&'static [&'static str]),
 }
 
-const CONFINED: [Confined; 4] = [
-    Confined {
-        words: &["aya::", "aya_obj::"],
-        to: Confinement::Only(&["dataplane"]),
+impl Confinement {
+    /// Whether it leaves those alone of which `is_one_of` says that they are listed.
+    fn frees(&self, is_one_of: impl Fn(&[&str]) -> bool) -> bool {
+        match self {
+            Self::Only(listed) => is_one_of(listed),
+            Self::NotIn(listed) => !is_one_of(listed),
+        }
+    }
+}
+
+const PURE: &str = "what a configuration means depends on nothing but its text: it is tried \
+                    without a machine";
+
+const KEPT: [Kept; 2] = [
+    Kept {
+        libraries: &["aya", "aya-obj"],
+        // Tests load the program by themselves, and so does the chore that measures it.
+        to: Confinement::Only(&["poolguard-dataplane", "poolguard-tests", "xtask"]),
         why: "aya is in one place, so that another release of it concerns one place",
     },
+    Kept {
+        libraries: &[
+            "axum",
+            "hyper",
+            "hyper-util",
+            "libc",
+            "netlink-sys",
+            "nix",
+            "rtnetlink",
+            "rustix",
+            "tokio",
+            "tracing",
+        ],
+        to: Confinement::NotIn(&["filter-common", "poolguard-policy"]),
+        why: PURE,
+    },
+];
+
+const CONFINED: [Confined; 2] = [
     Confined {
         words: &[
             "fs::",
             "File::",
-            "tokio::",
-            "rustix::",
-            "nix::",
+            "glob::glob",
             "process::",
             "env::var",
             "TcpStream",
             "TcpListener",
             "UnixStream",
         ],
-        to: Confinement::NotIn(&POLICY),
-        why: "what a configuration means depends on nothing but its text: it is tried without a \
-              machine",
+        to: Confinement::NotIn(&["filter-common/src", "policy/src"]),
+        why: PURE,
     },
     Confined {
         words: &["Timestamp::now()", "Instant::now()", "SystemTime"],
-        to: Confinement::Only(&["args", "cli", "controller/clock.rs", "controller/daemon.rs"]),
+        to: Confinement::Only(&[
+            "filter-user/src/args",
+            "filter-user/src/cli",
+            "filter-user/src/controller/clock.rs",
+            "filter-user/src/controller/daemon.rs",
+        ]),
         why: "everything else is told what time it is, so that tests can say so",
-    },
-    Confined {
-        words: &[
-            "crate::controller",
-            "crate::dataplane",
-            "crate::state",
-            "crate::status",
-        ],
-        to: Confinement::NotIn(&POLICY),
-        why: "policy is asked by what enforces it, and never asks back",
     },
 ];
 
+/// The crates whose source is looked at: what is shipped.
+const SHIPPED: [&str; 5] = ["filter-common", "policy", "dataplane", "api", "filter-user"];
+
 /// The check.
 pub(crate) fn check() -> Result<()> {
-    let mut complaints = crates()?;
-    let source = workspace::root().join("filter-user/src");
-    for file in sources(&source)? {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let path = file.strip_prefix(&source).unwrap_or(&file);
-        complaints.extend(confined(path, &text));
+    let mut complaints = crates(&metadata()?);
+    for shipped in SHIPPED {
+        for file in sources(&workspace::root().join(shipped).join("src"))? {
+            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let path = file.strip_prefix(workspace::root()).unwrap_or(&file);
+            complaints.extend(confined(path, &text));
+        }
     }
     if complaints.is_empty() {
         return Ok(());
@@ -125,11 +177,17 @@ pub(crate) fn check() -> Result<()> {
     bail!("{}", complaints.join("\n"))
 }
 
-fn crates() -> Result<Vec<String>> {
+fn metadata() -> Result<Value> {
     let mut cargo = host_cargo();
     cargo.args(["metadata", "--no-deps", "--format-version", "1"]);
     let output = cargo.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let metadata: Value = serde_json::from_slice(&output.context("cannot run cargo")?.stdout)?;
+    Ok(serde_json::from_slice(
+        &output.context("cannot run cargo")?.stdout,
+    )?)
+}
+
+/// The dependencies that the manifests of the workspace must not have.
+fn crates(metadata: &Value) -> Vec<String> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let known: BTreeMap<&str, &Value> = packages
         .filter_map(|package| Some((package["name"].as_str()?, package)))
@@ -144,21 +202,23 @@ fn crates() -> Result<Vec<String>> {
         };
         let dependencies = package["dependencies"].as_array().into_iter().flatten();
         let names = dependencies.filter_map(|dependency| dependency["name"].as_str());
-        for other in names.filter(|other| known.contains_key(other) && !allowed.contains(other)) {
-            complaints.push(format!("{name} must not depend on {other}: {why}"));
+        for other in names {
+            if known.contains_key(other) && !allowed.contains(&other) {
+                complaints.push(format!("{name} must not depend on {other}: {why}"));
+            }
+            for kept in &KEPT {
+                if kept.libraries.contains(&other) && !kept.to.frees(|crates| crates.contains(name))
+                {
+                    complaints.push(format!("{name} must not depend on {other}: {}", kept.why));
+                }
+            }
         }
     }
-    Ok(complaints)
+    complaints
 }
 
-/// The words in a file of the controller that it must not have.
+/// The words in a file that it must not have.
 fn confined(path: &Path, text: &str) -> Vec<String> {
-    let is_in = |places: &[&str]| {
-        let with_ending = |place: &str| path == Path::new(&format!("{place}.rs"));
-        places
-            .iter()
-            .any(|place| path.starts_with(place) || with_ending(place))
-    };
     // Tests may use whatever they like.
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = code.lines().enumerate();
@@ -167,17 +227,13 @@ fn confined(path: &Path, text: &str) -> Vec<String> {
         .collect();
     let mut complaints = Vec::new();
     for Confined { words, to, why } in &CONFINED {
-        let is_free = match to {
-            Confinement::Only(places) => is_in(places),
-            Confinement::NotIn(places) => !is_in(places),
-        };
-        if is_free {
+        if to.frees(|places| places.iter().any(|place| path.starts_with(place))) {
             continue;
         }
         for (number, line) in &lines {
             for word in words.iter().filter(|word| line.contains(**word)) {
                 complaints.push(format!(
-                    "filter-user/src/{}:{}: `{word}` does not belong here: {why}",
+                    "{}:{}: `{word}` does not belong here: {why}",
                     path.display(),
                     number + 1
                 ));
@@ -204,6 +260,8 @@ fn sources(directory: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[track_caller]
@@ -218,35 +276,92 @@ mod tests {
     #[test]
     fn a_word_is_refused_where_it_does_not_belong_and_nowhere_else() {
         complains(
-            "config/build.rs",
+            "policy/src/config/build.rs",
+            "\nlet x = fs::read(path);",
+            Some("policy/src/config/build.rs:2: `fs::`"),
+        );
+        complains(
+            "filter-user/src/disk/mod.rs",
             "let x = fs::read(path);",
-            Some("build.rs:1: `fs::`"),
+            None,
         );
-        complains("disk/mod.rs", "let x = fs::read(path);", None);
+        for path in ["filter-user/src/controller/mod.rs", "api/src/client.rs"] {
+            complains(path, "Timestamp::now()", Some("told what time it is"));
+        }
         complains(
-            "explain.rs",
-            "\nuse crate::controller::X;",
-            Some("explain.rs:2: "),
-        );
-        complains("status.rs", "use aya::Ebpf;", Some("in one place"));
-        complains("dataplane/maps.rs", "use aya::Ebpf;", None);
-        complains(
-            "controller/mod.rs",
+            "filter-user/src/controller/clock.rs",
             "Timestamp::now()",
-            Some("told what time it is"),
+            None,
         );
-        complains("controller/clock.rs", "Timestamp::now()", None);
     }
 
     #[test]
     fn comments_and_tests_may_say_what_they_like() {
-        complains("config/build.rs", "/// As `fs::read` does.", None);
-        complains("config/build.rs", "#[cfg(test)]\nfs::read(path)", None);
+        let path = "policy/src/config/build.rs";
+        complains(path, "/// As `fs::read` does.", None);
+        complains(path, "#[cfg(test)]\nfs::read(path)", None);
     }
 
     #[test]
     fn the_arrows_between_crates_hold() {
-        let complaints = crates();
-        assert!(complaints.is_ok_and(|complaints| complaints.is_empty()));
+        let complaints = metadata().map(|metadata| crates(&metadata));
+        assert!(
+            complaints
+                .as_ref()
+                .is_ok_and(|complaints| complaints.is_empty()),
+            "{complaints:?}"
+        );
+    }
+
+    /// What is said where `name` depends on `other`.
+    fn said_of(name: &str, other: &str) -> Vec<String> {
+        let package = |known: &str| match known == name {
+            true => json!({ "name": known, "dependencies": [{ "name": other }] }),
+            false => json!({ "name": known, "dependencies": [] }),
+        };
+        let packages: Vec<Value> = CRATES.iter().map(|(known, ..)| package(known)).collect();
+        crates(&json!({ "packages": packages }))
+    }
+
+    #[test]
+    fn every_other_arrow_is_refused_with_the_reason() {
+        for (name, allowed, why) in CRATES {
+            for (other, ..) in CRATES {
+                let expected = match allowed.contains(&other) {
+                    true => Vec::new(),
+                    false => vec![format!("{name} must not depend on {other}: {why}")],
+                };
+                assert_eq!(said_of(name, other), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_points_back() {
+        for (name, allowed, _) in CRATES {
+            for other in allowed {
+                let other = CRATES.iter().find(|(known, ..)| known == other);
+                assert!(other.is_some_and(|(_, theirs, _)| !theirs.contains(&name)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_library_is_refused_where_it_does_not_belong_and_nowhere_else() {
+        let one_place = said_of("filter-user", "aya").join("\n");
+        assert!(one_place.contains("aya is in one place"), "{one_place}");
+        assert!(said_of("poolguard-dataplane", "aya").is_empty());
+        let pure = said_of("poolguard-policy", "tokio").join("\n");
+        assert!(pure.contains("tried without a machine"), "{pure}");
+        assert!(said_of("poolguard-api", "tokio").is_empty());
+    }
+
+    #[test]
+    fn a_crate_that_nobody_knows_is_refused() {
+        let unknown = crates(&json!({ "packages": [{ "name": "more", "dependencies": [] }] }));
+        assert_eq!(
+            unknown,
+            ["crate more: xtask/src/arrows.rs does not say what it may know"]
+        );
     }
 }

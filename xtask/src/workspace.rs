@@ -25,7 +25,7 @@ pub(crate) const BPF_TARGET: &str = if cfg!(target_endian = "little") {
 /// built by different toolchains and would throw away each other's work.
 pub(crate) const BPF_TARGET_DIR: &str = "target/xdp";
 
-/// The XDP program, relative to the root. `filter-user` embeds it from here.
+/// The XDP program, relative to the root. `dataplane` embeds it from here.
 pub(crate) fn object() -> PathBuf {
     Path::new(BPF_TARGET_DIR)
         .join(BPF_TARGET)

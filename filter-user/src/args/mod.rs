@@ -5,11 +5,12 @@ mod moment;
 
 use std::path::PathBuf;
 
-use crate::{
+use policy::{
     config::{PortSpec, parse_prefix},
-    dataplane::Instance,
-    state::StateDirectory,
+    instance::Instance,
 };
+
+use crate::state::StateDirectory;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};

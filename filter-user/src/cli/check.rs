@@ -2,13 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use filter_user::{
-    compile::compile,
-    config::{Config, Loaded, Report, Severity, Terms},
-    disk,
-};
+use filter_user::disk;
 use foldhash::HashSet;
 use jiff::Timestamp;
+use policy::{
+    compile::compile,
+    config::{Config, Loaded, Report, Severity, Terms},
+};
 use serde::Serialize;
 use serde_json::json;
 

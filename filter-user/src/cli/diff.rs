@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use filter_user::{change::Change, controller::DiffOutcome, dataplane::Instance, disk};
+use api::{answers::DiffOutcome, client, routes};
+use filter_user::disk;
 use jiff::Timestamp;
+use policy::{change::Change, instance::Instance};
 
-use super::{Failure, client, print, print_error, print_json, print_report, progress};
+use super::{Failure, print, print_error, print_json, print_report, progress};
 
 /// What a reload of the running controller would change.
 pub(super) fn running(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let outcome: DiffOutcome = progress::during("comparing", || client::get(instance, "/diff"))?;
+    let outcome: DiffOutcome =
+        progress::during("comparing", || client::get(instance, routes::DIFF))?;
     match outcome.change {
         Some(change) => show(&change, json),
         None if json => {

@@ -1,14 +1,15 @@
 //! `poolguard exempt`.
 
-use filter_user::{
-    args::Exempt,
-    config::TemporaryExemption,
-    controller::NewExemption,
-    dataplane::Instance,
-    status::{ListedExemption, Status, table},
+use api::{
+    client,
+    requests::NewExemption,
+    routes,
+    status::{ListedExemption, Status},
 };
+use filter_user::args::Exempt;
+use policy::{config::TemporaryExemption, instance::Instance};
 
-use super::{Failure, client, print, print_json};
+use super::{Failure, print, print_json, status::table};
 
 pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failure> {
     match command {
@@ -21,14 +22,14 @@ pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failur
                 reason: add.reason.clone(),
                 ticket: add.ticket.clone(),
             };
-            let added: ListedExemption = client::post(instance, "/exemptions", &new)?;
+            let added: ListedExemption = client::post(instance, routes::EXEMPTIONS, &new)?;
             match add.json {
                 true => print_json(&added),
                 false => print(&format!("{}\n", added.exemption)),
             }
         }
         Exempt::Remove { id, json } => {
-            let path = format!("/exemptions/{id}/remove");
+            let path = routes::remove_exemption(*id);
             let removed: TemporaryExemption = client::post(instance, &path, &())?;
             match json {
                 true => print_json(&removed),
@@ -36,7 +37,7 @@ pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failur
             }
         }
         Exempt::List { json } => {
-            let status: Status = client::get(instance, "/status")?;
+            let status: Status = client::get(instance, routes::STATUS)?;
             match json {
                 true => print_json(&status.temporary),
                 false => print(&list(&status.temporary)),

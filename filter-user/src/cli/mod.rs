@@ -2,31 +2,34 @@
 //! 2 wrong usage, 3 something differs.
 
 mod check;
-mod client;
 mod diff;
 mod exempt;
 mod progress;
+mod status;
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
+use api::{
+    answers::{Confirmed, ReloadOutcome},
+    client::{self, ClientError},
+    requests::ReloadOptions,
+    routes,
+    status::Status,
+};
 use filter_user::{
     args::{Cli, Command, Explain},
-    compile::compile,
-    config::Report,
     controller::{
-        ApplyError, Confirmed, ReloadOptions, ReloadOutcome, StartOptions,
+        ApplyError, StartOptions,
         daemon::{self, Afterwards},
         exemptions,
     },
-    dataplane::{self, Instance},
-    disk, explain,
-    intent::Intent,
-    status::Status,
+    disk,
 };
 use jiff::Timestamp;
+use policy::{compile::compile, config::Report, explain, instance::Instance, intent::Intent};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -226,17 +229,18 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
 }
 
 fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let status: Status = client::get(instance, "/status")?;
+    let status: Status = client::get(instance, routes::STATUS)?;
     if json {
         print_json(&status)
     } else {
-        print(&status.render(Timestamp::now()))
+        print(&status::render(&status, Timestamp::now()))
     }
 }
 
 fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(), Failure> {
-    let outcome: ReloadOutcome =
-        progress::during("reloading", || client::post(instance, "/reload", &options))?;
+    let outcome: ReloadOutcome = progress::during("reloading", || {
+        client::post(instance, routes::RELOAD, &options)
+    })?;
     if json {
         print_json(&outcome)?;
     } else {
@@ -259,7 +263,7 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
 }
 
 fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let confirmed: Confirmed = client::post(instance, "/confirm", &())?;
+    let confirmed: Confirmed = client::post(instance, routes::CONFIRM, &())?;
     if json {
         return print_json(&confirmed);
     }
@@ -270,10 +274,9 @@ fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
 }
 
 fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
-    use client::ClientError;
     // Where it cannot say, it will not detach either.
-    let cut = client::get(instance, "/status").map_or_else(|_| Vec::new(), ends_of_wires);
-    let cut = match client::post::<Option<String>>(instance, "/detach", &()) {
+    let cut = client::get(instance, routes::STATUS).map_or_else(|_| Vec::new(), ends_of_wires);
+    let cut = match client::post::<Option<String>>(instance, routes::DETACH, &()) {
         Ok(None) => Some(cut),
         Ok(Some(error)) => return Err(Failure::Failed(error)),
         Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,

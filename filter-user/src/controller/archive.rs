@@ -12,11 +12,11 @@ use std::{
 };
 
 use jiff::Timestamp;
+use policy::config::{self, Diagnostic, Loaded, Memory, Report, Severity, Texts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    config::{self, Diagnostic, Loaded, Memory, Report, Severity, Texts},
     regular_file,
     state::{Prepared, StateDirectory, StateError},
 };

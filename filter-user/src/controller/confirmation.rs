@@ -3,7 +3,10 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use api::{answers::Confirmed, status::LastGood};
+use dataplane::Dataplane;
 use jiff::{SignedDuration, Timestamp};
+use policy::config::Config;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -12,7 +15,7 @@ use super::{
     archive::{CONFIRMED, ON_TRIAL},
     into_force::{Insists, Wanted},
 };
-use crate::{config::Config, dataplane::Dataplane, state::StateError, status::LastGood};
+use crate::state::StateError;
 
 /// What it is called in the state directory.
 pub(super) const FILE: &str = "unconfirmed.json";
@@ -68,13 +71,6 @@ impl Trial {
         let left = Duration::try_from(left).unwrap_or_default();
         left.min(self.ends.saturating_sub(clock.passed()))
     }
-}
-
-/// What `confirm` is answered.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Confirmed {
-    /// The generation that stays in force.
-    pub generation: u64,
 }
 
 /// Why there is nothing to confirm.

@@ -1,22 +1,29 @@
 //! What else the controller can be asked over its control socket.
 
+use api::{
+    answers::{Confirmed, DiffOutcome},
+    requests::NewExemption,
+    routes,
+    status::ListedExemption,
+};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, State, connect_info::Connected},
     routing::{get, post},
     serve::IncomingStream,
 };
+use policy::config::TemporaryExemption;
 use tokio::{
     net::UnixListener,
     sync::{mpsc, oneshot},
 };
 
 use super::{
-    Confirmed, Controller, Defect, DiffOutcome, NewExemption,
+    Controller, Defect,
     defect::guarded,
     http::{Failure, Request, ask},
+    outcome,
 };
-use crate::{config::TemporaryExemption, status::ListedExemption};
 
 /// The way to the controller.
 type Requests = mpsc::Sender<Request>;
@@ -36,10 +43,10 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 
 pub(super) fn wishes() -> Router<Requests> {
     Router::new()
-        .route("/diff", get(diff))
-        .route("/confirm", post(confirm))
-        .route("/exemptions", post(exempt))
-        .route("/exemptions/{id}/remove", post(remove_exemption))
+        .route(routes::DIFF, get(diff))
+        .route(routes::CONFIRM, post(confirm))
+        .route(routes::EXEMPTIONS, post(exempt))
+        .route(routes::REMOVE_EXEMPTION, post(remove_exemption))
 }
 
 /// Waits until the controller has done something.
@@ -64,7 +71,7 @@ fn answered<T, E: std::error::Error>(answer: Result<T, E>) -> Result<Json<T>, Fa
 }
 
 async fn diff(State(requests): State<Requests>) -> Result<Json<DiffOutcome>, Failure> {
-    let outcome = have(&requests, |controller| DiffOutcome::from(controller.diff()));
+    let outcome = have(&requests, |controller| outcome::of_diff(controller.diff()));
     outcome.await.map(Json)
 }
 

@@ -9,8 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use api::{answers::ReloadOutcome, requests::ReloadOptions};
+use dataplane::{
+    DataplaneError, Kernel,
+    remedy::{remedy, remedy_at},
+};
 use jiff::Timestamp;
 use nix::unistd::Group;
+use policy::instance::Instance;
 use rustix::{
     fs::{FlockOperation, Mode},
     process::{Resource, Rlimit, getrlimit, setrlimit, umask},
@@ -25,18 +31,13 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Clock, Controller, NewListener, ReloadOptions, ReloadOutcome, Site, StartOptions,
+    ApplyError, Clock, Controller, NewListener, Site, StartOptions,
     control::Peer,
     defect::log_panics,
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
 };
-use crate::{
-    dataplane::{self, DataplaneError, Instance, Kernel},
-    public_directory::make_public,
-    remedy::{remedy, remedy_at},
-    state::StateDirectory,
-};
+use crate::{public_directory::make_public, state::StateDirectory};
 
 /// How often the controller looks whether all is as it should be, of which it
 /// tells the service manager's watchdog. A link that somebody detached is

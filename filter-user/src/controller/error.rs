@@ -2,18 +2,17 @@
 
 use std::net::SocketAddr;
 
+use dataplane::{DataplaneError, remedy::remedy};
 use jiff::{SignedDuration, Timestamp};
-use thiserror::Error;
-
-use super::defect::Defect;
-use crate::{
+use policy::{
     change::TooMuch,
     compile::CompileError,
     config::{Config, Interface, Report},
-    dataplane::DataplaneError,
-    remedy::remedy,
-    state::StateError,
 };
+use thiserror::Error;
+
+use super::defect::Defect;
+use crate::state::StateError;
 
 /// Why a configuration was not put into force. The one before it still is.
 #[derive(Debug, Error)]

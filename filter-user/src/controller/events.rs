@@ -1,7 +1,8 @@
 //! What becomes of interfaces and wires without anybody's asking, for the log.
 
+use dataplane::{Dataplane, Event, Events};
+
 use super::{Controller, Standing};
-use crate::dataplane::{Dataplane, Event, Events};
 
 impl<D: Dataplane> Controller<D> {
     pub(super) fn log_events(&mut self, events: Events) {

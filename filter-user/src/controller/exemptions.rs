@@ -1,19 +1,19 @@
 //! Temporary exemptions: given, taken back, and over.
 
+use api::{requests::NewExemption, status::ListedExemption};
+use dataplane::Dataplane;
 use ipnet::IpNet;
 use jiff::Timestamp;
+use policy::{
+    config::{NoRoom, TemporaryExemption},
+    directory::Directory,
+    intent::Intent,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{ApplyError, Controller, into_force::Wanted, salvage::salvage};
-use crate::{
-    config::{NoRoom, PortSpec, TemporaryExemption},
-    dataplane::Dataplane,
-    directory::Directory,
-    intent::Intent,
-    state::{StateDirectory, StateError},
-    status::ListedExemption,
-};
+use crate::state::{StateDirectory, StateError};
 
 /// What it is called in the state directory.
 const FILE: &str = "exemptions.json";
@@ -66,23 +66,6 @@ pub(super) fn at_start(state: &StateDirectory, now: Timestamp) -> KeptExemptions
     }
     log_over(&over);
     kept
-}
-
-/// What `exempt add` asks for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NewExemption {
-    /// The addresses that it is for.
-    pub prefix: IpNet,
-    /// The forbidden ports that are to be open toward them.
-    pub ports: Vec<PortSpec>,
-    /// Whether mail may leave from them past the mail servers.
-    pub smtp_out: bool,
-    /// When it ends.
-    pub expires: Timestamp,
-    /// Free text.
-    pub reason: String,
-    /// Free text.
-    pub ticket: Option<String>,
 }
 
 /// Why an exemption was not given or taken back. Everything is as it was.

@@ -3,6 +3,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status};
 use axum::{
     Json, Router,
     extract::State,
@@ -10,24 +11,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use dataplane::DataplaneError;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use policy::totals::Totals;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{
-    Controller, Defect, ReloadOptions, ReloadOutcome, Shared, Snapshot, control, defect::guarded,
-};
-use crate::{
-    dataplane::DataplaneError,
-    metrics::{Totals, exposition},
-    status::Status,
-};
+use super::{Controller, Defect, Shared, Snapshot, control, defect::guarded};
+use crate::metrics::exposition;
 
 /// A question to the controller, with the way back for its answer.
 pub(super) enum Request {
@@ -94,11 +91,11 @@ pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io
 /// `/status`, which does not wait, and what has the controller do something.
 pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> Router {
     let questions = Router::new()
-        .route("/status", get(status))
+        .route(routes::STATUS, get(status))
         .with_state(shared);
     let wishes = Router::new()
-        .route("/reload", post(reload))
-        .route("/detach", post(detach))
+        .route(routes::RELOAD, post(reload))
+        .route(routes::DETACH, post(detach))
         .merge(control::wishes())
         .with_state(requests);
     questions.merge(wishes)

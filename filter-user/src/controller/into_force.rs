@@ -9,8 +9,15 @@
 
 use std::thread;
 
+use dataplane::{Dataplane, Demand, Events};
 use ipnet::IpNet;
 use jiff::Timestamp;
+use policy::{
+    change::{Extent, check_limit},
+    compile::{Amendment, Compiled, amend, compile},
+    config::{TemporaryExemption, Texts},
+    intent::Intent,
+};
 
 use super::{
     ApplyError, Controller, NewListener, Standing,
@@ -21,14 +28,7 @@ use super::{
     exemptions::{KeptExemptions, log_over},
     joined,
 };
-use crate::{
-    change::{Extent, check_limit},
-    compile::{Amendment, Compiled, amend, compile},
-    config::{TemporaryExemption, Texts},
-    dataplane::{Dataplane, Demand, Events},
-    intent::Intent,
-    state::{self, StateError},
-};
+use crate::state::{self, StateError};
 
 /// Something that is to come into force, with all that is to change with it.
 pub(super) struct Wanted {

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use dataplane::{Dataplane, DataplaneError};
 use jiff::Timestamp;
+use policy::compile::Compiled;
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    compile::Compiled,
-    dataplane::{Dataplane, DataplaneError},
-};
 
 /// What goes with the counters: since when they count, and the counts that the
 /// controller keeps itself. `reloads` and `failures` are counters as well, and do

@@ -23,37 +23,39 @@ mod start;
 
 use std::{collections::BTreeMap, panic::resume_unwind, path::PathBuf, sync::Arc, thread};
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use api::{
+    answers::ReloadOutcome,
+    requests::ReloadOptions,
+    status::{FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
+};
+use dataplane::{Dataplane, DataplaneError, Demand, Kernel};
+use jiff::Timestamp;
+use policy::{
+    change::{Change, Extent},
+    compile::{self, Compiled},
+    config::{Loaded, Report, Severity, Texts},
+    intent::Intent,
+    listing::some_of,
+};
 
 use archive::ON_TRIAL;
 pub use clock::{Clock, Hand};
+pub use confirmation::ConfirmError;
 use confirmation::Standing;
-pub use confirmation::{ConfirmError, Confirmed};
 pub use defect::Defect;
 use defect::guarded;
 use endpoint::Endpoint;
 pub use endpoint::NewListener;
 pub use error::ApplyError;
+pub use exemptions::ExemptionError;
 use exemptions::KeptExemptions;
-pub use exemptions::{ExemptionError, NewExemption};
 use into_force::{Insists, Wanted};
 use kept::Kept;
-pub use outcome::{DiffOutcome, ReloadOutcome};
 pub use snapshot::{Shared, Snapshot};
 pub use start::StartOptions;
 use start::{Chosen, REFUSED, Refusal};
 
-use crate::{
-    change::{Change, Extent},
-    compile::{self, Compiled},
-    config::{Loaded, Report, Severity, Texts},
-    dataplane::{Dataplane, DataplaneError, Demand, Kernel},
-    intent::Intent,
-    listing::some_of,
-    state::{Prepared, StateDirectory, StateError},
-    status::{FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
-};
+use crate::state::{Prepared, StateDirectory, StateError};
 
 /// A controller that is enforcing, through the data plane `D`.
 #[derive(Debug)]
@@ -77,15 +79,6 @@ pub struct Controller<D = Kernel> {
     failing: BTreeMap<String, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
-}
-
-/// How a reload is to go about it.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct ReloadOptions {
-    /// However much it changes, and also while another one is on trial.
-    pub force: bool,
-    /// On trial: for that long, unless it is confirmed.
-    pub confirm: Option<SignedDuration>,
 }
 
 /// Where a controller finds what it needs.
@@ -338,7 +331,7 @@ impl<D: Dataplane> Controller<D> {
             Ok((warnings, listener)) => {
                 self.status.reloads.last_success = self.clock.now();
                 tracing::info!(generation, "reloaded: the new configuration is in force");
-                (ReloadOutcome::success(generation, &warnings), listener)
+                (outcome::success(generation, &warnings), listener)
             }
             Err(error) => {
                 self.status.reloads.failures += 1;
@@ -349,7 +342,7 @@ impl<D: Dataplane> Controller<D> {
                     traffic = self.traffic(), %error,
                     "reload refused, everything is as it was: correct this and reload"
                 );
-                (ReloadOutcome::refusal(generation, &error), None)
+                (outcome::refusal(generation, &error), None)
             }
         };
         self.publish();

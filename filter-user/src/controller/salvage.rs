@@ -1,8 +1,9 @@
 //! What an earlier controller has left on disk. None of it keeps the filter off:
 //! what others may have written or what makes no sense is set aside, and said.
 
+use policy::config::Severity;
+
 use crate::{
-    config::Severity,
     disk,
     state::{StateDirectory, StateError},
 };

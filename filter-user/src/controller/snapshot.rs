@@ -9,11 +9,9 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use crate::{
-    dataplane::{DataplaneError, Readings, Standing, TableUse},
-    metrics::{Denied, Totals},
-    status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
-};
+use api::status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus};
+use dataplane::{DataplaneError, Readings, Standing, TableUse};
+use policy::totals::{Denied, Totals};
 
 /// The latest snapshot.
 #[derive(Debug)]
@@ -196,9 +194,9 @@ mod tests {
         Rule,
         counters::{self, PoolCounter, ROWS, Row, Slot},
     };
+    use policy::{compile::Slots, totals::CounterSource};
 
     use super::*;
-    use crate::{compile::Slots, metrics::CounterSource};
 
     struct Counted(Vec<Row>);
 

@@ -7,7 +7,13 @@
 
 use std::{path::Path, sync::Arc, thread};
 
+use api::status::LastGood;
 use jiff::Timestamp;
+use policy::{
+    change::{Extent, check_limit},
+    config::{Config, Loaded, Report, Texts},
+    intent::Intent,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -18,12 +24,8 @@ use super::{
     salvage::salvage,
 };
 use crate::{
-    change::{Extent, check_limit},
-    config::{Config, Loaded, Report, Texts},
     disk,
-    intent::Intent,
     state::{Prepared, StateDirectory},
-    status::LastGood,
 };
 
 /// How a start is to go about it.

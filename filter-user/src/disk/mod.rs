@@ -1,6 +1,6 @@
 //! Configuration files on this machine: reading them, and who may write them.
 //!
-//! What they say is [`config`](crate::config)'s business, which reads no disk itself.
+//! What they say is [`config`](policy::config)'s business, which reads no disk itself.
 
 mod trust;
 mod unreadable;
@@ -13,8 +13,8 @@ use std::{
 
 use glob::Pattern;
 use jiff::Timestamp;
+use policy::config::{Files, Loaded, MATCHING, Report, Severity, Unreadable, Unseen, load_from};
 
-use crate::config::{Files, Loaded, MATCHING, Report, Severity, Unreadable, Unseen, load_from};
 use crate::regular_file;
 pub use trust::doubts;
 use unreadable::unreadable;

@@ -6,9 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use policy::config::{Diagnostic, Report, Severity};
 use rustix::process::geteuid;
-
-use crate::config::{Diagnostic, Report, Severity};
 
 const WRITABLE_BY_ANYONE: u32 = 0o002;
 /// In such a directory everybody may make files, and replace only their own.

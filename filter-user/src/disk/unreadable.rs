@@ -2,9 +2,9 @@
 
 use std::{fs, io, path::Path};
 
+use dataplane::{refused_link::RefusedLink, remedy::remedy};
+use policy::config::Unreadable;
 use rustix::process::geteuid;
-
-use crate::{config::Unreadable, refused_link::RefusedLink, remedy::remedy};
 
 /// What the error of the operating system means for a path.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Unreadable {

@@ -3,11 +3,11 @@
 //! The exposition is rendered from these lists, and the table in docs/metrics.md is held
 //! equal to them. Nothing else has to know of a metric.
 
+use api::status::{FamilyCounts, Status, TableStatus};
 use filter_common::{DropReason, Rule};
+use policy::totals::{Denied, Totals};
 
 use super::{
-    Totals,
-    counts::Denied,
     label::Label,
     metric::{
         Metric,
@@ -15,7 +15,6 @@ use super::{
         Series,
     },
 };
-use crate::status::{FamilyCounts, Status, TableStatus};
 
 /// The metrics: what the program counts, what the controller counts, and what it knows of
 /// the moment.

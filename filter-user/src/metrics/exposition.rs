@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
+use api::status::Status;
+use policy::totals::Totals;
 use prometheus::{
     Encoder as _, Registry, TextEncoder,
     core::{Collector, Desc},
@@ -9,11 +11,9 @@ use prometheus::{
 };
 
 use super::{
-    Totals,
     catalogue::METRICS,
     metric::{Metric, Read, Series},
 };
-use crate::status::Status;
 
 /// The content type of what [`render`] returns.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;

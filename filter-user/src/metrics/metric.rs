@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{Totals, label::Label};
-use crate::status::Status;
+use policy::totals::Totals;
+
+use api::status::Status;
+
+use super::label::Label;
 
 /// A metric: what is said of it, and how its series are read.
 #[derive(Debug)]

@@ -6,12 +6,8 @@
 //! the [`exposition`] renders them.
 
 mod catalogue;
-mod counts;
 pub mod exposition;
 mod label;
 mod metric;
-mod totals;
 
 pub use catalogue::counters;
-pub use counts::Denied;
-pub use totals::{CounterSource, Forgotten, Totals};

@@ -8,10 +8,9 @@ mod site;
 
 use std::time::Duration;
 
-use filter_user::{
-    controller::{ReloadOptions, StartOptions},
-    dataplane::memory::Failing,
-};
+use api::requests::ReloadOptions;
+use dataplane::memory::Failing;
+use filter_user::controller::StartOptions;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use site::{Files, PORTS, Site, exemption};

@@ -13,18 +13,21 @@ use std::{
     time::Duration,
 };
 
+use api::requests::{NewExemption, ReloadOptions};
+use dataplane::memory::{Failing, Machine, Memory};
 use filter_common::{Address, Tables as _};
 use filter_user::{
-    compile::{Compiled, compile},
-    config::Config,
-    controller::{self, Clock, Controller, Hand, NewExemption, ReloadOptions, StartOptions},
-    dataplane::memory::{Failing, Machine, Memory},
+    controller::{self, Clock, Controller, Hand, StartOptions},
     disk,
-    host::HostTables,
-    intent::Intent,
     state::StateDirectory,
 };
 use jiff::{SignedDuration, Timestamp};
+use policy::{
+    compile::{Compiled, compile},
+    config::Config,
+    host::HostTables,
+    intent::Intent,
+};
 
 /// What the configuration files say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -12,15 +12,16 @@ use std::{
     path::PathBuf,
 };
 
-use filter_common::counters::{ROW_LENGTH, Row};
-use filter_user::{
-    compile::Slots,
-    metrics::{CounterSource, Totals, exposition},
-    status::{
-        FamilyCounts, InterfaceStatus, MetricsStatus, Reloads, Status, TableStatus, WireStatus,
-    },
+use api::status::{
+    FamilyCounts, InterfaceStatus, MetricsStatus, Reloads, Status, TableStatus, WireStatus,
 };
+use filter_common::counters::{ROW_LENGTH, Row};
+use filter_user::metrics::exposition;
 use jiff::Timestamp;
+use policy::{
+    compile::Slots,
+    totals::{CounterSource, Totals},
+};
 
 /// What the two facts below are rendered as.
 const METRICS: &str = include_str!("metrics.txt");

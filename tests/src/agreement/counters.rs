@@ -7,9 +7,10 @@ use std::{
 };
 
 use filter_common::counters::{ROW_LENGTH, Row};
-use filter_user::{
+use filter_user::metrics;
+use policy::{
     compile::Slots,
-    metrics::{self, CounterSource, Totals},
+    totals::{CounterSource, Totals},
 };
 
 use crate::fixture::Counters;

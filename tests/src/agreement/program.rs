@@ -1,9 +1,7 @@
 //! The program in the kernel.
 
-use filter_user::{
-    compile::Compiled,
-    dataplane::{Dataplane as _, FlowMemory, Generation},
-};
+use dataplane::{Dataplane as _, FlowMemory, Generation};
+use policy::compile::Compiled;
 
 use super::{counters::Places, trial::Testimony};
 use crate::kernel::{Apparatus, must};

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use filter_common::{counters::count, decide};
-use filter_user::{
+use policy::{
     compile::{Compiled, compile},
     config::{Config, Interface},
     host::{HostCounters, HostTables},

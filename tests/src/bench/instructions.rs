@@ -15,8 +15,8 @@ use filter_common::{
     abi::{self, constant, map},
     counters::{ROWS, Row},
 };
-use filter_user::compile::Compiled;
 use jiff::Timestamp;
+use policy::compile::Compiled;
 
 use super::{
     cases::{Case, Kind},

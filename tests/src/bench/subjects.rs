@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use dataplane::{Dataplane as _, Demand, Generation};
 use filter_common::Role;
-use filter_user::dataplane::{Dataplane as _, Demand, Generation};
 use jiff::Timestamp;
 
 use super::{

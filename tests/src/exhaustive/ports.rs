@@ -8,7 +8,7 @@ use filter_common::{
     counters::{Ledger, Row, count},
     decide,
 };
-use filter_user::{
+use policy::{
     compile::{Compiled, compile},
     config::Config,
     host::HostTables,

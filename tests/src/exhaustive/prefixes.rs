@@ -6,8 +6,8 @@ use filter_common::{
     Family,
     prefix_table::{Line, lookup_v4, lookup_v6},
 };
-use filter_user::compile::PrefixTable;
 use ipnet::IpNet;
+use policy::compile::PrefixTable;
 
 use super::Domain;
 

@@ -7,8 +7,8 @@
 use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 
 use filter_common::{ReturnTraffic, Role};
-use filter_user::config::Config;
 use ipnet::IpNet;
+use policy::config::Config;
 
 use crate::{
     generate::setup::NOW,

@@ -8,11 +8,11 @@
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 
-use filter_user::{
+use ipnet::IpNet;
+use policy::{
     compile::compile,
     config::{self, Config, Memory, Report},
 };
-use ipnet::IpNet;
 
 use crate::{
     agreement::{Census, Trial, Witnesses},

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use filter_user::config::{self, Config, Loaded, Memory, Report, Severity};
+use policy::config::{self, Config, Loaded, Memory, Report, Severity};
 
 use super::configuration::print;
 use crate::generate::setup::NOW;

@@ -16,8 +16,8 @@ use filter_common::{
     Family,
     prefix_table::{LINE_WORDS, Line, NUMBERS, ROOT_LINES, lookup_v4, lookup_v6},
 };
-use filter_user::compile::PrefixTable;
 use ipnet::IpNet;
+use policy::compile::PrefixTable;
 
 use crate::generate::place::next;
 

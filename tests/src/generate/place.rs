@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use filter_user::config::{Config, PortSpec};
 use ipnet::IpNet;
+use policy::config::{Config, PortSpec};
 use proptest::{prelude::*, sample::Index};
 
 use super::{bytes, prefix::host};

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::Path, sync::Arc};
 
-use filter_user::config::{self, Config, Memory};
+use policy::config::{self, Config, Memory};
 use proptest::{prelude::*, sample::Index};
 
 use super::{

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use filter_user::config::{Config, Customer, Pool, PoolKind, PortSpec};
 use ipnet::IpNet;
 use jiff::Timestamp;
+use policy::config::{Config, Customer, Pool, PoolKind, PortSpec};
 
 use super::reading::Transport;
 

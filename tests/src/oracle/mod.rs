@@ -17,8 +17,8 @@ mod network;
 pub(crate) mod reading;
 mod rules;
 
-use filter_user::config::{Config, Interface};
 use jiff::Timestamp;
+use policy::config::{Config, Interface};
 
 pub use answer::Answer;
 pub use reading::{Cause, Reading, Transport, read};

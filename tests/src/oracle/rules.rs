@@ -1,7 +1,7 @@
 //! The five rules.
 
 use filter_common::{ReturnTraffic, Role};
-use filter_user::config::Pool;
+use policy::config::Pool;
 
 use super::{
     directory::{Directory, lists},

@@ -18,8 +18,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dataplane::{Dataplane as _, DataplaneError, Demand, Event};
 use filter_common::Protocol;
-use filter_user::dataplane::{Dataplane as _, DataplaneError, Demand, Event};
 use jiff::Timestamp;
 use nix::{
     sched::{CpuSet, sched_getcpu, sched_setaffinity},

@@ -1,0 +1,136 @@
+//! Asking the running controller, over its control socket.
+
+use std::{io, path::PathBuf};
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, StatusCode, body::Bytes, header};
+use hyper_util::rt::TokioIo;
+use policy::instance::Instance;
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+use tokio::net::UnixStream;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody listens on the socket.
+    #[error(
+        "instance {instance} is not running: nobody answers on {}",
+        socket.display()
+    )]
+    NotRunning {
+        /// The name of the instance.
+        instance: String,
+        /// Where it would listen.
+        socket: PathBuf,
+    },
+    /// The socket is not for this user.
+    #[error("{}: {source}. The control socket is for root and the members of group poolguard", socket.display())]
+    Refused {
+        /// The socket.
+        socket: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The socket cannot be connected to.
+    #[error("cannot ask the controller on {}: {source}", socket.display())]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The connection ended, or what came was not HTTP.
+    #[error("the controller did not answer: {0}")]
+    Http(#[from] hyper::Error),
+    /// What was asked for cannot be, and why.
+    #[error("{0}")]
+    Declined(String),
+    /// The controller could not answer, and why.
+    #[error("the controller answers: {0}")]
+    Failed(String),
+    /// The path is none.
+    #[error("the request cannot be sent: {0}")]
+    Request(#[from] hyper::http::Error),
+    /// The answer is not the JSON that was expected, or the question cannot be JSON.
+    #[error("the controller's answer makes no sense: {0}")]
+    Answer(#[from] serde_json::Error),
+    /// There is no runtime to wait in.
+    #[error("{0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// Asks for something, and reads the JSON answer.
+///
+/// # Errors
+///
+/// When the controller is not there, or says why it does not do it.
+pub fn get<T: DeserializeOwned>(instance: &Instance, path: &str) -> Result<T, ClientError> {
+    let request = Request::get(path).body(Full::default())?;
+    answer(instance, request)
+}
+
+/// Has the controller do something, and reads the JSON answer.
+///
+/// # Errors
+///
+/// When the controller is not there, or says why it does not do it.
+pub fn post<T: DeserializeOwned>(
+    instance: &Instance,
+    path: &str,
+    what: &impl Serialize,
+) -> Result<T, ClientError> {
+    let request = Request::post(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::from(serde_json::to_vec(what)?))?;
+    answer(instance, request)
+}
+
+fn answer<T: DeserializeOwned>(
+    instance: &Instance,
+    request: Request<Full<Bytes>>,
+) -> Result<T, ClientError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(ask(instance, request))
+}
+
+async fn ask<T: DeserializeOwned>(
+    instance: &Instance,
+    mut request: Request<Full<Bytes>>,
+) -> Result<T, ClientError> {
+    let stream = connect(instance).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let host = header::HeaderValue::from_static("localhost");
+    request.headers_mut().insert(header::HOST, host);
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    if status.is_success() {
+        Ok(serde_json::from_slice(&body)?)
+    } else {
+        let text = String::from_utf8_lossy(&body);
+        let text = text.trim().to_owned();
+        Err(match status {
+            StatusCode::CONFLICT => ClientError::Declined(text),
+            _ => ClientError::Failed(text),
+        })
+    }
+}
+
+async fn connect(instance: &Instance) -> Result<UnixStream, ClientError> {
+    let socket = instance.control_socket();
+    UnixStream::connect(&socket)
+        .await
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NotRunning {
+                instance: instance.name().to_owned(),
+                socket,
+            },
+            io::ErrorKind::PermissionDenied => ClientError::Refused { socket, source },
+            _ => ClientError::Unreachable { socket, source },
+        })
+}

@@ -1,0 +1,195 @@
+//! What a running controller says of itself: the facts behind `status` and the
+//! gauges of `/metrics`.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use jiff::Timestamp;
+use policy::{compile::FamilyCount, config::TemporaryExemption};
+use serde::{Deserialize, Serialize};
+
+/// Everything that `poolguard status --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of the controller, which may be older than the command that asks.
+    pub version: String,
+    /// The commit it was built from.
+    pub revision: String,
+    /// The name of the instance.
+    pub instance: String,
+    /// The configuration file.
+    pub config_file: PathBuf,
+    /// When the controller was started.
+    pub started: Timestamp,
+    /// When the counters began: what an earlier run counted goes on.
+    pub counting_since: Timestamp,
+    /// Whether the whole box only monitors.
+    pub monitor: bool,
+    /// `kernel` or `wire`; empty where an older controller says nothing.
+    #[serde(default)]
+    pub forwarding: String,
+    /// Counts the generations that were put into force, from 1.
+    pub generation: u64,
+    /// When the running generation was put into force.
+    pub generation_since: Timestamp,
+    /// What became of reloads.
+    pub reloads: Reloads,
+    /// The interfaces of the configuration.
+    pub interfaces: Vec<InterfaceStatus>,
+    /// How often the program was attached to an interface that came (back) by
+    /// itself, since counting began.
+    pub attachments: BTreeMap<String, u64>,
+    /// Pool prefixes loaded.
+    pub pool_prefixes: FamilyCounts,
+    /// Customer prefixes loaded that hold an exemption.
+    pub exemptions: FamilyCounts,
+    /// Prefixes with a temporary exemption.
+    pub temporary_exemptions: FamilyCounts,
+    /// The temporary exemptions, one by one.
+    pub temporary: Vec<ListedExemption>,
+    /// When the configuration in force goes back unless it is confirmed.
+    pub unconfirmed_until: Option<Timestamp>,
+    /// When it was gone back to, because another one was not confirmed: the
+    /// configuration file says something else.
+    pub rolled_back: Option<Timestamp>,
+    /// Why the configuration file is not what is in force since the start.
+    #[serde(default)]
+    pub last_good: Option<LastGood>,
+    /// Where `/metrics` is served.
+    #[serde(default)]
+    pub metrics: MetricsStatus,
+    /// When the next exemption expires.
+    pub next_expiry: Option<Timestamp>,
+    /// How full the program's tables are.
+    pub tables: Vec<TableStatus>,
+    /// Frames passed, by interface, since counting began.
+    pub passed: Vec<PassedTotal>,
+    /// What was denied, by rule and pool, since counting began;
+    /// what never occurred is left out.
+    pub denied: Vec<DeniedTotal>,
+}
+
+/// A temporary exemption, and how it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedExemption {
+    /// It.
+    #[serde(flatten)]
+    pub exemption: TemporaryExemption,
+    /// What keeps it from exempting as it says.
+    pub ignored: Option<String>,
+}
+
+/// What a start found of the configuration file: a reload would refuse it, and what
+/// was last in force goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastGood {
+    /// When what is in force came into force.
+    pub in_force_since: Timestamp,
+    /// What is wrong with the file, or why it was refused.
+    pub error: String,
+}
+
+/// Where `/metrics`, `/healthz` and `/readyz` are served.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricsStatus {
+    /// Where they are to be; nothing where an older controller says nothing.
+    pub listen: Option<SocketAddr>,
+    /// Why they are not there.
+    pub problem: Option<String>,
+}
+
+/// What became of the attempts to load the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reloads {
+    /// Whether the last attempt succeeded.
+    pub last_successful: bool,
+    /// When an attempt last succeeded; the start counts.
+    pub last_success: Timestamp,
+    /// Attempts, the start not counted.
+    pub total: u64,
+    /// Those that failed.
+    pub failures: u64,
+}
+
+/// An interface of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// `customer` or `network`.
+    pub role: String,
+    /// `native` or `generic`.
+    pub mode: String,
+    /// Whether the program is attached.
+    pub attached: bool,
+    /// What keeps it from being as it should be.
+    pub problem: Option<String>,
+    /// Where what it permits goes, under `forwarding = "wire"`.
+    #[serde(default)]
+    pub wire: Option<WireStatus>,
+}
+
+/// The other end of an interface's wire.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WireStatus {
+    /// The interface there.
+    pub peer: String,
+    /// Whether what is permitted goes out of it.
+    pub up: bool,
+    /// What keeps it from going, or from coming in whole.
+    pub problem: Option<String>,
+}
+
+/// A count for each address family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FamilyCounts {
+    /// IPv4.
+    pub ipv4: u64,
+    /// IPv6.
+    pub ipv6: u64,
+}
+
+impl From<FamilyCount> for FamilyCounts {
+    fn from(count: FamilyCount) -> Self {
+        Self {
+            ipv4: count.v4,
+            ipv6: count.v6,
+        }
+    }
+}
+
+/// How full a table of the program is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableStatus {
+    /// Its name.
+    pub table: String,
+    /// What it holds.
+    pub entries: u64,
+    /// What it can hold.
+    pub capacity: u64,
+    /// Its memory in bytes.
+    pub bytes: u64,
+}
+
+/// Frames passed that arrived at an interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassedTotal {
+    /// Its name.
+    pub interface: String,
+    /// How many.
+    pub packets: u64,
+}
+
+/// What one rule denied for one pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeniedTotal {
+    /// As the metrics name it.
+    pub rule: String,
+    /// As the configuration names it, or `none`.
+    pub pool: String,
+    /// Frames dropped.
+    pub dropped_packets: u64,
+    /// Their bytes, from the IP header on.
+    pub dropped_bytes: u64,
+    /// Frames that monitor mode let pass.
+    pub would_drop_packets: u64,
+}

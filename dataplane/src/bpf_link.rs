@@ -1,0 +1,167 @@
+//! A `bpf_link` between an interface and an XDP program.
+//!
+//! Made with `bpf(2)` itself: aya falls back to netlink where the kernel refuses
+//! a link, and what it attaches that way can neither be pinned nor replaced in
+//! one step, and outlives the process unseen. Nor does aya detach a link: its
+//! links go some time after the last reference to them, and until then nothing
+//! else can be attached.
+
+use std::{
+    fs, io,
+    os::fd::{BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+use aya_obj::generated::{
+    XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, bpf_attach_type, bpf_cmd, bpf_link_type,
+};
+use policy::config::Attach;
+
+use super::bpf::{self, bpf, number};
+
+/// What the descriptor of a link is called, by where the kernel made it.
+const KINDS: [&str; 2] = ["anon_inode:bpf-link", "anon_inode:bpf_link"];
+
+/// `union bpf_attr` for each command, without the fields that stay zero.
+mod attributes {
+    #[repr(C)]
+    pub(super) struct LinkCreate {
+        pub(super) prog_fd: u32,
+        pub(super) target_ifindex: u32,
+        pub(super) attach_type: u32,
+        pub(super) flags: u32,
+    }
+
+    #[repr(C)]
+    pub(super) struct LinkUpdate {
+        pub(super) link_fd: u32,
+        pub(super) new_prog_fd: u32,
+    }
+
+    #[repr(C)]
+    pub(super) struct LinkDetach {
+        pub(super) link_fd: u32,
+    }
+
+    #[repr(C)]
+    pub(super) struct ObjInfo {
+        pub(super) bpf_fd: u32,
+        pub(super) info_len: u32,
+        pub(super) info: u64,
+    }
+
+    /// The beginning of `struct bpf_link_info`, for a link of an XDP program.
+    #[derive(Default)]
+    #[repr(C)]
+    pub(super) struct LinkInfo {
+        pub(super) link_type: u32,
+        pub(super) id: u32,
+        pub(super) prog_id: u32,
+        pub(super) padding: u32,
+        pub(super) ifindex: u32,
+    }
+}
+
+/// A reference to a link. The link goes when the last reference is dropped,
+/// pins included.
+#[derive(Debug)]
+pub(super) struct BpfLink(OwnedFd);
+
+impl BpfLink {
+    /// Attaches a program.
+    pub(super) fn create(
+        program: BorrowedFd<'_>,
+        interface_index: u32,
+        mode: Attach,
+    ) -> io::Result<Self> {
+        let create = attributes::LinkCreate {
+            prog_fd: number(&program),
+            target_ifindex: interface_index,
+            attach_type: bpf_attach_type::BPF_XDP as u32,
+            flags: match mode {
+                // In the driver or not at all.
+                Attach::Native => XDP_FLAGS_DRV_MODE,
+                Attach::Generic => XDP_FLAGS_SKB_MODE,
+            },
+        };
+        bpf::descriptor(bpf_cmd::BPF_LINK_CREATE, &create).map(Self)
+    }
+
+    /// The link that is pinned here.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` when something else is pinned here.
+    pub(super) fn open(pin: &Path) -> io::Result<Self> {
+        let link = Self(bpf::open(pin)?);
+        // Maps and programs answer the same question with facts of their own.
+        let kind = fs::read_link(format!("/proc/self/fd/{}", number(&link.0)))?;
+        if !KINDS.iter().any(|&known| kind == Path::new(known)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a link"));
+        }
+        link.interface_index().map(|_| link)
+    }
+
+    /// Keeps the link, whatever becomes of this process.
+    pub(super) fn pin(&self, pin: &Path) -> io::Result<()> {
+        bpf::pin(&self.0, pin)
+    }
+
+    /// Puts another program in the place of the one that is attached, between
+    /// two frames.
+    pub(super) fn replace(&self, program: BorrowedFd<'_>) -> io::Result<()> {
+        let update = attributes::LinkUpdate {
+            link_fd: number(&self.0),
+            new_prog_fd: number(&program),
+        };
+        bpf(bpf_cmd::BPF_LINK_UPDATE, &update).map(drop)
+    }
+
+    /// Detaches the program, whoever else has a reference. The kernel is done
+    /// with it when this returns.
+    pub(super) fn detach(&self) -> io::Result<()> {
+        let detach = attributes::LinkDetach {
+            link_fd: number(&self.0),
+        };
+        bpf(bpf_cmd::BPF_LINK_DETACH, &detach).map(drop)
+    }
+
+    /// The index of the interface that it is attached to; none when it no longer
+    /// is: it was detached, or the interface is gone.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidData` for a link of another type. This takes no descriptor, so
+    /// that a process that has run out of them does not take its links for gone.
+    pub(super) fn interface_index(&self) -> io::Result<Option<u32>> {
+        let info = self.info()?;
+        Ok(Some(info.ifindex).filter(|&index| index != 0))
+    }
+
+    /// The number that the kernel gave the program which decides there; none when
+    /// it is attached nowhere any more.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub(super) fn program_id(&self) -> io::Result<Option<u32>> {
+        let info = self.info()?;
+        Ok(Some(info.prog_id).filter(|_| info.ifindex != 0))
+    }
+
+    fn info(&self) -> io::Result<attributes::LinkInfo> {
+        let mut info = attributes::LinkInfo::default();
+        let get = attributes::ObjInfo {
+            bpf_fd: number(&self.0),
+            info_len: size_of_val(&info) as u32,
+            info: std::ptr::from_mut(&mut info) as u64,
+        };
+        bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &get)?;
+        if info.link_type == bpf_link_type::BPF_LINK_TYPE_XDP as u32 {
+            Ok(info)
+        } else {
+            let error = "not a link of an XDP program";
+            Err(io::Error::new(io::ErrorKind::InvalidData, error))
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Attaching the program to an interface, and replacing it there.
+
+use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+
+use policy::config::Attach;
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketType, netdevice, socket},
+};
+
+use super::{
+    DataplaneError, Generation, Links, Misplaced, NotNative,
+    bpf_link::BpfLink,
+    claims::misplaced_name,
+    device::Device,
+    fitness::not_native,
+    occupied::occupied,
+    pins::{PinnedLink, Pins},
+};
+
+/// A program that is attached. It stays for as long as this or its pin is there,
+/// and the interface.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// The interface of the configuration that the program was loaded for.
+    pub serves: String,
+    /// How it is attached.
+    pub mode: Attach,
+    /// Where the link is pinned.
+    pub pin: PathBuf,
+    link: Arc<BpfLink>,
+}
+
+impl Attached {
+    /// Attaches a generation's program where none of ours is attached.
+    pub(super) fn new(
+        pins: &Pins,
+        index: u32,
+        generation: &mut Generation,
+        interface: &str,
+        mode: Attach,
+    ) -> Result<Self, DataplaneError> {
+        let program = generation.program(interface)?;
+        let link = BpfLink::create(program, index, mode)
+            .map_err(|error| attach_error(interface, index, mode, error))?;
+        let attached = Self {
+            serves: interface.to_owned(),
+            mode,
+            pin: pins.link(index, interface, mode),
+            link: Arc::new(link),
+        };
+        match attached.pin() {
+            Ok(()) => Ok(attached),
+            // Left alone it would go some time later.
+            Err(error) => attached.link.detach().map_or_else(
+                |source| Err(DataplaneError::pins(&attached.pin, source)),
+                |()| Err(error),
+            ),
+        }
+    }
+
+    /// One that an earlier run has left.
+    pub(super) fn adopt(pinned: PinnedLink) -> Self {
+        Self {
+            serves: pinned.interface,
+            mode: pinned.mode,
+            pin: pinned.pin,
+            link: Arc::new(pinned.link),
+        }
+    }
+
+    /// Puts a generation's program in the place of the one that is attached.
+    pub(super) fn replace(
+        &mut self,
+        pins: &Pins,
+        generation: &mut Generation,
+        interface: &str,
+    ) -> Result<(), DataplaneError> {
+        let program = generation.program(interface)?;
+        self.link
+            .replace(program)
+            .map_err(|source| DataplaneError::Attach {
+                interface: interface.to_owned(),
+                source,
+            })?;
+        if self.serves == interface {
+            return Ok(());
+        }
+        interface.clone_into(&mut self.serves);
+        // The next run goes by the name of the pin.
+        let Some(index) = self.index() else {
+            return Ok(());
+        };
+        let old = std::mem::replace(&mut self.pin, pins.link(index, interface, self.mode));
+        self.pin()?;
+        match fs::remove_file(&old) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(DataplaneError::pins(old, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Pins the link where it is not pinned any more: somebody removed the pin.
+    pub(super) fn pin(&self) -> Result<(), DataplaneError> {
+        if self.pin.exists() {
+            return Ok(());
+        }
+        let directory = self.pin.parent().map_or(Ok(()), fs::create_dir_all);
+        directory
+            .and_then(|()| self.link.pin(&self.pin))
+            .map_err(|source| DataplaneError::pins(&self.pin, source))
+    }
+
+    /// The index of the interface that has the program; none when that is gone
+    /// or somebody detached the link.
+    pub fn index(&self) -> Option<u32> {
+        // A link of ours is one of XDP: the question cannot fail.
+        self.link.interface_index().ok().flatten()
+    }
+
+    /// The number of the program that decides there, as the kernel knows it; none
+    /// where nothing does any more.
+    pub(super) fn program_id(&self) -> Option<u32> {
+        // The same.
+        self.link.program_id().ok().flatten()
+    }
+
+    /// Takes the program off, and removes the pin.
+    pub(super) fn detach(&self) -> Result<(), DataplaneError> {
+        let error = |source| DataplaneError::pins(&self.pin, source);
+        self.link.detach().map_err(error)?;
+        match fs::remove_file(&self.pin) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(error(source)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How an interface of the configuration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has the program.
+    Attached,
+    /// Its device has the program, and this name by now.
+    Renamed(String),
+    /// There is no interface of this name.
+    Missing,
+    /// Its name is that of a device that cannot be filtered under it.
+    Misplaced {
+        /// Why, and where to filter instead.
+        why: Misplaced,
+        /// What has the program and had the name, as it is called now.
+        kept: Option<String>,
+    },
+    /// It is there, and has not got the program.
+    Unattached,
+}
+
+impl Standing {
+    /// Whether its frames are decided.
+    pub fn is_enforced(&self) -> bool {
+        matches!(self, Self::Attached | Self::Renamed(_))
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attached => f.write_str("attached"),
+            Self::Renamed(name) => write!(f, "is called {name} now, and is filtered there"),
+            Self::Missing => f.write_str("there is no interface of this name, it is waited for"),
+            Self::Misplaced { why, kept: None } => why.fmt(f),
+            Self::Misplaced {
+                why,
+                kept: Some(name),
+            } => write!(f, "{why}. The filter stays attached to {name}, as it was"),
+            Self::Unattached => f.write_str("the program is not attached, the log says why"),
+        }
+    }
+}
+
+/// How an interface stands at this moment, whatever the data plane knows yet.
+pub fn standing(interface: &str, links: &Links) -> Standing {
+    let is_attached = |link: Option<&Attached>| link.and_then(Attached::index).is_some();
+    let served = links.values().find(|link| link.serves == interface);
+    let device_served = || {
+        let index = served.and_then(Attached::index);
+        index.and_then(|index| name_of(index).ok().flatten())
+    };
+    if let Ok(Some(why)) = misplaced_name(interface, links) {
+        let kept = device_served();
+        return Standing::Misplaced { why, kept };
+    }
+    let link = match index_of(interface) {
+        Ok(Some(index)) => links.get(&index),
+        Ok(None) => return device_served().map_or(Standing::Missing, Standing::Renamed),
+        // Whoever cannot ask goes by what was.
+        Err(_) => served,
+    };
+    if is_attached(link) {
+        Standing::Attached
+    } else {
+        Standing::Unattached
+    }
+}
+
+/// The index of the interface that has this name now, if there is one.
+///
+/// # Errors
+///
+/// When the kernel cannot be asked, for want of a descriptor: the interface may
+/// well be there.
+pub(super) fn index_of(interface: &str) -> Result<Option<u32>, DataplaneError> {
+    ask(|socket| netdevice::name_to_index(socket, interface))
+}
+
+/// The name of the interface that has this index now, if there is one.
+///
+/// # Errors
+///
+/// The same.
+pub(super) fn name_of(index: u32) -> Result<Option<String>, DataplaneError> {
+    ask(|socket| netdevice::index_to_name(socket, index))
+}
+
+/// For the log.
+pub(super) fn name_or_number(index: u32) -> String {
+    let name = name_of(index).ok().flatten();
+    name.unwrap_or_else(|| index.to_string())
+}
+
+/// The kernel answers questions about interfaces on a socket of any kind.
+fn ask<T>(
+    question: impl FnOnce(rustix::fd::OwnedFd) -> rustix::io::Result<T>,
+) -> Result<Option<T>, DataplaneError> {
+    let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None);
+    match socket.and_then(question) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Errno::NODEV | Errno::NXIO) => Ok(None),
+        Err(error) => Err(DataplaneError::Interfaces(error.into())),
+    }
+}
+
+/// What the kernel means by an error number here: `dev_xdp_attach()` in
+/// `net/core/dev.c`.
+fn attach_error(interface: &str, index: u32, mode: Attach, source: io::Error) -> DataplaneError {
+    let name = interface.to_owned();
+    match source.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::BUSY | Errno::EXIST) => occupied(interface, index),
+        Some(Errno::OPNOTSUPP) if mode == Attach::Native => DataplaneError::NoNativeXdp {
+            interface: name,
+            why: why_not_native(index),
+        },
+        Some(Errno::NODEV) => DataplaneError::NoInterface { interface: name },
+        _ => DataplaneError::Attach {
+            interface: name,
+            source,
+        },
+    }
+}
+
+/// Whoever cannot ask says what is most often so.
+fn why_not_native(index: u32) -> NotNative {
+    let device = Device::get(index).ok().flatten();
+    let why = device.and_then(|device| not_native(&device).ok());
+    why.unwrap_or(NotNative::Driver)
+}

@@ -1,0 +1,471 @@
+//! What a valid configuration says. Nothing here can be wrong: whoever holds a
+//! [`Config`] need check nothing again.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use filter_common::{Protocol, ReturnTraffic, Role};
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{customer_list::CustomerList, share::Share};
+
+/// A whole configuration: `poolguard.toml` and all that it includes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// `enforcement = "monitor"`: count what would be dropped, anywhere, and pass it.
+    pub monitor: bool,
+    /// `forwarding`, and every `[[wire]]`.
+    #[serde(default)]
+    pub forwarding: Forwarding,
+    /// `[[interface]]`, in the order of the files.
+    pub interfaces: Vec<Interface>,
+    /// `[ports]`.
+    pub ports: Ports,
+    /// `[mail]`.
+    pub mail: Mail,
+    /// `[[pool]]`, in the order of the files.
+    pub pools: Vec<Pool>,
+    /// `[[customer]]`, in the order of the files.
+    pub customers: Vec<Customer>,
+    /// The rows of `customer_lists`. They are many, and shared by all copies.
+    #[serde(with = "shared", default)]
+    pub listed: Arc<CustomerList>,
+    /// `[metrics]`.
+    pub metrics: Metrics,
+    /// The largest share of the customer addresses that a reload may open or
+    /// close unless it is forced.
+    pub max_change: Share,
+}
+
+/// How what is shared is written.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        shared: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        T::serialize(shared, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// Who holds exemptions: a customer's table, or a row of a customer list.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder<'a> {
+    /// The customer's name.
+    pub name: &'a str,
+    /// The exemptions.
+    pub terms: &'a Terms,
+    /// Free text.
+    pub ticket: Option<&'a str>,
+    /// The file, as it was found.
+    pub file: &'a Path,
+    /// The line, from 1.
+    pub line: usize,
+}
+
+/// Customers of tables are numbered from 0, and rows of lists after them.
+impl Config {
+    /// The number of a row of [`listed`](Self::listed).
+    pub(crate) fn number_of_row(&self, row: usize) -> usize {
+        self.customers.len() + row
+    }
+
+    /// The customer with a number.
+    pub(crate) fn holder(&self, number: usize) -> Holder<'_> {
+        match self.customers.get(number) {
+            Some(customer) => customer.into(),
+            None => self.listed.holder(number - self.customers.len()),
+        }
+    }
+
+    /// Every prefix of a customer, with who holds it.
+    pub fn held_prefixes(&self) -> impl Iterator<Item = (IpNet, Holder<'_>)> {
+        let rows = 0..self.listed.len();
+        let listed = self.listed.prefixes().zip(rows);
+        self.prefixes_of_tables()
+            .map(|(prefix, customer)| (prefix, customer.into()))
+            .chain(listed.map(|(prefix, row)| (prefix, self.listed.holder(row))))
+    }
+
+    /// The same with the exemptions alone: the names of a million rows are all
+    /// over the memory.
+    pub(crate) fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
+        self.prefixes_of_tables()
+            .map(|(prefix, customer)| (prefix, &customer.terms))
+            .chain(self.listed.exemptions())
+    }
+
+    fn prefixes_of_tables(&self) -> impl Iterator<Item = (IpNet, &Customer)> {
+        self.customers.iter().flat_map(|customer| {
+            let prefixes = customer.prefixes.iter();
+            prefixes.map(move |prefix| (*prefix, customer))
+        })
+    }
+
+    /// The exemptions of the customer with a number.
+    pub(crate) fn terms_held(&self, number: usize) -> &Terms {
+        match self.customers.get(number) {
+            Some(customer) => &customer.terms,
+            None => self.listed.terms_held(number - self.customers.len()),
+        }
+    }
+
+    /// What customers open. Rows that open the same share it.
+    pub(crate) fn terms(&self) -> impl Iterator<Item = &Terms> {
+        let of_tables = self.customers.iter().map(|customer| &customer.terms);
+        of_tables.chain(self.listed.terms())
+    }
+
+    /// The place among [`terms`](Self::terms) of what a customer opens.
+    pub(crate) fn terms_of(&self, number: usize) -> usize {
+        match number.checked_sub(self.customers.len()) {
+            None => number,
+            Some(row) => self.customers.len() + self.listed.terms_of(row),
+        }
+    }
+
+    /// The interface that a wire joins to this one.
+    pub fn other_end(&self, interface: &str) -> Option<&str> {
+        self.forwarding
+            .wires()
+            .iter()
+            .find_map(|wire| wire.other_end(interface))
+    }
+
+    /// What is forbidden toward a pool.
+    pub fn forbidden_toward<'a>(&'a self, pool: &'a Pool) -> &'a [PortSpec] {
+        pool.forbidden.as_ref().unwrap_or(&self.ports.forbidden)
+    }
+}
+
+/// What becomes of a frame that is permitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarding {
+    /// The kernel bridges or routes it.
+    #[default]
+    Kernel,
+    /// It goes out of the other end of the wire that it came in at. Every
+    /// interface is an end of one of these.
+    Wire(Vec<Wire>),
+}
+
+impl Forwarding {
+    /// As the configuration writes it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Wire(_) => "wire",
+        }
+    }
+
+    /// The wires, if there are any.
+    pub fn wires(&self) -> &[Wire] {
+        match self {
+            Self::Kernel => &[],
+            Self::Wire(wires) => wires,
+        }
+    }
+}
+
+/// `[[wire]]`: two interfaces that are joined.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wire {
+    /// The two, as `ip link` shows them.
+    pub ends: [String; 2],
+}
+
+impl Wire {
+    /// The end that is not this one.
+    pub fn other_end(&self, interface: &str) -> Option<&str> {
+        let [one, other] = &self.ends;
+        match interface {
+            name if name == one => Some(other),
+            name if name == other => Some(one),
+            _ => None,
+        }
+    }
+}
+
+/// An interface to filter on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// As `ip link` shows it.
+    pub name: String,
+    /// What it faces.
+    #[serde(with = "RoleWord")]
+    pub role: Role,
+    /// How the program is attached.
+    pub attach: Attach,
+}
+
+/// How [`Role`], which knows nothing of serde, is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Role", rename_all = "lowercase")]
+enum RoleWord {
+    Customer,
+    Network,
+}
+
+/// How [`ReturnTraffic`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ReturnTraffic", rename_all = "lowercase")]
+enum ReturnTrafficWord {
+    Track,
+    Syn,
+    Drop,
+}
+
+/// How an XDP program is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Attach {
+    /// In the driver, before a socket buffer exists.
+    #[default]
+    Native,
+    /// In the network stack, for drivers without XDP. Slow.
+    Generic,
+}
+
+impl Attach {
+    /// As the configuration and the metrics write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// `[ports]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// What is forbidden toward every pool without a list of its own.
+    pub forbidden: Vec<PortSpec>,
+    /// What happens to answers toward forbidden ports from 1024 up.
+    #[serde(with = "ReturnTrafficWord")]
+    pub return_traffic: ReturnTraffic,
+}
+
+/// A port as the configuration writes it: `443`, or `"443/tcp"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct PortSpec {
+    /// 1 to 65,535.
+    pub port: u16,
+    /// The one protocol that is meant; all five where it is `None`.
+    pub protocol: Option<Protocol>,
+}
+
+impl PortSpec {
+    /// Whether this covers that port of that protocol.
+    pub fn covers(self, port: u16, protocol: Protocol) -> bool {
+        self.port == port && self.protocol.is_none_or(|only| only == protocol)
+    }
+
+    /// Whether there is a packet that both mean.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.port == other.port
+            && match (self.protocol, other.protocol) {
+                (Some(own), Some(other)) => own == other,
+                _ => true,
+            }
+    }
+}
+
+impl fmt::Display for PortSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.protocol {
+            Some(protocol) => write!(f, "{}/{}", self.port, protocol.name()),
+            None => write!(f, "{}", self.port),
+        }
+    }
+}
+
+/// A text that is no port.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a port: write a port such as 443, or 443/tcp for one protocol")]
+pub struct BadPort(String);
+
+impl FromStr for PortSpec {
+    type Err = BadPort;
+
+    fn from_str(text: &str) -> Result<Self, BadPort> {
+        let bad = || BadPort(text.to_owned());
+        let (number, protocol) = match text.split_once('/') {
+            Some((number, protocol)) => (number, Some(protocol)),
+            None => (text, None),
+        };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(bad());
+        }
+        let port = number.parse().ok().filter(|&port| port != 0);
+        let protocol = protocol.map(|name| {
+            let mut known = Protocol::ALL.into_iter();
+            known.find(|known| known.name() == name).ok_or_else(bad)
+        });
+        Ok(Self {
+            port: port.ok_or_else(bad)?,
+            protocol: protocol.transpose()?,
+        })
+    }
+}
+
+impl TryFrom<String> for PortSpec {
+    type Error = BadPort;
+
+    fn try_from(text: String) -> Result<Self, BadPort> {
+        text.parse()
+    }
+}
+
+impl From<PortSpec> for String {
+    fn from(port: PortSpec) -> Self {
+        port.to_string()
+    }
+}
+
+/// `[mail]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mail {
+    /// The provider's mail servers.
+    pub servers: Vec<IpNet>,
+    /// The TCP ports that mail is sent to.
+    pub ports: Vec<u16>,
+    /// `direct_smtp = "pass"`: rule 5 is off.
+    pub direct_smtp: bool,
+}
+
+/// `[[pool]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Unique; a label of the metrics.
+    pub name: String,
+    /// Whether its customers can hold exemptions.
+    pub kind: PoolKind,
+    /// The addresses that are handed out from it.
+    pub prefixes: Vec<IpNet>,
+    /// What is forbidden toward it, in place of [`Ports::forbidden`].
+    pub forbidden: Option<Vec<PortSpec>>,
+    /// `enforcement = "monitor"` for this pool alone.
+    pub monitor: bool,
+}
+
+/// What kind of customers a pool holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolKind {
+    /// Dial-up, DHCP, PPP: rule 1.
+    Dynamic,
+    /// A rented virtual point of presence: rule 2.
+    VirtualPop,
+    /// Static customers: rules 3 and 4.
+    Static,
+}
+
+impl PoolKind {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dynamic => "dynamic",
+            Self::VirtualPop => "virtual-pop",
+            Self::Static => "static",
+        }
+    }
+
+    /// Whether customers in such a pool can be exempted.
+    pub const fn takes_exemptions(self) -> bool {
+        matches!(self, Self::Static)
+    }
+}
+
+/// `[[customer]]`: the exemptions that a static customer holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Unique.
+    pub name: String,
+    /// The customer's addresses.
+    pub prefixes: Vec<IpNet>,
+    /// The exemptions.
+    #[serde(flatten)]
+    pub terms: Terms,
+    /// Free text.
+    pub ticket: Option<String>,
+    /// Where it is written.
+    pub source: Source,
+}
+
+impl<'a> From<&'a Customer> for Holder<'a> {
+    fn from(customer: &'a Customer) -> Self {
+        Self {
+            name: &customer.name,
+            terms: &customer.terms,
+            ticket: customer.ticket.as_deref(),
+            file: &customer.source.file,
+            line: customer.source.line,
+        }
+    }
+}
+
+/// What exemptions open, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Terms {
+    /// The forbidden ports that are open toward the customer.
+    pub allow_inbound: Vec<PortSpec>,
+    /// Whether mail may leave from there past the mail servers.
+    pub allow_smtp_out: bool,
+    /// They hold before this moment, and not from it on. A plain date in the
+    /// configuration holds through that day, UTC.
+    pub expires: Option<Timestamp>,
+}
+
+impl Terms {
+    /// Whether they no longer hold.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| now >= expires)
+    }
+
+    /// Whether there is anything that they open at `now`.
+    pub fn open_something(&self, now: Timestamp) -> bool {
+        let is_open = !self.allow_inbound.is_empty() || self.allow_smtp_out;
+        is_open && !self.is_expired(now)
+    }
+}
+
+/// A place in a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The file, as it was found.
+    pub file: PathBuf,
+    /// From 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// `[metrics]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Where `/metrics` is served.
+    pub listen: SocketAddr,
+}

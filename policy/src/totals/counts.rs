@@ -1,0 +1,169 @@
+//! The counts in [`Totals`], each with what it counts.
+
+use filter_common::{
+    DropReason, Protocol, Rule, Uninspected,
+    counters::{Direction, NO_POOL, PoolCounter, Row, Slot},
+};
+
+use super::Totals;
+use crate::compile::NO_POOL_NAME;
+
+/// What a rule denied of the frames that concern a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denied<'a> {
+    /// What denied.
+    pub rule: Rule,
+    /// As the configuration names it, or [`NO_POOL_NAME`].
+    pub pool: &'a str,
+    /// Frames dropped.
+    pub dropped_packets: u64,
+    /// Their bytes, from the IP header on.
+    pub dropped_bytes: u64,
+    /// Frames that monitor mode let pass.
+    pub would_drop_packets: u64,
+}
+
+impl Denied<'_> {
+    /// Whether there is anything to tell.
+    pub fn occurred(&self) -> bool {
+        let counts = [
+            self.dropped_packets,
+            self.dropped_bytes,
+            self.would_drop_packets,
+        ];
+        counts != [0; 3]
+    }
+}
+
+/// What passed of the frames that concern a pool, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permitted<'a> {
+    /// As the configuration names it.
+    pub pool: &'a str,
+    /// Frames toward it that an exemption let past rules 1 to 4.
+    pub exempted_inbound: u64,
+    /// Frames from it that an exemption let past rule 5.
+    pub exempted_smtp_out: u64,
+    /// Frames that answer a flow which the customer opened.
+    pub answers: u64,
+}
+
+/// What was dropped because of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DroppedByPort {
+    /// The destination port.
+    pub port: u16,
+    /// Toward a customer, or from one.
+    pub direction: Direction,
+    /// What the frames were of.
+    pub protocol: Protocol,
+    /// Frames dropped.
+    pub packets: u64,
+}
+
+impl Totals {
+    /// Frames passed, by the interface that they arrived at.
+    pub fn passed(&self) -> impl Iterator<Item = (&str, u64)> {
+        let interfaces = self.interfaces.iter();
+        interfaces.map(|(name, counted)| (name.as_str(), counted.passed))
+    }
+
+    /// Frames that were to pass and had nowhere to go, by the interface that they
+    /// arrived at.
+    pub fn unsent(&self) -> impl Iterator<Item = (&str, u64)> {
+        let interfaces = self.interfaces.iter();
+        interfaces.map(|(name, counted)| (name.as_str(), counted.unsent))
+    }
+
+    /// What each rule denied for each pool; what cannot occur is left out.
+    pub fn denied(&self) -> impl Iterator<Item = Denied<'_>> {
+        let pools = self.pools.iter();
+        pools.flat_map(|(pool, row)| {
+            let rules = Rule::ALL.into_iter();
+            let rules = rules.filter(move |rule| can_deny(*rule, pool));
+            rules.map(move |rule| Denied {
+                rule,
+                pool,
+                dropped_packets: of_pool(row, PoolCounter::DroppedPackets(rule)),
+                dropped_bytes: of_pool(row, PoolCounter::DroppedBytes(rule)),
+                would_drop_packets: of_pool(row, PoolCounter::WouldDropPackets(rule)),
+            })
+        })
+    }
+
+    /// What passed by an exemption or as an answer, for each pool.
+    pub fn permitted(&self) -> impl Iterator<Item = Permitted<'_>> {
+        let pools = self.pools.iter().filter(|(pool, _)| *pool != NO_POOL_NAME);
+        pools.map(|(pool, row)| Permitted {
+            pool,
+            exempted_inbound: of_pool(row, PoolCounter::ExemptedInbound),
+            exempted_smtp_out: of_pool(row, PoolCounter::ExemptedSmtpOut),
+            answers: of_pool(row, PoolCounter::ReturnPackets),
+        })
+    }
+
+    /// What was dropped because of each watched port.
+    pub fn dropped_by_port(&self) -> impl Iterator<Item = DroppedByPort> {
+        let ways = Direction::ALL.into_iter().flat_map(|direction| {
+            let protocols = Protocol::ALL.into_iter();
+            protocols.map(move |protocol| (direction, protocol))
+        });
+        // Rule 5 is about TCP alone.
+        let ways = ways.filter(|(direction, protocol)| {
+            *direction == Direction::Inbound || *protocol == Protocol::Tcp
+        });
+        let ports = self.ports.iter();
+        ports.flat_map(move |(port, row)| {
+            ways.clone()
+                .map(move |(direction, protocol)| DroppedByPort {
+                    port: *port,
+                    direction,
+                    protocol,
+                    // The columns are the same whichever port it is.
+                    packets: row[Slot::port(0, direction, protocol).column],
+                })
+        })
+    }
+
+    /// Frames dropped, by the last detail of why.
+    pub fn dropped_by_reason(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let reasons = DropReason::ALL.into_iter();
+        reasons.map(|reason| {
+            let slot = Slot::dropped_by_reason(reason);
+            (reason, self.dropped_by_reason[slot.column])
+        })
+    }
+
+    /// Frames that monitor mode let pass, by the last detail of why not.
+    pub fn would_drop_by_reason(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        let reasons = DropReason::ALL.into_iter();
+        reasons.map(|reason| {
+            let slot = Slot::would_drop_by_reason(reason);
+            (reason, self.would_drop_by_reason[slot.column])
+        })
+    }
+
+    /// Frames passed without a port to look at.
+    pub fn uninspected(&self) -> impl Iterator<Item = (Uninspected, u64)> {
+        let reasons = Uninspected::ALL.into_iter();
+        reasons.map(|reason| {
+            let slot = Slot::uninspected(reason);
+            (reason, self.uninspected[slot.column])
+        })
+    }
+}
+
+fn of_pool(row: &Row, counter: PoolCounter) -> u64 {
+    // The columns are the same whichever pool it is.
+    row[Slot::pool(NO_POOL, counter).column]
+}
+
+/// Whether a rule can deny frames that concern this pool. Frames of rule
+/// `malformed`, for one, have no readable address, and so no pool.
+fn can_deny(rule: Rule, pool: &str) -> bool {
+    match rule {
+        Rule::InboundPort => pool != NO_POOL_NAME,
+        Rule::Malformed => pool == NO_POOL_NAME,
+        Rule::SmtpOut | Rule::HiddenPorts => true,
+    }
+}
