@@ -1,4 +1,4 @@
-//! The program's constants and tables. `dataplane/src` fills them, by
+//! The program's constants and tables. `filter-user/dataplane/src` fills them, by
 //! the names in [`filter_common::abi`].
 
 use core::hint::black_box;

@@ -21,10 +21,11 @@ fn main() {
     }
 }
 
+/// The root of the checkout, two directories above this one.
 fn workspace() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     manifest
-        .and_then(|directory| directory.parent().map(PathBuf::from))
+        .and_then(|directory| directory.ancestors().nth(2).map(PathBuf::from))
         .unwrap_or_default()
 }
 

@@ -7,7 +7,7 @@ use policy::config::{Attach, Config, Forwarding, Loaded, Memory, PoolKind};
 
 use crate::load;
 
-const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
+const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config");
 
 fn example() -> Loaded {
     let files = ["poolguard.toml", "customers.d/acme.toml"].into_iter();

@@ -6,8 +6,8 @@ use policy::config::{self, Memory};
 
 use crate::now;
 
-const EXAMPLE: &str = include_str!("../../../config/poolguard.toml");
-const CUSTOMER: &str = include_str!("../../../config/customers.d/acme.toml");
+const EXAMPLE: &str = include_str!("../../../../config/poolguard.toml");
+const CUSTOMER: &str = include_str!("../../../../config/customers.d/acme.toml");
 
 /// Loads `main` beside the example's customer, prints whatever is reported in
 /// each form, and checks that it is about something.
