@@ -41,11 +41,14 @@ pub const ROWS: u32 = PORT_ROWS + PORTS;
 const _: () = assert!(INTERFACES.is_multiple_of(ROW_LENGTH as u32));
 const _: () = assert!(DropReason::ALL.len() <= ROW_LENGTH);
 const _: () = assert!(PoolCounter::COUNT <= ROW_LENGTH);
-const _: () = assert!(Direction::ALL.len() * Protocol::COUNT <= UNSENT_COLUMN);
+const _: () = assert!(2 * PORT_COLUMNS <= UNSENT_COLUMN);
 
 /// The rows of ports have room at their end, and there are as many as there are
 /// interfaces: so what a poolguard without wires has counted goes on.
 const UNSENT_COLUMN: usize = ROW_LENGTH - 1;
+/// What a row of a port has for drops, and again for what monitor mode lets pass: the
+/// protocols of rules 1 to 4, and the one of rule 5.
+const PORT_COLUMNS: usize = Protocol::COUNT + 1;
 const _: () = assert!(INTERFACES <= PORTS);
 
 /// The row of a pool.
@@ -127,11 +130,26 @@ impl Slot {
     }
 
     /// Frames dropped because of a port, `port` being the slot of its number.
+    /// Rule 5 is about TCP only: outbound, the protocol makes no difference.
     #[inline(always)]
-    pub const fn port(port: u32, direction: Direction, protocol: Protocol) -> Self {
+    pub const fn dropped_by_port(port: u32, direction: Direction, protocol: Protocol) -> Self {
         Self {
             row: port_row(port),
-            column: direction as usize * Protocol::COUNT + protocol as usize,
+            column: match direction {
+                Direction::Inbound => protocol as usize,
+                Direction::Outbound => Protocol::COUNT,
+            },
+        }
+    }
+
+    /// Frames that monitor mode let pass and that would have been dropped because of a
+    /// port.
+    #[inline(always)]
+    pub const fn would_drop_by_port(port: u32, direction: Direction, protocol: Protocol) -> Self {
+        let Self { row, column } = Self::dropped_by_port(port, direction, protocol);
+        Self {
+            row,
+            column: PORT_COLUMNS + column,
         }
     }
 }
@@ -182,6 +200,17 @@ pub enum Direction {
 impl Direction {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
+
+    /// Which way a frame was headed that is denied for this reason; `None` where that
+    /// is not about a port.
+    #[inline(always)]
+    const fn of(reason: DropReason) -> Option<Self> {
+        match reason {
+            DropReason::InboundPort => Some(Self::Inbound),
+            DropReason::SmtpOut => Some(Self::Outbound),
+            _ => None,
+        }
+    }
 
     /// The value of the label `direction`.
     pub const fn name(self) -> &'static str {
@@ -256,6 +285,11 @@ fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mu
             if let Some(reason) = verdict.reason {
                 ledger.count(Slot::would_drop_by_reason(reason));
                 ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
+                if let Some(direction) = Direction::of(reason) {
+                    let port = ledger.port_slot(verdict.class);
+                    let slot = Slot::would_drop_by_port(port, direction, verdict.protocol);
+                    ledger.count(slot);
+                }
             }
         }
         Outcome::Unwatched | Outcome::Allowed | Outcome::MailServer | Outcome::Drop => {}
@@ -281,11 +315,9 @@ fn count_drop<L: Ledger + ?Sized>(
             bytes,
         );
     }
-    let direction = match reason {
-        DropReason::InboundPort => Direction::Inbound,
-        DropReason::SmtpOut => Direction::Outbound,
-        _ => return,
-    };
-    let port = ledger.port_slot(verdict.class);
-    ledger.count(Slot::port(port, direction, verdict.protocol));
+    if let Some(direction) = Direction::of(reason) {
+        let port = ledger.port_slot(verdict.class);
+        let slot = Slot::dropped_by_port(port, direction, verdict.protocol);
+        ledger.count(slot);
+    }
 }

@@ -236,7 +236,6 @@ impl Expected {
     pub fn monitored(mut self) -> Self {
         assert_eq!(self.outcome, Outcome::Drop, "only what is dropped");
         self.outcome = Outcome::WouldDrop;
-        self.port = None;
         self
     }
 
@@ -284,7 +283,12 @@ impl Expected {
                 ("port", &port.to_string()),
                 ("proto", protocol.name()),
             ];
-            add("dropped_by_port_packets", &labels, 1);
+            let how = if self.passes() {
+                "would_drop"
+            } else {
+                "dropped"
+            };
+            add(&format!("{how}_by_port_packets"), &labels, 1);
         }
         if let Some(reason) = self.uninspected {
             add("uninspected_packets", &[("reason", reason)], 1);

@@ -37,7 +37,14 @@ fn all() -> Vec<Slot> {
     }
     for port in 0..PORTS {
         for direction in Direction::ALL {
-            slots.extend(Protocol::ALL.map(|protocol| Slot::port(port, direction, protocol)));
+            let protocols = match direction {
+                Direction::Inbound => &Protocol::ALL[..],
+                Direction::Outbound => &[Protocol::Tcp],
+            };
+            for protocol in protocols {
+                slots.push(Slot::dropped_by_port(port, direction, *protocol));
+                slots.push(Slot::would_drop_by_port(port, direction, *protocol));
+            }
         }
     }
     slots
@@ -77,7 +84,7 @@ fn what_is_unsent_is_counted_behind_a_port_and_nowhere_else() {
         let mut rows = Rows(vec![Row::default(); ROWS as usize]);
         count_unsent(interface, &mut rows);
         let place = Slot::unsent(interface);
-        let port = Slot::port(interface, Direction::Inbound, Protocol::Tcp);
+        let port = Slot::dropped_by_port(interface, Direction::Inbound, Protocol::Tcp);
         assert_eq!(place.row, port.row);
         assert_eq!(rows.0[place.row as usize][place.column], 1);
         assert_eq!(rows.0.iter().flatten().sum::<u64>(), 1);

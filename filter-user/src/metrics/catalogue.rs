@@ -5,7 +5,7 @@
 
 use api::status::{FamilyCounts, Status, TableStatus};
 use filter_common::{DropReason, Rule};
-use policy::totals::{Denied, Totals};
+use policy::totals::{Denied, DeniedByPort, Totals};
 
 use super::{
     label::Label,
@@ -36,7 +36,7 @@ pub(super) const METRICS: &[Metric] = &[
         name: "poolguard_dropped_by_port_packets_total",
         labels: &[Label::Direction, Label::Port, Label::Proto],
         help: "The drops of inbound_port and smtp_out again, by destination port.",
-        read: Frames(dropped_by_port),
+        read: Frames(|totals| by_port(totals, |denied| denied.dropped)),
     },
     Metric {
         name: "poolguard_dropped_by_reason_packets_total",
@@ -55,6 +55,12 @@ pub(super) const METRICS: &[Metric] = &[
         labels: &[Label::Reason, Label::Rule],
         help: "The same again, by the last detail of the reason.",
         read: Frames(|totals| by_reason(totals.would_drop_by_reason())),
+    },
+    Metric {
+        name: "poolguard_would_drop_by_port_packets_total",
+        labels: &[Label::Direction, Label::Port, Label::Proto],
+        help: "Those of inbound_port and smtp_out again, by destination port.",
+        read: Frames(|totals| by_port(totals, |denied| denied.would_drop)),
     },
     Metric {
         name: "poolguard_passed_packets_total",
@@ -225,13 +231,13 @@ fn by_rule(totals: &Totals, value: fn(Denied<'_>) -> u64) -> Vec<Series<'_, u64>
     series.collect()
 }
 
-fn dropped_by_port(totals: &Totals) -> Vec<Series<'_, u64>> {
-    let series = totals.dropped_by_port().map(|dropped| {
-        let port = dropped.port.to_string().into();
-        let (direction, protocol) = (dropped.direction.name(), dropped.protocol.name());
+fn by_port(totals: &Totals, value: fn(&DeniedByPort) -> u64) -> Vec<Series<'_, u64>> {
+    let series = totals.denied_by_port().map(|denied| {
+        let port = denied.port.to_string().into();
+        let (direction, protocol) = (denied.direction.name(), denied.protocol.name());
         Series {
             labels: vec![direction.into(), port, protocol.into()],
-            value: dropped.packets,
+            value: value(&denied),
         }
     });
     series.collect()

@@ -72,16 +72,13 @@ pub(super) fn answer(
             ("return", None)
         }
         Fate::WouldDrop(cause) => {
-            tally.denied("would_drop", cause, pool);
+            tally.denied("would_drop", cause, pool, segment(reading));
             ("would_drop", Some(cause.name()))
         }
         Fate::Drop(cause) => {
-            tally.denied("dropped", cause, pool);
+            tally.denied("dropped", cause, pool, segment(reading));
             let labels = [("pool", pool), ("rule", cause.rule())];
             tally.add("dropped_bytes", &labels, ip_bytes(reading, length));
-            if let Some(segment) = segment(reading) {
-                tally.by_port(cause, segment);
-            }
             ("drop", Some(cause.name()))
         }
     };
@@ -123,15 +120,18 @@ impl Tally {
         }
     }
 
-    fn denied(&mut self, how: &str, cause: Cause, pool: &str) {
+    fn denied(&mut self, how: &str, cause: Cause, pool: &str, segment: Option<Segment>) {
         let rule = ("rule", cause.rule());
         self.add(&format!("{how}_packets"), &[("pool", pool), rule], 1);
         let reason = ("reason", cause.name());
         self.add(&format!("{how}_by_reason_packets"), &[reason, rule], 1);
+        if let Some(segment) = segment {
+            self.by_port(how, cause, segment);
+        }
     }
 
-    /// The drops that are about a port, again.
-    fn by_port(&mut self, cause: Cause, segment: Segment) {
+    /// What is about a port, again.
+    fn by_port(&mut self, how: &str, cause: Cause, segment: Segment) {
         let direction = match cause {
             Cause::InboundPort => "inbound",
             Cause::SmtpOut => "outbound",
@@ -142,6 +142,6 @@ impl Tally {
             ("port", &segment.destination_port.to_string()),
             ("proto", segment.transport.name()),
         ];
-        self.add("dropped_by_port_packets", &labels, 1);
+        self.add(&format!("{how}_by_port_packets"), &labels, 1);
     }
 }

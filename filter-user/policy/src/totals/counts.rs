@@ -48,9 +48,9 @@ pub struct Permitted<'a> {
     pub answers: u64,
 }
 
-/// What was dropped because of a port.
+/// What was denied because of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DroppedByPort {
+pub struct DeniedByPort {
     /// The destination port.
     pub port: u16,
     /// Toward a customer, or from one.
@@ -58,7 +58,9 @@ pub struct DroppedByPort {
     /// What the frames were of.
     pub protocol: Protocol,
     /// Frames dropped.
-    pub packets: u64,
+    pub dropped: u64,
+    /// Frames that monitor mode let pass.
+    pub would_drop: u64,
 }
 
 impl Totals {
@@ -102,26 +104,26 @@ impl Totals {
         })
     }
 
-    /// What was dropped because of each watched port.
-    pub fn dropped_by_port(&self) -> impl Iterator<Item = DroppedByPort> {
+    /// What was denied because of each watched port.
+    pub fn denied_by_port(&self) -> impl Iterator<Item = DeniedByPort> {
         let ways = Direction::ALL.into_iter().flat_map(|direction| {
             let protocols = Protocol::ALL.into_iter();
             protocols.map(move |protocol| (direction, protocol))
         });
-        // Rule 5 is about TCP alone.
+        // Rule 5 is about TCP only.
         let ways = ways.filter(|(direction, protocol)| {
             *direction == Direction::Inbound || *protocol == Protocol::Tcp
         });
         let ports = self.ports.iter();
         ports.flat_map(move |(port, row)| {
-            ways.clone()
-                .map(move |(direction, protocol)| DroppedByPort {
-                    port: *port,
-                    direction,
-                    protocol,
-                    // The columns are the same whichever port it is.
-                    packets: row[Slot::port(0, direction, protocol).column],
-                })
+            ways.clone().map(move |(direction, protocol)| DeniedByPort {
+                port: *port,
+                direction,
+                protocol,
+                // The columns are the same whichever port it is.
+                dropped: row[Slot::dropped_by_port(0, direction, protocol).column],
+                would_drop: row[Slot::would_drop_by_port(0, direction, protocol).column],
+            })
         })
     }
 

@@ -8,7 +8,7 @@ use filter_common::counters::{self, INTERFACES, POOLS, PORTS, Row, Slot};
 use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
-pub use counts::{Denied, DroppedByPort, Permitted};
+pub use counts::{Denied, DeniedByPort, Permitted};
 
 use crate::compile::{NO_POOL_NAME, Slots};
 
@@ -273,7 +273,7 @@ mod tests {
                 count(Slot::pool(slot, counters::PoolCounter::ReturnPackets));
             }
             for (_, slot) in slots.ports() {
-                count(Slot::port(slot, direction, protocol));
+                count(Slot::dropped_by_port(slot, direction, protocol));
             }
             for (_, slot) in slots.interfaces() {
                 count(Slot::passed(slot));
