@@ -3,11 +3,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status};
+use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status, version};
 use axum::{
     Json, Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    extract::{self, State},
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -98,7 +99,23 @@ pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> R
         .route(routes::DETACH, post(detach))
         .merge(control::wishes())
         .with_state(requests);
-    questions.merge(wishes)
+    versioned(questions.merge(wishes))
+}
+
+/// Refuses requests of another version, and says the version of every answer.
+fn versioned(router: Router) -> Router {
+    router.layer(middleware::from_fn(speak))
+}
+
+async fn speak(request: extract::Request, next: Next) -> Response {
+    let said = request.headers().get(version::HEADER);
+    let mut response = match version::check(said.map(HeaderValue::as_bytes)) {
+        Ok(()) => next.run(request).await,
+        Err(other) => (StatusCode::BAD_REQUEST, other.to_string()).into_response(),
+    };
+    let spoken = HeaderValue::from(version::VERSION);
+    response.headers_mut().insert(version::HEADER, spoken);
+    response
 }
 
 /// What can be wrong with an answer.
@@ -196,4 +213,61 @@ pub(super) async fn ask<T>(
     let sent = requests.send(request(answer)).await;
     sent.map_err(|_| Failure::Gone)?;
     answered.await.map_err(|_| Failure::Gone)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use axum::body::Body;
+    use http_body_util::BodyExt as _;
+    use hyper::service::Service as _;
+
+    use super::*;
+
+    /// What is answered to a request that says this version, or none.
+    fn answered(path: &str, said: Option<&str>) -> (StatusCode, String) {
+        let router = versioned(Router::new().route("/status", get(|| async { "done" })));
+        let mut request = extract::Request::get(path);
+        if let Some(said) = said {
+            request = request.header(version::HEADER, said);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let response = TowerToHyperService::new(router)
+                .call(request)
+                .await
+                .unwrap();
+            assert_eq!(response.headers()[version::HEADER], "1", "{path}");
+            let status = response.status();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        })
+    }
+
+    #[test]
+    fn a_command_of_this_version_and_one_from_before_there_were_versions_are_served() {
+        for said in [None, Some("1")] {
+            let done = (StatusCode::OK, "done".to_owned());
+            assert_eq!(answered("/status", said), done);
+        }
+    }
+
+    #[test]
+    fn a_command_of_another_version_is_told_so_and_nothing_is_done() {
+        for said in ["2", "0", "", "one"] {
+            let (status, text) = answered("/status", Some(said));
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+            assert!(text.contains(&format!("in version {said}:")), "{text}");
+            assert!(text.contains("nothing was done"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_none_has_a_version_too() {
+        assert_eq!(answered("/none", None).0, StatusCode::NOT_FOUND);
+    }
 }
