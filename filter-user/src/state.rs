@@ -157,35 +157,29 @@ impl StateDirectory {
         let path = self.file(name);
         // Nobody else writes here: an instance runs once.
         let new = path.with_extension("new");
-        let written = self.write_whole(&new, write);
-        written.map_err(|source| StateError::Unwritable {
+        let unwritable = |source| StateError::Unwritable {
             path: path.clone(),
             source,
-        })?;
-        Ok(Prepared {
+        };
+        let file = self.create(&new).map_err(unwritable)?;
+        // From here on whatever fails takes it away again: a full disk needs the room.
+        let prepared = Prepared {
             state: self.clone(),
             new,
-            path,
-        })
+            path: path.clone(),
+        };
+        write_whole(file, write).map_err(unwritable)?;
+        Ok(prepared)
     }
 
-    fn write_whole(
-        &self,
-        path: &Path,
-        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn create(&self, path: &Path) -> io::Result<File> {
         make_public(&self.0)?;
         // What is left of one that died, or is somebody else's, is not written to.
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = BufWriter::new(File::create_new(path)?);
-        file.get_ref()
-            .set_permissions(Permissions::from_mode(0o644))?;
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()
+        File::create_new(path)
     }
 
     /// Keeps under the name `to` what was kept under the name `from`, in the place
@@ -239,6 +233,18 @@ impl StateDirectory {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
+}
+
+/// Writes all of it, to the disk.
+fn write_whole(
+    file: File,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()
 }
 
 /// Something that is written, and not yet kept. Dropped, it leaves nothing.
