@@ -71,6 +71,9 @@ pub enum StateError {
     },
 }
 
+/// What follows the name of what was set aside, before a number.
+const ASIDE: &str = ".set-aside-";
+
 /// The version of all files.
 const VERSION: u64 = 1;
 
@@ -204,13 +207,27 @@ impl StateDirectory {
     pub fn set_aside(&self, name: &str) -> Result<PathBuf, StateError> {
         let path = self.file(name);
         let aside = (1_u32..)
-            .map(|number| self.file(&format!("{name}.set-aside-{number}")))
+            .map(|number| self.file(&format!("{name}{ASIDE}{number}")))
             .find(|aside| fs::symlink_metadata(aside).is_err());
         let aside = aside.unwrap_or_else(|| path.clone());
         fs::rename(&path, &aside)
             .and_then(|()| self.sync())
             .map_err(|source| StateError::Unwritable { path, source })?;
         Ok(aside)
+    }
+
+    /// Whether something of this name was ever [set aside](Self::set_aside), and still
+    /// is there.
+    pub fn is_set_aside(&self, name: &str) -> bool {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let prefix = format!("{name}{ASIDE}");
+        let mut names = entries.map(|entry| entry.file_name());
+        names.any(|other| other.to_string_lossy().starts_with(&prefix))
+    }
+
+    /// Whether anything was ever kept here.
+    pub fn exists(&self) -> bool {
+        self.0.exists()
     }
 
     /// Keeps nothing any more.

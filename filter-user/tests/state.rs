@@ -72,7 +72,11 @@ fn what_is_written_in_part_leaves_nothing() {
         Err(io::ErrorKind::StorageFull.into())
     });
     assert!(matches!(prepared, Err(StateError::Unwritable { .. })));
-    drop(state.prepare("it.json", |file| file.write_all(b"{}")).unwrap());
+    drop(
+        state
+            .prepare("it.json", |file| file.write_all(b"{}"))
+            .unwrap(),
+    );
     assert_eq!(
         state.read::<Value>("it.json").unwrap(),
         Some(json!({ "a": 1 }))

@@ -1,7 +1,7 @@
 //! What a running controller says of itself: the facts behind `status` and the
 //! gauges of `/metrics`.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use jiff::Timestamp;
 use policy::{compile::FamilyCount, config::TemporaryExemption};
@@ -51,9 +51,15 @@ pub struct Status {
     /// When it was gone back to, because another one was not confirmed: the
     /// configuration file says something else.
     pub rolled_back: Option<Timestamp>,
+    /// Why it was.
+    #[serde(default)]
+    pub rolled_back_because: Option<String>,
     /// Why the configuration file is not what is in force since the start.
     #[serde(default)]
     pub last_good: Option<LastGood>,
+    /// Why what is in force waits for `poolguard confirm`, with nothing to go back to.
+    #[serde(default)]
+    pub unconfirmed: Option<Unconfirmed>,
     /// Where `/metrics` is served.
     #[serde(default)]
     pub metrics: MetricsStatus,
@@ -86,6 +92,26 @@ pub struct LastGood {
     pub in_force_since: Timestamp,
     /// What is wrong with the file, or why it was refused.
     pub error: String,
+}
+
+/// What a start found of what was in force before: nothing that could be used, and so
+/// nothing could be compared with what is in force now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// When what is in force came into force.
+    pub since: Timestamp,
+    /// What is wrong with what was kept.
+    pub error: String,
+}
+
+impl fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "UNCONFIRMED, in force since {}, compared with nothing, and nothing to go back to ({})",
+            self.since, self.error
+        )
+    }
 }
 
 /// Where `/metrics`, `/healthz` and `/readyz` are served.

@@ -28,9 +28,11 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
         );
     }
     if let Some(at) = status.rolled_back {
+        let why = status.rolled_back_because.as_deref();
         let _infallible = writeln!(
             text,
-            "ROLLED BACK at {at}, not confirmed in time: {} is NOT what is in force",
+            "ROLLED BACK at {at}, {}: {} is NOT what is in force",
+            why.unwrap_or("not confirmed in time"),
             status.config_file.display()
         );
     }
@@ -45,6 +47,9 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
              would refuse it: {error}",
             status.config_file.display()
         );
+    }
+    if let Some(unconfirmed) = &status.unconfirmed {
+        let _infallible = writeln!(text, "{unconfirmed}: `poolguard confirm`, or reload");
     }
     if let Some(problem) = &status.metrics.problem {
         let _infallible = writeln!(text, "METRICS NOT SERVED as configured: {problem}");

@@ -31,7 +31,7 @@ const CONTENTS: &str = "poolguard-contents.json";
 const VERSION: u64 = 1;
 
 /// What an archive says of itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Contents {
     version: u64,
     /// When it came into force.
@@ -41,7 +41,7 @@ struct Contents {
 }
 
 /// An archive, as it was read back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Archive {
     contents: Contents,
     bytes: Vec<u8>,

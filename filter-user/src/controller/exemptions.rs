@@ -57,7 +57,7 @@ pub fn read(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, StateErro
 pub(super) fn at_start(state: &StateDirectory, now: Timestamp) -> KeptExemptions {
     let meaning = "the temporary exemptions in it do not exempt";
     let kept = salvage(state, FILE, meaning, || state.read::<KeptExemptions>(FILE));
-    let mut kept = kept.unwrap_or_default();
+    let mut kept = kept.whole().unwrap_or_default();
     let all = std::mem::take(&mut kept.exemptions).into_iter();
     let (over, holding) = all.partition::<Vec<_>, _>(|e| e.is_expired(now));
     kept.exemptions = holding;

@@ -22,7 +22,6 @@ use policy::{
 use super::{
     ApplyError, Controller, NewListener, Standing,
     archive::{self, CONFIRMED, ON_TRIAL},
-    confirmation::log_trial,
     defect::guarded,
     endpoint::Move,
     exemptions::{KeptExemptions, log_over},
@@ -366,15 +365,17 @@ impl<D: Dataplane> Controller<D> {
 
     /// Keeps what was read, which is in force.
     fn keep_archive(&mut self, archive: Result<state::Prepared, StateError>) {
-        let Standing::OnTrial(trial) = &self.standing else {
-            return self.keep_prepared(archive);
-        };
-        log_trial(trial.deadline);
-        if let Err(error) = archive.and_then(state::Prepared::commit) {
-            tracing::error!(
-                %error,
+        let lost = match &self.standing {
+            Standing::OnTrial(_) => {
                 "what is on trial cannot be kept: a restart goes back before the time"
-            );
+            }
+            Standing::Unconfirmed(_) => {
+                "the configuration in force cannot be kept, nor confirmed: correct this and reload"
+            }
+            _ => return self.keep_prepared(archive),
+        };
+        if let Err(error) = archive.and_then(state::Prepared::commit) {
+            tracing::error!(%error, "{lost}");
         }
     }
 }
@@ -387,7 +388,7 @@ impl Standing {
     /// Under which name what it was read from is kept.
     fn archive(&self) -> &'static str {
         match self {
-            Self::OnTrial(_) => ON_TRIAL,
+            Self::OnTrial(_) | Self::Unconfirmed(_) => ON_TRIAL,
             _ => CONFIRMED,
         }
     }

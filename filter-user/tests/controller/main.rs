@@ -6,7 +6,7 @@
 
 mod site;
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use api::requests::ReloadOptions;
 use dataplane::memory::Failing;
@@ -306,6 +306,259 @@ fn a_spoilt_file_leaves_the_last_good_configuration_in_force_over_a_restart() {
     });
     assert_eq!(site.in_force(), Files::TooMuch);
     site.check();
+}
+
+/// What becomes of a file in the state directory.
+#[derive(Clone, Copy, Debug)]
+enum Spoilt {
+    Gone,
+    Empty,
+    Damaged,
+}
+
+impl Spoilt {
+    const ALL: [Self; 3] = [Self::Gone, Self::Empty, Self::Damaged];
+
+    fn spoil(self, site: &Site, name: &str) {
+        match self {
+            Self::Gone => fs::remove_file(site.kept(name)).unwrap(),
+            Self::Empty => fs::write(site.kept(name), "").unwrap(),
+            Self::Damaged => fs::write(site.kept(name), "{ damaged").unwrap(),
+        }
+    }
+}
+
+/// With `Two` on trial after `One`, and no controller.
+fn died_on_trial() -> Site {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.kill();
+    site
+}
+
+#[test]
+fn a_trial_of_which_nobody_knows_the_end_goes_back_and_stays_back() {
+    for spoilt in Spoilt::ALL {
+        let mut site = died_on_trial();
+        spoilt.spoil(&site, "unconfirmed.json");
+        for _ in 0..2 {
+            site.restart(StartOptions::default());
+            assert_eq!(site.in_force(), Files::One, "{spoilt:?}");
+            let why = site.status().rolled_back_because.unwrap();
+            assert!(why.contains("until when it was on trial"), "{why}");
+            site.check();
+        }
+        assert!(site.reload(reload(false)));
+        assert_eq!(site.status().rolled_back, None);
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+    }
+}
+
+/// Also where nothing but the record said so.
+#[test]
+fn what_was_gone_back_from_is_not_taken_where_the_record_of_it_is_spoilt() {
+    let mut site = died_on_trial();
+    site.pass(TRIAL);
+    site.start(StartOptions::default());
+    Spoilt::Damaged.spoil(&site, "unconfirmed.json");
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+    }
+}
+
+#[test]
+fn a_trial_that_is_lost_goes_back_before_the_time_and_says_why() {
+    for spoilt in Spoilt::ALL {
+        let mut site = died_on_trial();
+        spoilt.spoil(&site, "on-trial.tar");
+        site.start(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+        let why = site.status().rolled_back_because.unwrap();
+        assert!(why.contains("what was on trial is lost"), "{why}");
+        site.check();
+    }
+}
+
+#[test]
+fn a_trial_with_nothing_to_go_back_to_filters_until_it_is_confirmed() {
+    for (spoilt, other) in [
+        (Spoilt::Gone, None),
+        (Spoilt::Empty, None),
+        (Spoilt::Damaged, Some(Spoilt::Damaged)),
+        (Spoilt::Gone, Some(Spoilt::Gone)),
+    ] {
+        let mut site = died_on_trial();
+        spoilt.spoil(&site, "confirmed.tar");
+        if let Some(other) = other {
+            other.spoil(&site, "unconfirmed.json");
+        }
+        site.edit(Files::Wrong);
+        site.start(StartOptions {
+            force: false,
+            strict: true,
+        });
+        assert!(!site.is_running());
+        for _ in 0..2 {
+            site.restart(StartOptions::default());
+            assert_eq!(site.in_force(), Files::Two, "{spoilt:?} {other:?}");
+            site.wait(TRIAL);
+            assert_eq!(site.in_force(), Files::Two);
+            let unconfirmed = site.status().unconfirmed.unwrap();
+            assert!(unconfirmed.error.contains("confirmed.tar"));
+            site.check();
+        }
+        assert!(site.confirm());
+        assert_eq!(site.status().unconfirmed, None);
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        assert!(site.is_on_last_good());
+    }
+}
+
+/// What is kept is whole, and of a poolguard that knows other keys.
+fn of_another_poolguard(site: &Site) {
+    let kept = fs::read(site.kept("confirmed.tar")).unwrap();
+    let at = kept.windows(4).position(|word| word == b"role").unwrap();
+    let mut other = kept;
+    other[at..at + 4].copy_from_slice(b"rule");
+    fs::write(site.kept("confirmed.tar"), other).unwrap();
+}
+
+#[test]
+fn files_that_can_be_compared_with_nothing_filter_until_they_are_confirmed() {
+    for spoilt in [Some(Spoilt::Empty), None] {
+        let mut site = Site::started(Files::One);
+        site.kill();
+        match spoilt {
+            Some(spoilt) => spoilt.spoil(&site, "confirmed.tar"),
+            None => of_another_poolguard(&site),
+        }
+        site.edit(Files::Two);
+        site.start(StartOptions {
+            force: false,
+            strict: true,
+        });
+        assert!(!site.is_running());
+        site.start(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        assert!(!site.kept("confirmed.tar").exists());
+        assert!(site.kept("confirmed.tar.set-aside-1").exists());
+        // Also where this start could not keep anything.
+        fs::remove_file(site.kept("on-trial.tar")).unwrap();
+        site.restart(StartOptions::default());
+        assert!(site.status().unconfirmed.is_some());
+        // What is in force by now is what the files are held to.
+        site.edit(Files::TooMuch);
+        assert!(!site.reload(reload(false)));
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        site.edit(Files::One);
+        assert!(site.reload(reload(false)));
+        assert_eq!(site.status().unconfirmed, None);
+        assert!(site.kept("confirmed.tar").exists());
+        assert!(!site.kept("on-trial.tar").exists());
+    }
+}
+
+#[test]
+fn what_another_poolguard_kept_stays_where_nothing_takes_its_place() {
+    let mut site = Site::started(Files::One);
+    site.kill();
+    of_another_poolguard(&site);
+    site.edit(Files::Wrong);
+    site.start(StartOptions::default());
+    assert!(!site.is_running());
+    assert!(site.kept("confirmed.tar").exists());
+    site.edit(Files::Two);
+    site.start(StartOptions {
+        force: true,
+        strict: false,
+    });
+    assert_eq!(site.status().unconfirmed, None);
+    assert!(site.kept("confirmed.tar.set-aside-1").exists());
+}
+
+/// Opening and asking for what was counted come before the tables are loaded.
+const UNTIL_LOADED: usize = 2;
+
+#[test]
+fn what_was_on_trial_and_cannot_be_loaded_goes_back() {
+    let mut site = died_on_trial();
+    site.fail_after(UNTIL_LOADED, Failing::Once);
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+        let why = site.status().rolled_back_because.unwrap();
+        assert!(why.contains("cannot be put into force"), "{why}");
+        site.check();
+    }
+}
+
+#[test]
+fn what_comes_back_and_cannot_be_loaded_gives_way_to_what_was_confirmed() {
+    let mut site = Site::started(Files::One);
+    // What comes back is in no archive.
+    site.edit(Files::Two);
+    site.set_disk_full(true);
+    assert!(site.reload(reload(false)));
+    site.set_disk_full(false);
+    site.edit(Files::Unlimited);
+    assert!(site.reload(on_trial()));
+    site.kill();
+    site.pass(TRIAL);
+    site.fail_after(UNTIL_LOADED, Failing::Once);
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+        site.check();
+    }
+}
+
+#[test]
+fn every_refused_file_is_remembered_until_it_is_accepted() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::TooMuch);
+    assert!(!site.reload(reload(false)));
+    // Neither another refusal nor another success lets a start take it.
+    site.edit(Files::Wrong);
+    assert!(!site.reload(reload(false)));
+    site.edit(Files::Unlimited);
+    assert!(site.reload(reload(false)));
+    site.edit(Files::TooMuch);
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Unlimited);
+        assert!(site.is_on_last_good());
+    }
+    // Nor that there is nothing to compare it with any more.
+    site.kill();
+    Spoilt::Damaged.spoil(&site, "confirmed.tar");
+    site.start(StartOptions::default());
+    assert!(!site.is_running());
+    site.edit(Files::Unlimited);
+    site.start(StartOptions::default());
+    assert!(site.confirm());
+    // Accepted, it is like any other.
+    site.edit(Files::TooMuch);
+    assert!(site.reload(reload(true)));
+    site.edit(Files::Unlimited);
+    assert!(site.reload(reload(true)));
+    site.edit(Files::TooMuch);
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::TooMuch);
+}
+
+#[test]
+fn what_a_reload_was_refused_for_in_passing_is_not_remembered() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    site.fail_after(0, Failing::Once);
+    assert!(!site.reload(reload(false)));
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Two);
 }
 
 #[test]

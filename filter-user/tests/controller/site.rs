@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use api::requests::{NewExemption, ReloadOptions};
+use api::{
+    requests::{NewExemption, ReloadOptions},
+    status::Status,
+};
 use dataplane::memory::{Failing, Machine, Memory};
 use filter_common::{Address, Tables as _};
 use filter_user::{
@@ -40,12 +43,27 @@ pub(crate) enum Files {
     TooMuch,
     /// Nonsense.
     Wrong,
+    /// As `One`, without a limit on changes.
+    Unlimited,
 }
 
 impl Files {
     pub(crate) const ALL: [Self; 4] = [Self::One, Self::Two, Self::TooMuch, Self::Wrong];
 
+    /// And those that only single tests put into force.
+    const KNOWN: [Self; 5] = [
+        Self::One,
+        Self::Two,
+        Self::TooMuch,
+        Self::Wrong,
+        Self::Unlimited,
+    ];
+
     fn text(self, listen: &str) -> String {
+        let max_change = match self {
+            Self::Unlimited => "100%",
+            _ => "10%",
+        };
         let enforcement = match self {
             Self::TooMuch => "enforcement = \"monitor\"\n",
             _ => "",
@@ -59,7 +77,7 @@ impl Files {
             _ => "",
         };
         format!(
-            r#"{enforcement}max_change = "10%"
+            r#"{enforcement}max_change = "{max_change}"
 [[interface]]
 name = "eth0"
 role = "network"
@@ -162,7 +180,7 @@ impl Site {
                 temporary: Vec::new(),
             },
         };
-        for files in Files::ALL {
+        for files in Files::KNOWN {
             site.edit(files);
             if let Ok(loaded) = disk::load(&site.config_file(), site.now()) {
                 site.configs.push((files, loaded.config));
@@ -428,10 +446,23 @@ impl Site {
         controller.is_some_and(|controller| controller.trial_left().is_some())
     }
 
-    pub(crate) fn is_on_last_good(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
+        self.controller.is_some()
+    }
+
+    pub(crate) fn status(&self) -> Status {
         let controller = self.controller.as_ref().unwrap();
         let (_, status) = controller.shared().latest().read().unwrap();
-        status.last_good.is_some()
+        status
+    }
+
+    pub(crate) fn is_on_last_good(&self) -> bool {
+        self.status().last_good.is_some()
+    }
+
+    /// A file of the state directory.
+    pub(crate) fn kept(&self, name: &str) -> PathBuf {
+        self.state().file(name)
     }
 
     /// Which interfaces have the filter.

@@ -108,6 +108,8 @@ fn status() -> Status {
         temporary: Vec::new(),
         unconfirmed_until: Some(at("2026-03-02T08:10:00Z")),
         rolled_back: None,
+        rolled_back_because: None,
+        unconfirmed: None,
         last_good: None,
         metrics: MetricsStatus {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 9188))),
