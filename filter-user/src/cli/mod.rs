@@ -145,11 +145,15 @@ fn run(
                 config_file.display()
             )))
         }
-        Err(error @ daemon::RunError::Start(_)) => Err(Failure::Failed(format!(
+        // The other one goes on, and this one had started.
+        Err(error @ (daemon::RunError::AlreadyRunning { .. } | daemon::RunError::Stop(_))) => {
+            Err(error.into())
+        }
+        Err(error) => Err(Failure::Failed(format!(
             "not started: {}. {error}",
             consequence(instance)
         ))),
-        result => Ok(result?),
+        Ok(()) => Ok(()),
     }
 }
 
