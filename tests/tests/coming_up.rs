@@ -400,6 +400,30 @@ fn a_trial_that_an_older_poolguard_began_goes_back_at_once() {
     }
 }
 
+/// Also where nobody is there to be asked.
+#[test]
+fn a_trial_ends_with_the_filter_that_is_taken_off() {
+    let machine = provider_machine();
+    for is_running in [true, false] {
+        let running = machine.start_with("run --force");
+        machine.configure(&format!("{}# tried {is_running}\n", provider()));
+        done(&machine, "reload --confirm 1h");
+        let running = match is_running {
+            true => Some(running),
+            false => {
+                running.kill();
+                None
+            }
+        };
+        done(&machine, "detach");
+        drop(running);
+        let mut running = machine.start();
+        goes_on_with_the_last(&machine, &mut running, "it was on trial when");
+        running.stop();
+        machine.configure(&provider());
+    }
+}
+
 #[test]
 fn force_ends_a_trial_also_where_the_file_is_wrong() {
     let machine = provider_machine();
@@ -552,6 +576,10 @@ fn metrics_whose_old_address_is_taken_meanwhile_are_not_lost() {
     running.log_until("the metrics stay where they are, on 127.0.0.1:9189");
     running.log_until("not confirmed in time");
     assert!(answers(&machine, "127.0.0.1:9189"));
+    // An address that is in force and cannot be had refuses no reload of something else.
+    machine.configure(&format!("{CONFIG}# another text\n"));
+    done(&machine, "reload");
+    assert!(machine.status()["metrics"]["problem"].is_string());
     drop(taken);
     running.log_until("serving /metrics");
     assert!(answers(&machine, "127.0.0.1:9188"));

@@ -48,6 +48,9 @@ pub struct Status {
     pub temporary: Vec<ListedExemption>,
     /// When the configuration in force goes back unless it is confirmed.
     pub unconfirmed_until: Option<Timestamp>,
+    /// Why it could not go back yet, though that moment has passed.
+    #[serde(default)]
+    pub roll_back_problem: Option<String>,
     /// When it was gone back to, because another one was not confirmed: the
     /// configuration file says something else.
     pub rolled_back: Option<Timestamp>,
@@ -124,7 +127,7 @@ pub struct MetricsStatus {
 }
 
 /// What became of the attempts to load the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reloads {
     /// Whether the last attempt succeeded.
     pub last_successful: bool,
@@ -134,6 +137,9 @@ pub struct Reloads {
     pub total: u64,
     /// Those that failed.
     pub failures: u64,
+    /// Why the last attempt failed, if it did.
+    #[serde(default)]
+    pub last_error: Option<String>,
 }
 
 /// An interface of the configuration.

@@ -10,15 +10,16 @@ use api::{
 use dataplane::Dataplane;
 use jiff::{SignedDuration, Timestamp};
 use policy::config::Config;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use thiserror::Error;
 
 use super::{
     ApplyError, Clock, Controller, NewListener,
-    archive::{CONFIRMED, ON_TRIAL},
+    archive::{Archive, CONFIRMED, ON_TRIAL},
     into_force::{Insists, Wanted},
+    refusals::Refusals,
 };
-use crate::state::StateError;
+use crate::state::{StateDirectory, StateError};
 
 /// What it is called in the state directory.
 pub(super) const FILE: &str = "unconfirmed.json";
@@ -215,11 +216,34 @@ impl<D: Dataplane> Controller<D> {
             insists: Insists::OnTheFilter,
             ..self.as_it_is()
         };
-        let listener = self.put_into_force(wanted, self.clock.now())?;
+        let put = self.put_into_force(wanted, self.clock.now());
+        let listener = put.inspect_err(|error| {
+            self.status.roll_back_problem = Some(error.to_string());
+            self.publish();
+        })?;
         self.forget_trial();
         log_rollback(&self.config_file, deadline, NOT_IN_TIME);
         Ok(listener)
     }
+}
+
+/// Ends a trial that an earlier controller has left, together with its filter: what was
+/// on trial counts as refused, and the next start is held to what was confirmed.
+///
+/// # Errors
+///
+/// When that cannot be kept.
+pub(super) fn give_up(state: &StateDirectory, now: Timestamp) -> Result<(), StateError> {
+    let trial: Option<KeptTrial<IgnoredAny>> = state.read(FILE)?;
+    if trial.is_none_or(|trial| trial.rolled_back) {
+        return Ok(());
+    }
+    if let Some(archive) = Archive::read(state, ON_TRIAL)? {
+        let error = "it was on trial when the filter was taken off, and not confirmed".to_owned();
+        Refusals::read(state).add(state, archive.fingerprint(), now, error)?;
+    }
+    state.remove(ON_TRIAL)?;
+    state.remove(FILE)
 }
 
 /// Says that what is in force goes back.

@@ -23,7 +23,8 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Clock, Controller, NewListener, Site, StartOptions,
+    ApplyError, Backoff, Clock, Controller, NewListener, Site, StartOptions,
+    confirmation::give_up,
     control::Peer,
     control_socket::ControlSocket,
     defect::log_panics,
@@ -31,7 +32,7 @@ use super::{
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
 };
-use crate::state::StateDirectory;
+use crate::state::{StateDirectory, StateError};
 
 /// How often the controller looks whether all is as it should be, of which it
 /// tells the service manager's watchdog. A link that somebody detached is
@@ -83,6 +84,9 @@ pub enum RunError {
     /// The process cannot have what every process can.
     #[error("cannot set up the process: {}: {}", .0, remedy(.0))]
     Process(io::Error),
+    /// The filter is off, and what was on trial is not forgotten.
+    #[error("detached, but the trial goes on, or back, with the next start: {0}")]
+    TrialStays(StateError),
     /// The way out did not go in order.
     #[error("cannot detach: {0}. `bpftool net` shows what is still attached")]
     Stop(DataplaneError),
@@ -131,7 +135,10 @@ pub fn run(
 /// # Errors
 ///
 /// When it runs after all, or something cannot be removed.
-pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, RunError> {
+pub fn detach_leftovers(
+    instance: &Instance,
+    state: &StateDirectory,
+) -> Result<Option<Vec<String>>, RunError> {
     let _alone = Exclusion::take(instance).map_err(|error| match error {
         RunError::AlreadyRunning {
             instance: name,
@@ -143,7 +150,9 @@ pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, RunE
         },
         error => error,
     })?;
-    dataplane::detach_leftovers(instance).map_err(RunError::Stop)
+    let detached = dataplane::detach_leftovers(instance).map_err(RunError::Stop)?;
+    give_up(state, Timestamp::now()).map_err(RunError::TrialStays)?;
+    Ok(detached)
 }
 
 async fn serve(
@@ -184,6 +193,7 @@ async fn serve(
         watch,
         retry_expiry: None,
         retry_roll_back: None,
+        roll_back_fails: Backoff::default(),
         afterwards,
     };
     // The first pass over the interfaces is done.
@@ -198,6 +208,11 @@ async fn serve(
     if daemon.afterwards == Afterwards::Detach {
         let controller = daemon.controller;
         let cut = controller.shared().latest().cut_by_detaching();
+        if detached.is_some()
+            && let Err(error) = controller.give_up_trial()
+        {
+            tracing::error!(%error, "the trial goes on, or back, with the next start");
+        }
         let result = tokio::task::block_in_place(|| controller.detach());
         if let Some(asked) = detached {
             let text = result.as_ref().err().map(ToString::to_string);
@@ -259,6 +274,7 @@ struct Daemon {
     watch: Watch,
     retry_expiry: Option<Timestamp>,
     retry_roll_back: Option<Instant>,
+    roll_back_fails: Backoff,
     afterwards: Afterwards,
 }
 
@@ -290,8 +306,8 @@ impl Daemon {
                     }
                 },
                 carriers = self.watch.changed() => {
-                    self.log_carriers(&carriers);
                     let _reported = tokio::task::block_in_place(|| self.controller.reconcile());
+                    self.log_carriers(&carriers);
                 }
                 _ = check.tick() => self.check(),
                 () = until(expiry) => self.expire_if_due(),
@@ -335,6 +351,7 @@ impl Daemon {
             (looked_after, self.controller.shared().latest().read())
         });
         self.control.keep();
+        tokio::task::block_in_place(|| self.controller.look_after_state());
         let listener = self.controller.retry_metrics();
         self.serve_at(listener);
         match read {
@@ -349,13 +366,24 @@ impl Daemon {
     fn log_carriers(&self, carriers: &[Carrier]) {
         let configured = self.controller.shared().latest().interfaces();
         for Carrier { interface, is_up } in carriers {
-            if !configured.iter().any(|known| known.name == *interface) {
+            let Some(known) = configured.iter().find(|known| known.name == *interface) else {
                 continue;
-            }
-            if *is_up {
-                tracing::info!(%interface, "the interface is up: its frames are filtered");
-            } else {
-                tracing::warn!(%interface, "the interface is down. The filter stays attached to it");
+            };
+            match (is_up, known.attached) {
+                (true, true) => {
+                    tracing::info!(%interface, "the interface is up: its frames are filtered");
+                }
+                (true, false) => {
+                    tracing::warn!(%interface, "the interface is up, and NOTHING FILTERS there");
+                }
+                (false, true) => tracing::warn!(
+                    %interface,
+                    "the interface is down. The filter stays attached to it"
+                ),
+                (false, false) => tracing::warn!(
+                    %interface,
+                    "the interface is down, and nothing filters there"
+                ),
             }
         }
     }
@@ -388,13 +416,17 @@ impl Daemon {
         }
         self.retry_roll_back = None;
         match tokio::task::block_in_place(|| self.controller.roll_back()) {
-            Ok(listener) => self.serve_at(listener),
+            Ok(listener) => {
+                self.roll_back_fails = Backoff::default();
+                self.serve_at(listener);
+            }
             Err(error) => {
-                self.retry_roll_back = Some(Instant::now() + CHECK_INTERVAL);
+                let wait = self.roll_back_fails.failed();
+                self.retry_roll_back = Some(Instant::now() + wait);
                 tracing::error!(
                     traffic = self.controller.traffic(), %error,
                     "not confirmed in time, and still in force: the configuration before could not \
-                     be put into force. Tried again in {} seconds", CHECK_INTERVAL.as_secs()
+                     be put into force. Tried again in {} seconds", wait.as_secs()
                 );
             }
         }

@@ -3,6 +3,7 @@
 //! under signals, sockets and clocks.
 
 mod archive;
+mod backoff;
 mod clock;
 mod confirmation;
 mod control;
@@ -17,6 +18,7 @@ pub mod exemptions;
 mod http;
 mod interfaces;
 mod into_force;
+mod keeping;
 mod kept;
 mod outcome;
 mod refusals;
@@ -24,7 +26,14 @@ mod salvage;
 mod snapshot;
 mod start;
 
-use std::{collections::BTreeMap, panic::resume_unwind, path::PathBuf, sync::Arc, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::resume_unwind,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use api::{
     answers::ReloadOutcome,
@@ -34,7 +43,7 @@ use api::{
         WireStatus,
     },
 };
-use dataplane::{Dataplane, DataplaneError, Demand, Kernel};
+use dataplane::{Dataplane, DataplaneError, Kernel};
 use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
@@ -45,6 +54,7 @@ use policy::{
 };
 
 use archive::ON_TRIAL;
+pub use backoff::Backoff;
 pub use clock::{Clock, Hand};
 pub use confirmation::ConfirmError;
 use confirmation::{Standing, log_rollback, log_trial};
@@ -85,8 +95,19 @@ pub struct Controller<D = Kernel> {
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
     failing: BTreeMap<String, String>,
+    /// When these are tried again, by the time that passes.
+    retries: BTreeMap<String, Retry>,
+    /// What somebody removed and cannot be written again, and why.
+    unwritten: BTreeMap<&'static str, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
+}
+
+/// When something is tried again that did not work.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retry {
+    at: Duration,
+    backoff: Backoff,
 }
 
 /// Where a controller finds what it needs.
@@ -200,6 +221,7 @@ impl<D: Dataplane> Controller<D> {
                 last_success: now,
                 total: kept.reloads,
                 failures: kept.reload_failures,
+                last_error: None,
             },
             interfaces: Vec::new(),
             attachments: kept.attachments,
@@ -208,6 +230,7 @@ impl<D: Dataplane> Controller<D> {
             temporary_exemptions: FamilyCounts::default(),
             temporary: Vec::new(),
             unconfirmed_until: None,
+            roll_back_problem: None,
             rolled_back: None,
             rolled_back_because: None,
             last_good: None,
@@ -241,6 +264,8 @@ impl<D: Dataplane> Controller<D> {
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
             cut: BTreeMap::new(),
         })
     }
@@ -257,7 +282,6 @@ impl<D: Dataplane> Controller<D> {
             texts,
             is_limited: false,
             only_in: None,
-            demand: Demand::WhatCan,
             insists: Insists::OnTheFilter,
             next_exemption: self.next_exemption,
         };
@@ -370,18 +394,33 @@ impl<D: Dataplane> Controller<D> {
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
     pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
-        self.status.reloads.total += 1;
+        let before = self.status.reloads.clone();
+        let total = before.total + 1;
+        // As it will be if it succeeds: said together with what comes into force.
+        self.status.reloads = Reloads {
+            last_successful: true,
+            last_success: self.clock.now(),
+            last_error: None,
+            total,
+            ..before
+        };
         let outcome = self.try_reload(options);
-        self.status.reloads.last_successful = outcome.is_ok();
         let generation = self.status.generation;
-        let (outcome, listener) = match outcome {
+        match outcome {
             Ok((warnings, listener)) => {
-                self.status.reloads.last_success = self.clock.now();
                 tracing::info!(generation, "reloaded: the new configuration is in force");
                 (outcome::success(generation, &warnings), listener)
             }
             Err(error) => {
-                self.status.reloads.failures += 1;
+                self.status.reloads = Reloads {
+                    last_successful: false,
+                    last_error: Some(error.to_string()),
+                    total,
+                    failures: before.failures + 1,
+                    ..before
+                };
+                self.publish();
+                self.log_wires();
                 if let ApplyError::Config(report) = &error {
                     log_report(report);
                 }
@@ -391,10 +430,7 @@ impl<D: Dataplane> Controller<D> {
                 );
                 (outcome::refusal(generation, &error), None)
             }
-        };
-        self.publish();
-        self.log_wires();
-        (outcome, listener)
+        }
     }
 
     fn try_reload(&mut self, options: ReloadOptions) -> Result<(Report, NewListener), ApplyError> {
@@ -412,7 +448,6 @@ impl<D: Dataplane> Controller<D> {
             texts: Some(texts.clone()),
             is_limited: !options.force,
             only_in: None,
-            demand: Demand::All,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         };
@@ -510,7 +545,6 @@ impl<D: Dataplane> Controller<D> {
             texts: None,
             is_limited: false,
             only_in: None,
-            demand: Demand::All,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         }
@@ -530,7 +564,10 @@ impl<D: Dataplane> Controller<D> {
     /// Attaches to interfaces that have come (back), and takes notice of those
     /// that have gone. Says whether the kernel could be asked.
     pub fn reconcile(&mut self) -> bool {
-        let events = match self.dataplane.reconcile() {
+        let now = self.clock.passed();
+        let waiting = self.retries.iter().filter(|(_, retry)| retry.at > now);
+        let waiting: BTreeSet<_> = waiting.map(|(name, _)| name.clone()).collect();
+        let events = match self.dataplane.reconcile(&waiting) {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(
@@ -540,9 +577,9 @@ impl<D: Dataplane> Controller<D> {
                 return false;
             }
         };
-        let is_news = !events.is_empty() || !self.failing.is_empty();
-        self.log_events(events);
-        if is_news {
+        let (before, is_news) = (self.failing.clone(), !events.is_empty());
+        self.log_events(events, &waiting);
+        if is_news || self.failing != before {
             self.publish();
         }
         self.log_wires();
@@ -586,6 +623,9 @@ impl<D: Dataplane> Controller<D> {
         (status.unconfirmed_until, status.rolled_back) = (None, None);
         (status.last_good, status.unconfirmed) = (None, None);
         status.rolled_back_because = None;
+        if !matches!(self.standing, Standing::OnTrial(_)) {
+            status.roll_back_problem = None;
+        }
         match &self.standing {
             Standing::Confirmed => {}
             Standing::OnTrial(trial) => status.unconfirmed_until = Some(trial.deadline),
@@ -613,6 +653,19 @@ impl<D: Dataplane> Controller<D> {
                 "cannot save the state for a restart: counters start over then. The \
                  filter goes on. Noted again with the next change"
             );
+        }
+    }
+
+    /// Ends a trial that goes on, for good: what was on trial counts as refused. For
+    /// whoever takes the filter off after it.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be kept. The next start goes on with the trial, or back.
+    pub fn give_up_trial(&self) -> Result<(), StateError> {
+        match self.standing {
+            Standing::OnTrial(_) => confirmation::give_up(&self.state, self.clock.now()),
+            _ => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::state::{StateDirectory, StateError};
 
 /// What that is called in the state directory.
-const FILE: &str = "refused.json";
+pub(super) const FILE: &str = "refused.json";
 
 /// So many are remembered, and the oldest is forgotten for one more.
 const MOST: usize = 100;
@@ -91,6 +91,11 @@ impl Refusals {
         });
         let surplus = self.refusals.len().saturating_sub(MOST);
         self.refusals.drain(..surplus);
+        self.write(state)
+    }
+
+    /// Keeps them in the place of those that were kept.
+    pub(super) fn write(&self, state: &StateDirectory) -> Result<(), StateError> {
         state.write(FILE, self)
     }
 
@@ -106,7 +111,7 @@ impl Refusals {
         match self.refusals.len() {
             left if left == before => Ok(()),
             0 => state.remove(FILE),
-            _ => state.write(FILE, self),
+            _ => self.write(state),
         }
     }
 }

@@ -586,3 +586,163 @@ fn nothing_is_left_behind_by_a_start_that_fails_and_by_detach() {
     site.detach();
     assert_eq!(site.enforcing(), [false, false]);
 }
+
+#[test]
+fn one_interface_that_fails_does_not_keep_the_box_on_trial() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    // Loading and noting come before the first interface.
+    site.fail_after(2, Failing::Once);
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::One);
+    let status = site.status();
+    let failing = status.interfaces.iter().filter(|i| i.problem.is_some());
+    assert_eq!(failing.count(), 1);
+    site.check();
+    site.wait(Duration::from_secs(5));
+    let status = site.status();
+    assert!(status.interfaces.iter().all(|i| i.problem.is_none()));
+    site.check();
+}
+
+#[test]
+fn what_cannot_go_back_says_so() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    assert_eq!(site.status().roll_back_problem, None);
+    site.fail_after(0, Failing::Always);
+    site.wait(TRIAL + Duration::from_secs(6));
+    assert_eq!(site.in_force(), Files::Two);
+    assert!(site.status().roll_back_problem.is_some());
+    site.repair();
+    // It was tried twice, and waits for longer each time.
+    site.wait(Duration::from_secs(8));
+    assert_eq!(site.in_force(), Files::Two);
+    site.wait(Duration::from_secs(2));
+    assert_eq!(site.in_force(), Files::One);
+    assert_eq!(site.status().roll_back_problem, None);
+}
+
+/// Attaching is news to the kernel, which tells of it: without a pause there would be
+/// no end.
+#[test]
+fn an_interface_that_cannot_be_had_waits_before_it_is_tried_again() {
+    let mut site = Site::started(Files::One);
+    site.unplug(0);
+    let mut wait = Duration::from_secs(5);
+    site.fail_after(1, Failing::Always);
+    site.plug_in(0);
+    for _ in 0..2 {
+        site.repair();
+        for _ in 0..100 {
+            site.look();
+        }
+        assert_eq!(site.enforcing(), [false, true]);
+        assert!(site.status().interfaces[0].problem.is_some());
+        site.fail_after(1, Failing::Always);
+        site.wait(wait);
+        assert_eq!(site.enforcing(), [false, true]);
+        wait *= 2;
+    }
+    site.repair();
+    site.wait(wait);
+    assert_eq!(site.enforcing(), [true, true]);
+    site.check();
+}
+
+#[test]
+fn a_trial_ends_with_the_filter_that_is_taken_off() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.detach();
+    for name in ["unconfirmed.json", "on-trial.tar"] {
+        assert!(!site.kept(name).exists(), "{name}");
+    }
+    // Nobody confirmed it, and nothing else is held up by it.
+    site.start(StartOptions::default());
+    assert_eq!(site.in_force(), Files::One);
+    assert!(site.is_on_last_good());
+    site.edit(Files::Unlimited);
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Unlimited);
+}
+
+#[test]
+fn what_somebody_removed_is_written_again() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::TooMuch);
+    assert!(!site.reload(reload(false)));
+    let first = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    let names = ["exemptions.json", "unconfirmed.json", "refused.json"];
+    for name in names {
+        fs::remove_file(site.kept(name)).unwrap();
+    }
+    site.wait(Duration::from_secs(5));
+    for name in names {
+        assert!(site.kept(name).exists(), "{name}");
+    }
+    site.restart(StartOptions::default());
+    assert_eq!(site.temporary(), [first]);
+    assert_eq!(site.in_force(), Files::Two);
+    assert_eq!(
+        site.exempt(exemption(2, 25, site.now(), 600)),
+        Some(first + 1)
+    );
+    // What comes back is kept again as well, where the archive of it is gone.
+    fs::remove_file(site.kept("confirmed.tar")).unwrap();
+    fs::remove_file(site.kept("unconfirmed.json")).unwrap();
+    site.wait(TRIAL - Duration::from_secs(10));
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Two);
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::One);
+}
+
+#[test]
+fn numbers_of_exemptions_are_given_once_whatever_the_file_says() {
+    let mut site = Site::started(Files::One);
+    let first = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    site.kill();
+    let file = site.kept("exemptions.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let next = format!("\"next_id\": {}", first + 1);
+    assert!(text.contains(&next), "{text}");
+    fs::write(&file, text.replace(&next, "\"next_id\": 1")).unwrap();
+    site.start(StartOptions::default());
+    assert_eq!(
+        site.exempt(exemption(2, 25, site.now(), 600)),
+        Some(first + 1)
+    );
+    site.kill();
+    let last = format!("\"next_id\": {}", u64::MAX);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"next_id\": 3", &last)).unwrap();
+    site.start(StartOptions::default());
+    assert_eq!(site.exempt(exemption(3, 25, site.now(), 600)), None);
+    assert_eq!(site.temporary().len(), 2);
+    site.check();
+}
+
+#[test]
+fn a_reload_says_once_what_became_of_it() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Wrong);
+    assert!(!site.reload(reload(false)));
+    let reloads = site.status().reloads;
+    assert!(reloads.last_error.unwrap().contains("nonsense"));
+    assert!(!reloads.last_successful);
+    site.edit(Files::Two);
+    // Asked for what it would leave, loaded, noted, two interfaces, and said.
+    site.fail_after(7, Failing::Always);
+    assert!(site.reload(reload(false)));
+    assert!(site.repair(), "it takes no more operations than that");
+    let reloads = site.status().reloads;
+    assert_eq!(reloads.last_error, None);
+    assert!(reloads.last_successful);
+    assert_eq!((reloads.total, reloads.failures), (2, 1));
+}

@@ -20,7 +20,7 @@ use api::{
 use dataplane::memory::{Failing, Machine, Memory};
 use filter_common::{Address, Tables as _};
 use filter_user::{
-    controller::{self, Clock, Controller, Hand, StartOptions},
+    controller::{self, Backoff, Clock, Controller, Hand, StartOptions},
     disk,
     state::StateDirectory,
 };
@@ -111,7 +111,6 @@ allow_inbound = [25]
 pub(crate) const PORTS: [u16; 3] = [25, 80, 443];
 const INTERFACES: [&str; 2] = ["eth0", "eth1"];
 /// As long as the daemon waits before it tries again.
-const NEXT_ROLL_BACK: Duration = Duration::from_secs(5);
 const NEXT_EXPIRY: Duration = Duration::from_secs(60);
 
 pub(crate) fn exemption(address: u8, port: u16, now: Timestamp, seconds: u64) -> NewExemption {
@@ -134,6 +133,7 @@ pub(crate) struct Site {
     listen: String,
     controller: Option<Controller<Memory>>,
     retry_roll_back: Option<Duration>,
+    roll_back_fails: Backoff,
     retry_expiry: Option<Duration>,
     expected: Expected,
 }
@@ -171,6 +171,7 @@ impl Site {
             listen: format!("127.{a}.{b}.{c}:{port}"),
             controller: None,
             retry_roll_back: None,
+            roll_back_fails: Backoff::default(),
             retry_expiry: None,
             expected: Expected {
                 on_disk: files,
@@ -266,7 +267,9 @@ impl Site {
     }
 
     pub(crate) fn detach(&mut self) {
-        self.controller.take().unwrap().detach().unwrap();
+        let controller = self.controller.take().unwrap();
+        controller.give_up_trial().unwrap();
+        controller.detach().unwrap();
     }
 
     pub(crate) fn reload(&mut self, options: ReloadOptions) -> bool {
@@ -361,7 +364,10 @@ impl Site {
         };
         if roll_back && controller.trial_left().is_some_and(|left| left.is_zero()) {
             let went_back = controller.roll_back().is_ok();
-            self.retry_roll_back = (!went_back).then_some(passed + NEXT_ROLL_BACK);
+            self.retry_roll_back = match went_back {
+                true => None,
+                false => Some(passed + self.roll_back_fails.failed()),
+            };
             if went_back {
                 let expected = &mut self.expected;
                 expected.in_force = expected.previous.take().unwrap();
@@ -392,7 +398,13 @@ impl Site {
     fn reconcile(&mut self) {
         if let Some(controller) = self.controller() {
             controller.reconcile();
+            controller.look_after_state();
         }
+    }
+
+    /// As often as something happens on the network.
+    pub(crate) fn look(&mut self) {
+        self.reconcile();
     }
 
     pub(crate) fn fail_after(&mut self, operations: usize, failing: Failing) {
