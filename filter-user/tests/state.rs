@@ -3,7 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
 
 use filter_user::{
     controller::exemptions,
@@ -55,6 +60,30 @@ fn what_cannot_be_written_leaves_what_there_was() {
         state.read::<Value>("it.json").unwrap(),
         Some(json!({ "a": 1 }))
     );
+}
+
+/// Nor does what was written of it stay: the disk may be full.
+#[test]
+fn what_is_written_in_part_leaves_nothing() {
+    let state = StateDirectory::new(&base("half"), "east");
+    state.write("it.json", &json!({ "a": 1 })).unwrap();
+    let prepared = state.prepare("it.json", |file| {
+        file.write_all(&[b' '; 100_000])?;
+        Err(io::ErrorKind::StorageFull.into())
+    });
+    assert!(matches!(prepared, Err(StateError::Unwritable { .. })));
+    drop(
+        state
+            .prepare("it.json", |file| file.write_all(b"{}"))
+            .unwrap(),
+    );
+    assert_eq!(
+        state.read::<Value>("it.json").unwrap(),
+        Some(json!({ "a": 1 }))
+    );
+    let directory = state.file("it.json");
+    let directory = fs::read_dir(directory.parent().unwrap()).unwrap();
+    assert_eq!(directory.count(), 1, "no leftovers");
 }
 
 #[test]

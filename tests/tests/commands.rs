@@ -163,7 +163,10 @@ fn an_instance_runs_once() {
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);
     assert!(
-        line.contains("is running already: its socket /run/poolguard/"),
+        line.contains(&format!(
+            "is running already, as process {}.",
+            running.pid()
+        )),
         "{line}"
     );
     assert_eq!(machine.get("/readyz").0, 200, "the first one goes on");

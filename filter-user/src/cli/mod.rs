@@ -90,7 +90,7 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
             reload(&cli.instance, options, *json)
         }
         Command::Confirm { json } => confirm(&cli.instance, *json),
-        Command::Detach { json } => detach(&cli.instance, *json),
+        Command::Detach { json } => detach(&cli, *json),
     };
     let (text, status) = match result {
         Ok(()) => return ExitCode::SUCCESS,
@@ -145,11 +145,15 @@ fn run(
                 config_file.display()
             )))
         }
-        Err(error @ daemon::RunError::Start(_)) => Err(Failure::Failed(format!(
+        // The other one goes on, and this one had started.
+        Err(error @ (daemon::RunError::AlreadyRunning { .. } | daemon::RunError::Stop(_))) => {
+            Err(error.into())
+        }
+        Err(error) => Err(Failure::Failed(format!(
             "not started: {}. {error}",
             consequence(instance)
         ))),
-        result => Ok(result?),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -273,13 +277,16 @@ fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
     ))
 }
 
-fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
+fn detach(cli: &Cli, json: bool) -> Result<(), Failure> {
+    let instance = &cli.instance;
     // Where it cannot say, it will not detach either.
     let cut = client::get(instance, routes::STATUS).map_or_else(|_| Vec::new(), ends_of_wires);
     let cut = match client::post::<Option<String>>(instance, routes::DETACH, &()) {
         Ok(None) => Some(cut),
         Ok(Some(error)) => return Err(Failure::Failed(error)),
-        Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,
+        Err(ClientError::NotRunning { .. }) => {
+            daemon::detach_leftovers(instance, &cli.state_directory())?
+        }
         Err(error) => return Err(error.into()),
     };
     if json {

@@ -69,6 +69,14 @@ pub enum ApplyError {
         /// Why.
         error: String,
     },
+    /// Nothing is there to compare the files with.
+    #[error(
+        "the files cannot be compared with what was last in force, which cannot be used: {why}"
+    )]
+    Uncompared {
+        /// Why not.
+        why: String,
+    },
     /// Poolguard itself is wrong.
     #[error(transparent)]
     Defect(#[from] Defect),
@@ -86,6 +94,27 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Whether the same files would be refused again, whatever else becomes of the box.
+    pub(super) fn is_of_the_files(&self) -> bool {
+        match self {
+            Self::Config(_)
+            | Self::Compile(_)
+            | Self::Leaves { .. }
+            | Self::TooMuch(_)
+            | Self::Defect(_)
+            | Self::Dataplane(
+                DataplaneError::Misplaced { .. } | DataplaneError::NoNativeXdp { .. },
+            ) => true,
+            Self::Dataplane(_)
+            | Self::State(_)
+            | Self::Unconfirmed { .. }
+            | Self::TrialTooLong { .. }
+            | Self::Refused { .. }
+            | Self::Uncompared { .. }
+            | Self::Listen { .. } => false,
+        }
+    }
+
     /// That no interface is left `without` the filter, or changes sides, or is
     /// joined to another one.
     pub(super) fn check_sides(

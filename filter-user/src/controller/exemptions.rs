@@ -16,7 +16,7 @@ use super::{ApplyError, Controller, into_force::Wanted, salvage::salvage};
 use crate::state::{StateDirectory, StateError};
 
 /// What it is called in the state directory.
-const FILE: &str = "exemptions.json";
+pub(super) const FILE: &str = "exemptions.json";
 
 /// What is kept over restarts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,18 @@ impl Default for KeptExemptions {
 }
 
 impl KeptExemptions {
+    /// Whether there were ever any: numbers are not given twice.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The number that is given next: none that was given before.
+    fn next_id(&self) -> u64 {
+        let given = self.exemptions.iter().map(|exemption| exemption.id).max();
+        let next = given.map_or(0, |given| given.saturating_add(1));
+        self.next_id.max(next)
+    }
+
     /// Keeps them in the place of those that were kept.
     pub(super) fn write(&self, state: &StateDirectory) -> Result<(), StateError> {
         state.write(FILE, self)
@@ -57,7 +69,8 @@ pub fn read(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, StateErro
 pub(super) fn at_start(state: &StateDirectory, now: Timestamp) -> KeptExemptions {
     let meaning = "the temporary exemptions in it do not exempt";
     let kept = salvage(state, FILE, meaning, || state.read::<KeptExemptions>(FILE));
-    let mut kept = kept.unwrap_or_default();
+    let mut kept = kept.whole().unwrap_or_default();
+    kept.next_id = kept.next_id();
     let all = std::mem::take(&mut kept.exemptions).into_iter();
     let (over, holding) = all.partition::<Vec<_>, _>(|e| e.is_expired(now));
     kept.exemptions = holding;
@@ -89,6 +102,12 @@ pub enum ExemptionError {
         /// `reason` or `ticket`.
         what: &'static str,
     },
+    /// All numbers were given.
+    #[error(
+        "no number is left for another exemption: `next_id` in {FILE} is the last one. Correct that \
+         while poolguard does not run"
+    )]
+    NoNumber,
     /// There is none of this number.
     #[error("there is no temporary exemption {id}: `poolguard exempt list` shows them")]
     Unknown {
@@ -127,9 +146,10 @@ impl<D: Dataplane> Controller<D> {
             added: now,
             added_by: uid,
         };
+        let next = added.id.checked_add(1).ok_or(ExemptionError::NoNumber)?;
         let mut temporary = self.intent.temporary.clone();
         temporary.push(added.clone());
-        self.replace_exemptions(temporary, added.id + 1, added.prefix, now)
+        self.replace_exemptions(temporary, next, added.prefix, now)
             .inspect_err(|error| {
                 tracing::error!(
                     prefix = %added.prefix, traffic = self.traffic(), %error,

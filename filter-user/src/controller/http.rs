@@ -183,7 +183,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
         false => (StatusCode::SERVICE_UNAVAILABLE, text),
     };
     // Frames are filtered, as they were when all was well.
-    (code, text + &latest.last_good())
+    (code, text + &latest.doubts())
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failure> {

@@ -7,7 +7,7 @@
 //! first the disk, so that a crash at any moment leaves a way back, then the data plane,
 //! which takes all of it or none, and at last what this controller knows of it.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
 use dataplane::{Dataplane, Demand, Events};
 use ipnet::IpNet;
@@ -22,7 +22,6 @@ use policy::{
 use super::{
     ApplyError, Controller, NewListener, Standing,
     archive::{self, CONFIRMED, ON_TRIAL},
-    confirmation::log_trial,
     defect::guarded,
     endpoint::Move,
     exemptions::{KeptExemptions, log_over},
@@ -42,9 +41,8 @@ pub(super) struct Wanted {
     pub(super) is_limited: bool,
     /// The prefixes in which it differs from what is in force, if it does in no others.
     pub(super) only_in: Option<Vec<IpNet>>,
-    /// What is asked of the interfaces.
-    pub(super) demand: Demand,
-    /// What it comes to if the disk or the address of the metrics are not to be had.
+    /// What it comes to if an interface, the disk or the address of the metrics is not
+    /// to be had.
     pub(super) insists: Insists,
     /// The number of the next temporary exemption.
     pub(super) next_exemption: u64,
@@ -57,6 +55,16 @@ pub(super) enum Insists {
     OnAll,
     /// The filter. What does not work beside it is logged, and tried again.
     OnTheFilter,
+}
+
+impl Insists {
+    /// On the interfaces.
+    fn demand(self) -> Demand {
+        match self {
+            Self::OnAll => Demand::All,
+            Self::OnTheFilter => Demand::WhatCan,
+        }
+    }
 }
 
 /// Something that can come into force at once.
@@ -115,9 +123,13 @@ impl<D: Dataplane> Controller<D> {
             let without = self.dataplane.would_leave(&compiled.interfaces)?;
             ApplyError::check_sides(without, &self.intent.config, &wanted.intent.config)?;
         }
-        let mut endpoint = self.endpoint.prepare(wanted.intent.config.metrics.listen);
+        let listen = wanted.intent.config.metrics.listen;
+        let mut endpoint = self.endpoint.prepare(listen);
         if wanted.insists == Insists::OnAll {
-            endpoint = Ok(endpoint?);
+            // One that is in force already is waited for, whatever else changes.
+            if listen != self.intent.config.metrics.listen {
+                endpoint = Ok(endpoint?);
+            }
             // What is on trial has to be there after a crash. What stays is kept if it
             // can be.
             if let Standing::OnTrial(_) = wanted.standing {
@@ -218,7 +230,8 @@ impl<D: Dataplane> Controller<D> {
         log_over(&ended);
         if let Some((compiled, events)) = replaced {
             self.note(&compiled);
-            self.log_events(events);
+            self.retries.clear();
+            self.log_events(events, &BTreeSet::new());
         }
         let listen = self.intent.config.metrics.listen;
         let listener = match endpoint {
@@ -300,7 +313,8 @@ impl<D: Dataplane> Controller<D> {
     ) -> Result<Option<(Compiled, Events)>, ApplyError> {
         let amendment = match tables {
             Tables::Loaded(compiled, generation) => {
-                let events = self.dataplane.enforce(generation, wanted.demand)?;
+                let demand = wanted.insists.demand();
+                let events = self.dataplane.enforce(generation, demand)?;
                 return Ok(Some((*compiled, events)));
             }
             Tables::Amended(amendment) => amendment,
@@ -328,7 +342,9 @@ impl<D: Dataplane> Controller<D> {
     ) -> Result<(Compiled, Events), ApplyError> {
         let compiled = guarded("compiling", || compile(&wanted.intent, now))??;
         let generation = self.kept().load(&mut self.dataplane, &compiled)?;
-        let events = self.dataplane.enforce(generation, wanted.demand)?;
+        let events = self
+            .dataplane
+            .enforce(generation, wanted.insists.demand())?;
         Ok((compiled, events))
     }
 
@@ -366,15 +382,17 @@ impl<D: Dataplane> Controller<D> {
 
     /// Keeps what was read, which is in force.
     fn keep_archive(&mut self, archive: Result<state::Prepared, StateError>) {
-        let Standing::OnTrial(trial) = &self.standing else {
-            return self.keep_prepared(archive);
-        };
-        log_trial(trial.deadline);
-        if let Err(error) = archive.and_then(state::Prepared::commit) {
-            tracing::error!(
-                %error,
+        let lost = match &self.standing {
+            Standing::OnTrial(_) => {
                 "what is on trial cannot be kept: a restart goes back before the time"
-            );
+            }
+            Standing::Unconfirmed(_) => {
+                "the configuration in force cannot be kept, nor confirmed: correct this and reload"
+            }
+            _ => return self.keep_prepared(archive),
+        };
+        if let Err(error) = archive.and_then(state::Prepared::commit) {
+            tracing::error!(%error, "{lost}");
         }
     }
 }
@@ -387,7 +405,7 @@ impl Standing {
     /// Under which name what it was read from is kept.
     fn archive(&self) -> &'static str {
         match self {
-            Self::OnTrial(_) => ON_TRIAL,
+            Self::OnTrial(_) | Self::Unconfirmed(_) => ON_TRIAL,
             _ => CONFIRMED,
         }
     }

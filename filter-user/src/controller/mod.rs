@@ -3,32 +3,47 @@
 //! under signals, sockets and clocks.
 
 mod archive;
+mod backoff;
 mod clock;
 mod confirmation;
 mod control;
+mod control_socket;
 pub mod daemon;
 mod defect;
 mod endpoint;
 mod error;
 mod events;
+mod exclusion;
 pub mod exemptions;
 mod http;
 mod interfaces;
 mod into_force;
+mod keeping;
 mod kept;
 mod outcome;
+mod refusals;
 mod salvage;
 mod snapshot;
 mod start;
 
-use std::{collections::BTreeMap, panic::resume_unwind, path::PathBuf, sync::Arc, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::resume_unwind,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use api::{
     answers::ReloadOutcome,
     requests::ReloadOptions,
-    status::{FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
+    status::{
+        FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, Unconfirmed,
+        WireStatus,
+    },
 };
-use dataplane::{Dataplane, DataplaneError, Demand, Kernel};
+use dataplane::{Dataplane, DataplaneError, Kernel};
 use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
@@ -39,9 +54,10 @@ use policy::{
 };
 
 use archive::ON_TRIAL;
+pub use backoff::Backoff;
 pub use clock::{Clock, Hand};
 pub use confirmation::ConfirmError;
-use confirmation::Standing;
+use confirmation::{Standing, log_rollback, log_trial};
 pub use defect::Defect;
 use defect::guarded;
 use endpoint::Endpoint;
@@ -51,9 +67,10 @@ pub use exemptions::ExemptionError;
 use exemptions::KeptExemptions;
 use into_force::{Insists, Wanted};
 use kept::Kept;
+use refusals::Refusals;
 pub use snapshot::{Shared, Snapshot};
+use start::Chosen;
 pub use start::StartOptions;
-use start::{Chosen, REFUSED, Refusal};
 
 use crate::state::{Prepared, StateDirectory, StateError};
 
@@ -69,6 +86,7 @@ pub struct Controller<D = Kernel> {
     /// Whether the archive of the confirmed configuration is the one in force, or
     /// the one that comes back after a trial.
     is_kept: bool,
+    refusals: Refusals,
     /// The number of the next temporary exemption.
     next_exemption: u64,
     endpoint: Endpoint,
@@ -77,8 +95,19 @@ pub struct Controller<D = Kernel> {
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
     failing: BTreeMap<String, String>,
+    /// When these are tried again, by the time that passes.
+    retries: BTreeMap<String, Retry>,
+    /// What somebody removed and cannot be written again, and why.
+    unwritten: BTreeMap<&'static str, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
+}
+
+/// When something is tried again that did not work.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retry {
+    at: Duration,
+    backoff: Backoff,
 }
 
 /// Where a controller finds what it needs.
@@ -112,21 +141,26 @@ impl<D: Dataplane> Controller<D> {
         let now = site.clock.now();
         let file = site.config_file.clone();
         tracing::info!(file = %file.display(), "reading the configuration");
-        let mut chosen = start::choose(&site, options)?;
+        let refusals = Refusals::read(&site.state);
+        let mut chosen = start::choose(&site, options, &refusals)?;
         let temporary = exemptions::at_start(&site.state, now);
-        let mut controller = Self::before(site, open()?, &chosen, temporary)?;
+        let mut controller = Self::before(site, open()?, &chosen, temporary, refusals)?;
         let found = controller.dataplane.link_count();
         tracing::info!("building the tables and loading the program for each interface");
         let listener = loop {
-            match (controller.begin(&mut chosen, now), chosen.last.take()) {
-                (Ok(listener), _) => break listener,
-                // The files may be what the kernel does not take.
-                (Err(error), Some(last)) if !options.strict => chosen = last.goes_on(&error),
-                (Err(error), _) => {
+            let error = match controller.begin(&mut chosen, now) {
+                Ok(listener) => break listener,
+                Err(error) => error,
+            };
+            // It may be what the tables or the kernel do not take.
+            let instead = chosen.instead.take().filter(|_| !options.strict);
+            chosen = match instead.map(|instead| instead(&error)) {
+                Some(Ok(chosen)) => chosen,
+                Some(Err(_)) | None => {
                     controller.leave_as_found();
                     return Err(error);
                 }
-            }
+            };
         };
         if found > 0 {
             let kept = controller.dataplane.link_count();
@@ -155,6 +189,7 @@ impl<D: Dataplane> Controller<D> {
         mut dataplane: D,
         chosen: &Chosen,
         temporary: KeptExemptions,
+        refusals: Refusals,
     ) -> Result<Self, ApplyError> {
         let Site {
             instance,
@@ -186,6 +221,7 @@ impl<D: Dataplane> Controller<D> {
                 last_success: now,
                 total: kept.reloads,
                 failures: kept.reload_failures,
+                last_error: None,
             },
             interfaces: Vec::new(),
             attachments: kept.attachments,
@@ -194,8 +230,11 @@ impl<D: Dataplane> Controller<D> {
             temporary_exemptions: FamilyCounts::default(),
             temporary: Vec::new(),
             unconfirmed_until: None,
+            roll_back_problem: None,
             rolled_back: None,
+            rolled_back_because: None,
             last_good: None,
+            unconfirmed: None,
             metrics: MetricsStatus::default(),
             next_expiry: None,
             tables: Vec::new(),
@@ -219,11 +258,14 @@ impl<D: Dataplane> Controller<D> {
             },
             standing: chosen.standing.clone(),
             is_kept: chosen.is_kept,
+            refusals,
             next_exemption: temporary.next_id,
             dataplane,
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
             cut: BTreeMap::new(),
         })
     }
@@ -232,21 +274,27 @@ impl<D: Dataplane> Controller<D> {
     fn begin(&mut self, chosen: &mut Chosen, now: Timestamp) -> Result<NewListener, ApplyError> {
         self.is_kept = chosen.is_kept;
         self.standing = chosen.standing.clone();
+        let texts = chosen.to_keep.take();
+        let fingerprint = texts.as_ref().and_then(|texts| self.fingerprint(texts));
         let wanted = Wanted {
             intent: self.intent.with_config(Arc::clone(&chosen.config)),
             standing: chosen.standing.clone(),
-            texts: chosen.to_keep.take(),
+            texts,
             is_limited: false,
             only_in: None,
-            demand: Demand::WhatCan,
             insists: Insists::OnTheFilter,
             next_exemption: self.next_exemption,
         };
         let listener = self.put_into_force(wanted, now)?;
-        if matches!(self.standing, Standing::Confirmed | Standing::LastGood(_)) {
-            // A trial that an earlier run has left is over.
-            self.keep_as_it_stands();
-            self.forget_trial();
+        self.forget_refusal(fingerprint);
+        // A trial that an earlier run has left is over.
+        match self.standing {
+            Standing::Confirmed | Standing::LastGood(_) => {
+                self.keep_as_it_stands();
+                self.forget_trial();
+            }
+            Standing::RolledBack { .. } => self.forget_trial(),
+            Standing::OnTrial(_) | Standing::Unconfirmed(_) => {}
         }
         Ok(listener)
     }
@@ -267,36 +315,59 @@ impl<D: Dataplane> Controller<D> {
             );
         }
         self.forget_trial();
-        self.forget_refusal();
     }
 
     /// What was on trial is not any more.
     fn forget_trial(&self) {
-        self.forget(ON_TRIAL);
-    }
-
-    fn forget_refusal(&self) {
-        self.forget(REFUSED);
-    }
-
-    fn forget(&self, name: &str) {
-        if let Err(error) = self.state.remove(name) {
-            tracing::warn!(%error, "what is over stays on disk, where it does no harm");
+        if let Err(error) = self.state.remove(ON_TRIAL) {
+            tracing::warn!(
+                %error,
+                "what was on trial stays on disk, and the next start may take it for a trial that \
+                 is over"
+            );
         }
     }
 
-    /// Says that the files are not what is in force, if that is so.
+    /// What tells these files from others, where any were refused.
+    fn fingerprint(&self, texts: &Texts) -> Option<String> {
+        let are_there = !self.refusals.is_empty();
+        are_there.then(|| archive::fingerprint(&self.config_file, texts))
+    }
+
+    /// What was refused before is accepted by now.
+    fn forget_refusal(&mut self, fingerprint: Option<String>) {
+        let forgotten = fingerprint.map(|print| self.refusals.forget(&self.state, &print));
+        if let Some(Err(error)) = forgotten {
+            tracing::warn!(
+                %error,
+                "that these files were refused before stays on disk: a start that cannot see that \
+                 they were in force may refuse them"
+            );
+        }
+    }
+
+    /// Says whether what is in force is there to stay, and whether it is what the files
+    /// say.
     fn log_standing(&self) {
-        if let Standing::LastGood(LastGood {
-            in_force_since,
-            error,
-        }) = &self.standing
-        {
-            tracing::error!(
-                file = %self.config_file.display(), %in_force_since, %error,
+        let file = self.config_file.display();
+        match &self.standing {
+            Standing::Confirmed => {}
+            Standing::OnTrial(trial) => log_trial(trial.deadline),
+            Standing::RolledBack { at, why } => log_rollback(&self.config_file, *at, why),
+            Standing::LastGood(LastGood {
+                in_force_since,
+                error,
+            }) => tracing::error!(
+                %file, %in_force_since, %error,
                 "the files are NOT in force, a reload would refuse them: the last good configuration \
                  goes on. Correct them and `poolguard reload`"
-            );
+            ),
+            Standing::Unconfirmed(Unconfirmed { since, error }) => tracing::error!(
+                %file, %since, %error,
+                "UNCONFIRMED: what is in force could be compared with nothing, and there is nothing \
+                 to go back to. Look at it, then `poolguard confirm`, or `poolguard reload` another \
+                 one"
+            ),
         }
     }
 
@@ -323,18 +394,33 @@ impl<D: Dataplane> Controller<D> {
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
     pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
-        self.status.reloads.total += 1;
+        let before = self.status.reloads.clone();
+        let total = before.total + 1;
+        // As it will be if it succeeds: said together with what comes into force.
+        self.status.reloads = Reloads {
+            last_successful: true,
+            last_success: self.clock.now(),
+            last_error: None,
+            total,
+            ..before
+        };
         let outcome = self.try_reload(options);
-        self.status.reloads.last_successful = outcome.is_ok();
         let generation = self.status.generation;
-        let (outcome, listener) = match outcome {
+        match outcome {
             Ok((warnings, listener)) => {
-                self.status.reloads.last_success = self.clock.now();
                 tracing::info!(generation, "reloaded: the new configuration is in force");
                 (outcome::success(generation, &warnings), listener)
             }
             Err(error) => {
-                self.status.reloads.failures += 1;
+                self.status.reloads = Reloads {
+                    last_successful: false,
+                    last_error: Some(error.to_string()),
+                    total,
+                    failures: before.failures + 1,
+                    ..before
+                };
+                self.publish();
+                self.log_wires();
                 if let ApplyError::Config(report) = &error {
                     log_report(report);
                 }
@@ -344,10 +430,7 @@ impl<D: Dataplane> Controller<D> {
                 );
                 (outcome::refusal(generation, &error), None)
             }
-        };
-        self.publish();
-        self.log_wires();
-        (outcome, listener)
+        }
     }
 
     fn try_reload(&mut self, options: ReloadOptions) -> Result<(Report, NewListener), ApplyError> {
@@ -365,24 +448,28 @@ impl<D: Dataplane> Controller<D> {
             texts: Some(texts.clone()),
             is_limited: !options.force,
             only_in: None,
-            demand: Demand::All,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         };
-        let listener = self
-            .put_into_force(wanted, now)
-            .inspect_err(|error| self.remember_refusal(&texts, error, now))?;
+        let put = self.put_into_force(wanted, now);
+        let listener = put.inspect_err(|error| self.remember_refusal(&texts, error, now))?;
+        let fingerprint = self.fingerprint(&texts);
+        self.forget_refusal(fingerprint);
+        if let Standing::OnTrial(trial) = &self.standing {
+            log_trial(trial.deadline);
+        }
         Ok((warnings, listener))
     }
 
-    /// Keeps that these files were refused, for a start that would take them.
-    fn remember_refusal(&self, texts: &Texts, error: &ApplyError, now: Timestamp) {
-        let refusal = Refusal {
-            fingerprint: archive::fingerprint(&self.config_file, texts),
-            at: now,
-            error: error.to_string(),
-        };
-        if let Err(error) = self.state.write(REFUSED, &refusal) {
+    /// Keeps that these files were refused, for a start that would take them. What was
+    /// wrong with something else may have passed by then.
+    fn remember_refusal(&mut self, texts: &Texts, error: &ApplyError, now: Timestamp) {
+        if !error.is_of_the_files() {
+            return;
+        }
+        let fingerprint = archive::fingerprint(&self.config_file, texts);
+        let error = error.to_string();
+        if let Err(error) = self.refusals.add(&self.state, fingerprint, now, error) {
             tracing::warn!(
                 %error,
                 "the refusal cannot be kept: a start compares the files with what was last in force, \
@@ -458,7 +545,6 @@ impl<D: Dataplane> Controller<D> {
             texts: None,
             is_limited: false,
             only_in: None,
-            demand: Demand::All,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         }
@@ -478,7 +564,10 @@ impl<D: Dataplane> Controller<D> {
     /// Attaches to interfaces that have come (back), and takes notice of those
     /// that have gone. Says whether the kernel could be asked.
     pub fn reconcile(&mut self) -> bool {
-        let events = match self.dataplane.reconcile() {
+        let now = self.clock.passed();
+        let waiting = self.retries.iter().filter(|(_, retry)| retry.at > now);
+        let waiting: BTreeSet<_> = waiting.map(|(name, _)| name.clone()).collect();
+        let events = match self.dataplane.reconcile(&waiting) {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(
@@ -488,9 +577,9 @@ impl<D: Dataplane> Controller<D> {
                 return false;
             }
         };
-        let is_news = !events.is_empty() || !self.failing.is_empty();
-        self.log_events(events);
-        if is_news {
+        let (before, is_news) = (self.failing.clone(), !events.is_empty());
+        self.log_events(events, &waiting);
+        if is_news || self.failing != before {
             self.publish();
         }
         self.log_wires();
@@ -531,16 +620,24 @@ impl<D: Dataplane> Controller<D> {
     fn publish(&mut self) {
         self.status.temporary = exemptions::listed(&self.intent);
         let status = &mut self.status;
-        (
-            status.unconfirmed_until,
-            status.rolled_back,
-            status.last_good,
-        ) = match &self.standing {
-            Standing::Confirmed => (None, None, None),
-            Standing::OnTrial(trial) => (Some(trial.deadline), None, None),
-            Standing::RolledBack(at) => (None, Some(*at), None),
-            Standing::LastGood(last) => (None, None, Some(last.clone())),
-        };
+        (status.unconfirmed_until, status.rolled_back) = (None, None);
+        (status.last_good, status.unconfirmed) = (None, None);
+        status.rolled_back_because = None;
+        if !matches!(self.standing, Standing::OnTrial(_)) {
+            status.roll_back_problem = None;
+        }
+        match &self.standing {
+            Standing::Confirmed => {}
+            Standing::OnTrial(trial) => status.unconfirmed_until = Some(trial.deadline),
+            Standing::RolledBack { at, why } => {
+                status.rolled_back = Some(*at);
+                status.rolled_back_because = Some(why.clone());
+            }
+            Standing::LastGood(last) => status.last_good = Some(last.clone()),
+            Standing::Unconfirmed(unconfirmed) => {
+                status.unconfirmed = Some(unconfirmed.clone());
+            }
+        }
         status.metrics = MetricsStatus {
             listen: Some(self.intent.config.metrics.listen),
             problem: self.endpoint.problem().map(str::to_owned),
@@ -556,6 +653,19 @@ impl<D: Dataplane> Controller<D> {
                 "cannot save the state for a restart: counters start over then. The \
                  filter goes on. Noted again with the next change"
             );
+        }
+    }
+
+    /// Ends a trial that goes on, for good: what was on trial counts as refused. For
+    /// whoever takes the filter off after it.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be kept. The next start goes on with the trial, or back.
+    pub fn give_up_trial(&self) -> Result<(), StateError> {
+        match self.standing {
+            Standing::OnTrial(_) => confirmation::give_up(&self.state, self.clock.now()),
+            _ => Ok(()),
         }
     }
 

@@ -140,8 +140,12 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "poolguard_config_unconfirmed",
         labels: &[],
-        help: "1 while the configuration in force goes back unless it is confirmed.",
-        read: Facts(|status| one(flag(status.unconfirmed_until.is_some()))),
+        help: "1 while the configuration in force waits for `poolguard confirm`.",
+        read: Facts(|status| {
+            one(flag(
+                status.unconfirmed_until.is_some() || status.unconfirmed.is_some(),
+            ))
+        }),
     },
     Metric {
         name: "poolguard_config_rolled_back",

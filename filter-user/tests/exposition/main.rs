@@ -96,6 +96,7 @@ fn status() -> Status {
             last_success: at("2026-03-02T08:00:00.25Z"),
             total: 9,
             failures: 3,
+            last_error: None,
         },
         interfaces: vec![
             interface("uplink0", "network", "native", true, wire("lan0", true)),
@@ -108,6 +109,9 @@ fn status() -> Status {
         temporary: Vec::new(),
         unconfirmed_until: Some(at("2026-03-02T08:10:00Z")),
         rolled_back: None,
+        roll_back_problem: None,
+        rolled_back_because: None,
+        unconfirmed: None,
         last_good: None,
         metrics: MetricsStatus {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 9188))),
