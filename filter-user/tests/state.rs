@@ -72,18 +72,18 @@ fn what_is_written_in_part_leaves_nothing() {
         Err(io::ErrorKind::StorageFull.into())
     });
     assert!(matches!(prepared, Err(StateError::Unwritable { .. })));
-    drop(
-        state
-            .prepare("it.json", |file| file.write_all(b"{}"))
-            .unwrap(),
-    );
+    let count = || {
+        let file = state.file("it.json");
+        fs::read_dir(file.parent().unwrap()).unwrap().count()
+    };
+    assert_eq!(count(), 1, "no leftovers");
+    let prepared = state.prepare("it.json", |file| file.write_all(b"{}"));
+    drop(prepared.unwrap());
+    assert_eq!(count(), 1, "no leftovers");
     assert_eq!(
         state.read::<Value>("it.json").unwrap(),
         Some(json!({ "a": 1 }))
     );
-    let directory = state.file("it.json");
-    let directory = fs::read_dir(directory.parent().unwrap()).unwrap();
-    assert_eq!(directory.count(), 1, "no leftovers");
 }
 
 #[test]
