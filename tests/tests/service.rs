@@ -52,8 +52,7 @@ fn confined(machine: &Machine, capabilities: &[&str], words: &str) -> Command {
         .args(["--no-new-privs", &format!("--groups={GROUP}")])
         .arg(format!("--bounding-set=-all{}", list("+")))
         .arg(poolguard())
-        .args(["--instance", &machine.instance, "--config"])
-        .arg(machine.config_file())
+        .args(machine.which(words))
         .args(words.split_whitespace())
         .env("STATE_DIRECTORY", machine.state());
     command
