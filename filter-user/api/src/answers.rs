@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use jiff::Timestamp;
-use policy::{change::Change, explain::Explanation};
+use policy::{change::Change, config::TemporaryExemption, explain::Explanation};
 use serde::{Deserialize, Serialize};
 
 /// What `reload` is answered.
@@ -57,6 +57,8 @@ pub struct InForce {
     pub config_file: PathBuf,
     /// Why it may not be what that file says, in words.
     pub standing: Option<String>,
+    /// The temporary exemptions, which stay whatever the file says.
+    pub temporary: Vec<TemporaryExemption>,
 }
 
 impl fmt::Display for InForce {

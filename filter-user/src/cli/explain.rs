@@ -1,6 +1,6 @@
 //! `poolguard explain`: what is in force, or a file, and where they differ.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use api::{
     answers::Explained,
@@ -14,6 +14,7 @@ use filter_user::{
 };
 use jiff::Timestamp;
 use policy::{
+    config::{Config, Report},
     explain::{Explanation, Question, Unexplained},
     intent::Intent,
 };
@@ -73,17 +74,21 @@ fn of_what_runs(cli: &Cli, question: &Question) -> Result<Answer, Failure> {
     })?;
     let file = &in_force.config_file;
     let shown = file.display();
-    // Temporary exemptions are beside the file, and in force with it.
-    let otherwise = match intent_of(cli, file, false) {
-        Ok(intent) => match question.answer(&intent, Timestamp::now()) {
-            Ok(other) if is_same(&other, &explanation) => None,
-            Ok(other) => Some(format!(
-                "the file {shown} is not what is in force, and says: {}",
-                other.summary
-            )),
-            Err(error) => Some(format!("the file {shown} cannot be asked: {error}")),
-        },
-        Err(why) => Some(format!("the file {shown} {why}")),
+    let otherwise = match read(file) {
+        Ok(config) => {
+            let intent = Intent::from(config).with_temporary(in_force.temporary.clone());
+            match question.answer(&intent, Timestamp::now()) {
+                Ok(other) if is_same(&other, &explanation) => None,
+                Ok(other) => Some(format!(
+                    "the file {shown} is not what is in force, and says: {}",
+                    other.summary
+                )),
+                Err(error) => Some(format!("the file {shown} cannot be asked: {error}")),
+            }
+        }
+        Err(_) => Some(format!(
+            "the file {shown} is wrong, or cannot be read: `poolguard check` says why"
+        )),
     };
     Ok(Answer {
         explanation,
@@ -93,13 +98,22 @@ fn of_what_runs(cli: &Cli, question: &Question) -> Result<Answer, Failure> {
 }
 
 fn of_file(cli: &Cli, file: &Path, question: &Question) -> Result<Answer, Failure> {
-    let intent = match intent_of(cli, file, true) {
-        Ok(intent) => intent,
-        Err(_) => {
-            let why = "nothing is explained from a wrong configuration";
-            return Err(Failure::Failed(why.to_owned()));
-        }
+    let config = read(file).map_err(|report| {
+        print_report(&report);
+        Failure::Failed("nothing is explained from a wrong configuration".to_owned())
+    })?;
+    let running = ask(cli, question);
+    // Temporary exemptions are beside the file: it would be put into force with them.
+    let temporary = match &running {
+        Ok(running) => running.in_force.temporary.clone(),
+        Err(_) => exemptions::read(&cli.state_directory()).unwrap_or_else(|error| {
+            print_error(&format!(
+                "poolguard: explained without temporary exemptions: {error}\n"
+            ));
+            Vec::new()
+        }),
     };
+    let intent = Intent::from(config).with_temporary(temporary);
     let explanation = progress::during("building the tables", || {
         question.answer(&intent, Timestamp::now())
     });
@@ -107,13 +121,13 @@ fn of_file(cli: &Cli, file: &Path, question: &Question) -> Result<Answer, Failur
         Unexplained::Packet(error) => Failure::Usage(error.to_string()),
         error => error.into(),
     })?;
-    let otherwise = match ask(cli, question) {
+    let otherwise = match running {
         Ok(other) if is_same(&other.explanation, &explanation) => None,
         Ok(other) => Some(format!(
             "what is in force says: {} ({})",
             other.explanation.summary, other.in_force
         )),
-        // Nothing is in force, or it does not know the interface.
+        // Nothing is in force, or it is not for this user to ask.
         Err(ClientError::NotRunning { .. } | ClientError::Refused { .. }) => None,
         Err(error) => Some(format!("what is in force could not be asked: {error}")),
     };
@@ -135,25 +149,8 @@ fn is_same(one: &Explanation, other: &Explanation) -> bool {
     one.summary == other.summary
 }
 
-/// What a file says, with the temporary exemptions beside it.
-fn intent_of(cli: &Cli, file: &Path, is_asked: bool) -> Result<Intent, &'static str> {
+fn read(file: &Path) -> Result<Arc<Config>, Report> {
     let what = format!("reading {}", file.display());
     let loaded = progress::during(&what, || disk::load(file, Timestamp::now()));
-    let mut intent = match loaded {
-        Ok(loaded) => Intent::from(loaded.config),
-        Err(report) => {
-            if is_asked {
-                print_report(&report);
-            }
-            return Err("is wrong, or cannot be read: `poolguard check` says why");
-        }
-    };
-    match exemptions::read(&cli.state_directory()) {
-        Ok(temporary) => intent.temporary = temporary,
-        Err(error) if is_asked => print_error(&format!(
-            "poolguard: explained without temporary exemptions: {error}\n"
-        )),
-        Err(_) => return Err("was not asked: temporary exemptions are for root to read"),
-    }
-    Ok(intent)
+    loaded.map(|loaded| loaded.config)
 }

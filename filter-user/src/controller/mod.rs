@@ -419,6 +419,7 @@ impl<D: Dataplane> Controller<D> {
             since: self.status.generation_since,
             config_file: self.config_file.clone(),
             standing,
+            temporary: self.intent.temporary.clone(),
         };
         (self.intent.clone(), in_force, self.clock.now())
     }
