@@ -3,7 +3,7 @@
 //! Nobody is told of a customer whose file is not read, so what looks like a mistake is
 //! a warning: a name in another case, with another ending, or that is not UTF-8.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use glob::{MatchOptions, Pattern};
 
@@ -80,7 +80,7 @@ pub(super) fn warnings(
 }
 
 /// In which way a pattern nearly matches a file in one of its directories.
-fn miss(pattern: &Pattern, path: &PathBuf) -> Option<Miss> {
+fn miss(pattern: &Pattern, path: &Path) -> Option<Miss> {
     let wanted = Path::new(pattern.as_str()).file_name()?.to_str()?;
     let name = path.file_name()?;
     let shown = name.to_string_lossy();
