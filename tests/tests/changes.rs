@@ -74,7 +74,11 @@ fn diff_shows_what_a_reload_would_change() {
          + pool large (dynamic) 10.0.0.0/23: 512 addresses\n\
          \n\
          opened: 512 IPv4 addresses, 40% of the customers' 1280\n\
-         closed: nothing\n"
+         closed: nothing\n\
+         \n\
+         a reload would be refused: it would open 512 IPv4 addresses of pool large (50% of 1024), \
+         and `max_change` is 10%. `poolguard diff` shows what would change; `poolguard reload \
+         --force` does it all the same\n"
     );
     let output = machine.poolguard("diff --json");
     assert_eq!(output.status.code(), Some(3));
@@ -355,7 +359,7 @@ fn an_exemption_without_room_waits_for_it() {
         text.contains("- temporary exemption 1 203.0.113.9/32 80 until "),
         "{text}"
     );
-    done(&machine, "reload");
+    done(&machine, "reload --force");
     running.log_until("temporary exemption is kept, and does not exempt as it says");
     let listed = machine.status()["temporary"][0].clone();
     assert_eq!(listed["ignored"], "203.0.113.9/32 lies in no pool");
