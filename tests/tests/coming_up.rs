@@ -137,7 +137,7 @@ fn what_a_reload_would_refuse_is_not_put_into_force_by_a_start() {
                 "max_change = \"100%\"\n{}",
                 changed("10.0.0.0/20", "10.0.0.0/16")
             ),
-            "it would close 61440 IPv4 addresses",
+            "it would turn 10.0.0.0/20 of pool large into 10.0.0.0/16",
         ),
         (changed("\"static\"", "\"dynamic\""), "203.0.113"),
         (changed("eth0", "etho"), "it would take the filter off eth0"),

@@ -1,8 +1,10 @@
 //! What a command asks the controller for.
 
+use std::path::{Path, PathBuf};
+
 use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
-use policy::config::PortSpec;
+use policy::config::{PortSpec, Texts};
 use serde::{Deserialize, Serialize};
 
 /// How a reload is to go about it.
@@ -29,4 +31,27 @@ pub struct NewExemption {
     pub reason: String,
     /// Free text.
     pub ticket: Option<String>,
+}
+
+/// A configuration that is not on the controller's disk, or not where it reads: the
+/// texts of its files, with the names that they were read under.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The main file.
+    pub main: PathBuf,
+    /// All files, the main one too.
+    pub files: Vec<(PathBuf, String)>,
+}
+
+impl Candidate {
+    /// What was read, as it was.
+    pub fn of(main: &Path, texts: &Texts) -> Self {
+        let files = texts.iter();
+        Self {
+            main: main.to_owned(),
+            files: files
+                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .collect(),
+        }
+    }
 }

@@ -31,6 +31,9 @@ pub struct Status {
     pub generation: u64,
     /// When the running generation was put into force.
     pub generation_since: Timestamp,
+    /// What tells the texts of its configuration from others, in hexadecimal digits.
+    #[serde(default)]
+    pub config_hash: String,
     /// What became of reloads.
     pub reloads: Reloads,
     /// The interfaces of the configuration.

@@ -4,6 +4,7 @@
 mod check;
 mod diff;
 mod exempt;
+mod explain;
 mod progress;
 mod status;
 
@@ -20,16 +21,14 @@ use api::{
     status::Status,
 };
 use filter_user::{
-    args::{Cli, Command, Explain},
+    args::{Cli, Command},
     controller::{
         ApplyError, StartOptions,
         daemon::{self, Afterwards},
-        exemptions,
     },
-    disk,
 };
 use jiff::Timestamp;
-use policy::{compile::compile, config::Report, explain, instance::Instance, intent::Intent};
+use policy::{config::Report, instance::Instance};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -52,7 +51,27 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 pub(crate) fn main(cli: Cli) -> ExitCode {
-    let result = match &cli.command {
+    let result = match cli.unheeded() {
+        Some(why) => Err(Failure::Usage(why)),
+        None => done(&cli),
+    };
+    let (text, status) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Printed) => return ExitCode::FAILURE,
+        Err(Failure::Differs) => return ExitCode::from(3),
+        Err(Failure::Failed(text)) => (text, 1),
+        Err(Failure::Usage(text)) => (text, 2),
+    };
+    if cli.command.prints_json() {
+        let _unprinted = print_json(&serde_json::json!({ "error": text }));
+    }
+    print_error(&format!("poolguard: {text}\n"));
+    ExitCode::from(status)
+}
+
+fn done(cli: &Cli) -> Result<(), Failure> {
+    let instance = &cli.instance();
+    match &cli.command {
         Command::Run {
             detach_on_exit,
             force,
@@ -68,15 +87,16 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
                 force: *force,
                 strict: *strict,
             };
-            run(&cli, options, afterwards, *json)
+            run(cli, options, afterwards, *json)
         }
-        Command::Check { json } => check::check(&cli.config, *json),
-        Command::Explain(arguments) => explain(&cli, arguments),
-        Command::Status { json } => status(&cli.instance, *json),
-        Command::Exempt(command) => exempt::exempt(&cli.instance, command),
-        Command::Diff(arguments) => match (&arguments.old, &arguments.new) {
-            (Some(old), Some(new)) => diff::files(old, new, arguments.json),
-            _ => diff::running(&cli.instance, arguments.json),
+        Command::Check { json } => check::check(&cli.config_file(), *json),
+        Command::Explain(arguments) => explain::explain(cli, arguments),
+        Command::Status { json } => status(instance, *json),
+        Command::Exempt(command) => exempt::exempt(instance, command),
+        Command::Diff(arguments) => match (&arguments.old, &arguments.new, &arguments.with) {
+            (Some(old), Some(new), _) => diff::files(old, new, arguments.json),
+            (_, _, Some(candidate)) => diff::candidate(instance, candidate, arguments.json),
+            _ => diff::running(instance, arguments.json),
         },
         Command::Reload {
             force,
@@ -87,23 +107,11 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
                 force: *force,
                 confirm: *confirm,
             };
-            reload(&cli.instance, options, *json)
+            reload(instance, options, *json)
         }
-        Command::Confirm { json } => confirm(&cli.instance, *json),
-        Command::Detach { json } => detach(&cli, *json),
-    };
-    let (text, status) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Printed) => return ExitCode::FAILURE,
-        Err(Failure::Differs) => return ExitCode::from(3),
-        Err(Failure::Failed(text)) => (text, 1),
-        Err(Failure::Usage(text)) => (text, 2),
-    };
-    if cli.command.prints_json() {
-        let _unprinted = print_json(&serde_json::json!({ "error": text }));
+        Command::Confirm { json } => confirm(instance, *json),
+        Command::Detach { json } => detach(cli, *json),
     }
-    print_error(&format!("poolguard: {text}\n"));
-    ExitCode::from(status)
 }
 
 /// Prints to standard error, where there is one.
@@ -133,7 +141,7 @@ fn run(
     afterwards: Afterwards,
     json: bool,
 ) -> Result<(), Failure> {
-    let (config_file, instance) = (&cli.config, &cli.instance);
+    let (config_file, instance) = (&*cli.config_file(), &cli.instance());
     log_to_stderr(json);
     let state = cli.state_directory();
     match daemon::run(config_file, instance, state, options, afterwards) {
@@ -193,45 +201,6 @@ fn log_to_stderr(json: bool) {
     }
 }
 
-fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
-    let usage = |error: explain::BadPacket| Failure::Usage(error.to_string());
-    let packet = explain::Packet::parse(
-        &arguments.protocol,
-        &arguments.source,
-        &arguments.destination,
-        &arguments.flags,
-    )
-    .map_err(usage)?;
-    let now = Timestamp::now();
-    let loaded = progress::during("reading the configuration", || disk::load(&cli.config, now));
-    let loaded = loaded.map_err(|report| {
-        print_report(&report);
-        Failure::Failed("nothing is explained from a wrong configuration".to_owned())
-    })?;
-    let mut intent = Intent::from(loaded.config);
-    match exemptions::read(&cli.state_directory()) {
-        Ok(temporary) => intent.temporary = temporary,
-        Err(error) => print_error(&format!(
-            "poolguard: explained without temporary exemptions: {error}\n"
-        )),
-    }
-    let compiled = progress::during("building the tables", || compile(&intent, now))?;
-    let explanation = explain::explain(
-        &intent,
-        &compiled,
-        &arguments.interface,
-        &packet,
-        arguments.known_flow,
-        now,
-    )
-    .map_err(usage)?;
-    if arguments.json {
-        print_json(&explanation)
-    } else {
-        print(&explanation.render())
-    }
-}
-
 fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
     let status: Status = client::get(instance, routes::STATUS)?;
     if json {
@@ -251,6 +220,9 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
         print_error(&outcome.report);
         if outcome.successful {
             print(&format!("generation {} is in force\n", outcome.generation))?;
+            if let Some(change) = &outcome.change {
+                print(&format!("{change}\n"))?;
+            }
             if options.confirm.is_some() {
                 print("it goes back by itself unless `poolguard confirm` follows in time\n")?;
             }
@@ -278,7 +250,7 @@ fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
 }
 
 fn detach(cli: &Cli, json: bool) -> Result<(), Failure> {
-    let instance = &cli.instance;
+    let instance = &cli.instance();
     // Where it cannot say, it will not detach either.
     let cut = client::get(instance, routes::STATUS).map_or_else(|_| Vec::new(), ends_of_wires);
     let cut = match client::post::<Option<String>>(instance, routes::DETACH, &()) {

@@ -217,7 +217,7 @@ impl<D: Dataplane> Controller<D> {
             ..self.as_it_is()
         };
         let put = self.put_into_force(wanted, self.clock.now());
-        let listener = put.inspect_err(|error| {
+        let (_, listener) = put.inspect_err(|error| {
             self.status.roll_back_problem = Some(error.to_string());
             self.publish();
         })?;

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Backoff, Clock, Controller, NewListener, Site, StartOptions,
+    ApplyError, AskedBy, Backoff, Clock, Controller, NewListener, Site, StartOptions,
     confirmation::give_up,
     control::Peer,
     control_socket::ControlSocket,
@@ -291,11 +291,11 @@ impl Daemon {
                 wish = signals.next() => match wish {
                     Wish::Stop => return None,
                     // Nobody is there to say that it may change a lot.
-                    Wish::Reload => drop(self.reload(ReloadOptions::default())),
+                    Wish::Reload => drop(self.reload(ReloadOptions::default(), AskedBy::Hangup)),
                 },
                 Some(request) = self.requests.recv() => match request {
                     // Whoever asked may have gone; the reload counts all the same.
-                    Request::Reload(options, answer) => drop(answer.send(self.reload(options))),
+                    Request::Reload(options, by, answer) => drop(answer.send(self.reload(options, by))),
                     Request::Other(done) => {
                         tokio::task::block_in_place(|| done(&mut self.controller));
                     }
@@ -388,12 +388,13 @@ impl Daemon {
         }
     }
 
-    fn reload(&mut self, options: ReloadOptions) -> ReloadOutcome {
+    fn reload(&mut self, options: ReloadOptions, by: AskedBy) -> ReloadOutcome {
         notify(&[
             NotifyState::Reloading,
             NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("")),
         ]);
-        let (outcome, listener) = tokio::task::block_in_place(|| self.controller.reload(options));
+        let (outcome, listener) =
+            tokio::task::block_in_place(|| self.controller.reload(options, by));
         self.retry_expiry = None;
         self.serve_at(listener);
         notify(&[NotifyState::Ready]);

@@ -5,7 +5,7 @@ use dataplane::Dataplane;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
-    config::{NoRoom, TemporaryExemption},
+    config::{NoRoom, TemporaryExemption, is_line},
     directory::Directory,
     intent::Intent,
 };
@@ -276,7 +276,7 @@ fn check(new: &NewExemption, intent: &Intent, now: Timestamp) -> Result<(), Exem
     if new.ports.is_empty() && !new.smtp_out {
         return Err(ExemptionError::OpensNothing);
     }
-    let is_bad = |text: &str| text.trim().is_empty() || text.chars().any(char::is_control);
+    let is_bad = |text: &str| text.trim().is_empty() || !is_line(text);
     if is_bad(&new.reason) {
         return Err(ExemptionError::BadText { what: "reason" });
     }

@@ -6,7 +6,7 @@ use std::{io, sync::Arc, time::Duration};
 use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status, version};
 use axum::{
     Json, Router,
-    extract::{self, State},
+    extract::{self, ConnectInfo, State},
     http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -24,13 +24,17 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{Controller, Defect, Shared, Snapshot, control, defect::guarded};
+use super::{
+    AskedBy, Controller, Defect, Shared, Snapshot,
+    control::{self, Peer},
+    defect::guarded,
+};
 use crate::metrics::exposition;
 
 /// A question to the controller, with the way back for its answer.
 pub(super) enum Request {
     /// Read the configuration again.
-    Reload(ReloadOptions, oneshot::Sender<ReloadOutcome>),
+    Reload(ReloadOptions, AskedBy, oneshot::Sender<ReloadOutcome>),
     /// Do something else between two other things, so that nobody sees half of
     /// it.
     Other(Box<dyn FnOnce(&mut Controller) + Send>),
@@ -192,9 +196,10 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failu
 
 async fn reload(
     State(requests): State<mpsc::Sender<Request>>,
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
     Json(options): Json<ReloadOptions>,
 ) -> Result<Json<ReloadOutcome>, Failure> {
-    let request = |answer| Request::Reload(options, answer);
+    let request = |answer| Request::Reload(options, AskedBy::User(uid), answer);
     ask(&requests, request).await.map(Json)
 }
 

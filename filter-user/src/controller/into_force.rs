@@ -37,8 +37,8 @@ pub(super) struct Wanted {
     pub(super) standing: Standing,
     /// What it was read from, if that is to be kept.
     pub(super) texts: Option<Texts>,
-    /// Whether it may change only so much of what is in force.
-    pub(super) is_limited: bool,
+    /// Whether it is compared with what is in force.
+    pub(super) compare: Compare,
     /// The prefixes in which it differs from what is in force, if it does in no others.
     pub(super) only_in: Option<Vec<IpNet>>,
     /// What it comes to if an interface, the disk or the address of the metrics is not
@@ -46,6 +46,17 @@ pub(super) struct Wanted {
     pub(super) insists: Insists,
     /// The number of the next temporary exemption.
     pub(super) next_exemption: u64,
+}
+
+/// What a comparison with what is in force is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    /// Nothing: nobody asked for another configuration.
+    Not,
+    /// To say what it changes.
+    ToSay,
+    /// Also to refuse what changes too much.
+    ToJudge,
 }
 
 /// What has to work for something to come into force.
@@ -73,6 +84,7 @@ pub(super) struct Prepared<G> {
     tables: Tables<G>,
     archive: Option<Result<state::Prepared, StateError>>,
     endpoint: Result<Option<Move>, ApplyError>,
+    extent: Option<Extent>,
     now: Timestamp,
 }
 
@@ -89,14 +101,16 @@ enum Tables<G> {
 const FEW: usize = 256;
 
 impl<D: Dataplane> Controller<D> {
-    /// Puts something into force, or leaves everything as it is.
+    /// Puts something into force, or leaves everything as it is. Says what it changes, if
+    /// that was compared.
     pub(super) fn put_into_force(
         &mut self,
         wanted: Wanted,
         now: Timestamp,
-    ) -> Result<NewListener, ApplyError> {
-        let prepared = self.prepare(wanted, now)?;
-        self.commit(prepared)
+    ) -> Result<(Option<Extent>, NewListener), ApplyError> {
+        let mut prepared = self.prepare(wanted, now)?;
+        let extent = prepared.extent.take();
+        Ok((extent, self.commit(prepared)?))
     }
 
     /// Makes everything ready that can be without anybody's noticing.
@@ -111,15 +125,17 @@ impl<D: Dataplane> Controller<D> {
                 tables: Tables::Amended(Box::new(amendment)),
                 archive: None,
                 endpoint: Ok(None),
+                extent: None,
                 wanted,
                 now,
             });
         }
         let (extent, archive, compiled) = self.compared_kept_and_compiled(&wanted, now);
         let (compiled, mut archive) = (compiled?, archive.transpose()?);
-        if let Some(extent) = extent {
+        let extent = extent.transpose()?;
+        if let (Some(extent), Compare::ToJudge) = (&extent, wanted.compare) {
             // Not the new one's limit: a mistake could be in there as well.
-            check_limit(extent?, self.intent.config.max_change)?;
+            check_limit(extent, self.intent.config.max_change)?;
             let without = self.dataplane.would_leave(&compiled.interfaces)?;
             ApplyError::check_sides(without, &self.intent.config, &wanted.intent.config)?;
         }
@@ -141,6 +157,7 @@ impl<D: Dataplane> Controller<D> {
             tables: Tables::Loaded(Box::new(compiled), generation),
             archive,
             endpoint,
+            extent,
             wanted,
             now,
         })
@@ -175,7 +192,7 @@ impl<D: Dataplane> Controller<D> {
     ) {
         thread::scope(|scope| {
             let (old, new) = (&self.intent, &wanted.intent);
-            let extent = wanted.is_limited.then(|| {
+            let extent = (wanted.compare != Compare::Not).then(|| {
                 scope.spawn(|| {
                     guarded("comparing the configurations", || {
                         Extent::between(old, new, now)
@@ -211,6 +228,7 @@ impl<D: Dataplane> Controller<D> {
             tables,
             archive,
             endpoint,
+            extent: _,
             now,
         } = prepared;
         if let Err(error) = self.write_ahead(&wanted) {

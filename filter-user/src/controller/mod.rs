@@ -28,6 +28,7 @@ mod start;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     panic::resume_unwind,
     path::PathBuf,
     sync::Arc,
@@ -36,8 +37,8 @@ use std::{
 };
 
 use api::{
-    answers::ReloadOutcome,
-    requests::ReloadOptions,
+    answers::{InForce, ReloadOutcome},
+    requests::{Candidate, ReloadOptions},
     status::{
         FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, Unconfirmed,
         WireStatus,
@@ -48,7 +49,7 @@ use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
     compile::{self, Compiled},
-    config::{Loaded, Report, Severity, Texts},
+    config::{self, Loaded, Memory, Report, Severity, Texts},
     intent::Intent,
     listing::some_of,
 };
@@ -65,7 +66,7 @@ pub use endpoint::NewListener;
 pub use error::ApplyError;
 pub use exemptions::ExemptionError;
 use exemptions::KeptExemptions;
-use into_force::{Insists, Wanted};
+use into_force::{Compare, Insists, Wanted};
 use kept::Kept;
 use refusals::Refusals;
 pub use snapshot::{Shared, Snapshot};
@@ -108,6 +109,24 @@ pub struct Controller<D = Kernel> {
 struct Retry {
     at: Duration,
     backoff: Backoff,
+}
+
+/// Who asked for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// A user, by the number that the kernel knows.
+    User(u32),
+    /// Whoever sent SIGHUP.
+    Hangup,
+}
+
+impl fmt::Display for AskedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Hangup => f.write_str("SIGHUP"),
+        }
+    }
 }
 
 /// Where a controller finds what it needs.
@@ -171,9 +190,16 @@ impl<D: Dataplane> Controller<D> {
             );
         }
         log_report(&chosen.warnings);
-        if let Some(Extent { opened, closed, .. }) = chosen.extent {
+        if let Some(extent) = chosen.extent {
+            let Extent {
+                opened,
+                closed,
+                gained,
+                lost,
+                ..
+            } = extent;
             tracing::warn!(
-                file = %file.display(), %opened, %closed,
+                file = %file.display(), %opened, %closed, gained, lost,
                 "the files have changed since they were last in force, by no more than a reload may \
                  change: taken"
             );
@@ -216,6 +242,7 @@ impl<D: Dataplane> Controller<D> {
             forwarding: String::new(),
             generation: kept.generation,
             generation_since: now,
+            config_hash: String::new(),
             reloads: Reloads {
                 last_successful: true,
                 last_success: now,
@@ -280,12 +307,12 @@ impl<D: Dataplane> Controller<D> {
             intent: self.intent.with_config(Arc::clone(&chosen.config)),
             standing: chosen.standing.clone(),
             texts,
-            is_limited: false,
+            compare: Compare::Not,
             only_in: None,
             insists: Insists::OnTheFilter,
             next_exemption: self.next_exemption,
         };
-        let listener = self.put_into_force(wanted, now)?;
+        let (_, listener) = self.put_into_force(wanted, now)?;
         self.forget_refusal(fingerprint);
         // A trial that an earlier run has left is over.
         match self.standing {
@@ -376,6 +403,27 @@ impl<D: Dataplane> Controller<D> {
         &self.intent
     }
 
+    /// All that is in force with what it is called, and what time it is.
+    pub fn in_force(&self) -> (Intent, InForce, Timestamp) {
+        let standing = match &self.standing {
+            Standing::Confirmed => None,
+            Standing::OnTrial(trial) => Some(format!("on trial until {}", trial.deadline)),
+            Standing::RolledBack { at, why } => Some(format!("it came back at {at}: {why}")),
+            Standing::LastGood(_) => {
+                Some("it is the last good configuration: the file was refused".to_owned())
+            }
+            Standing::Unconfirmed(_) => Some("it waits for `poolguard confirm`".to_owned()),
+        };
+        let in_force = InForce {
+            generation: self.status.generation,
+            since: self.status.generation_since,
+            config_file: self.config_file.clone(),
+            standing,
+            temporary: self.intent.temporary.clone(),
+        };
+        (self.intent.clone(), in_force, self.clock.now())
+    }
+
     /// What scrapes and `status` read.
     pub fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
@@ -393,7 +441,13 @@ impl<D: Dataplane> Controller<D> {
 
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
-    pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
+    ///
+    /// `asked_by`: who asked for it, for the log.
+    pub fn reload(
+        &mut self,
+        options: ReloadOptions,
+        asked_by: AskedBy,
+    ) -> (ReloadOutcome, NewListener) {
         let before = self.status.reloads.clone();
         let total = before.total + 1;
         // As it will be if it succeeds: said together with what comes into force.
@@ -407,9 +461,21 @@ impl<D: Dataplane> Controller<D> {
         let outcome = self.try_reload(options);
         let generation = self.status.generation;
         match outcome {
-            Ok((warnings, listener)) => {
-                tracing::info!(generation, "reloaded: the new configuration is in force");
-                (outcome::success(generation, &warnings), listener)
+            Ok((warnings, extent, listener)) => {
+                let Extent {
+                    opened,
+                    closed,
+                    gained,
+                    lost,
+                    ..
+                } = &extent;
+                tracing::info!(
+                    generation, by = %asked_by, forced = options.force, %opened, %closed,
+                    gained, lost,
+                    "reloaded: the new configuration is in force"
+                );
+                let outcome = outcome::success(generation, extent.to_string(), &warnings);
+                (outcome, listener)
             }
             Err(error) => {
                 self.status.reloads = Reloads {
@@ -425,7 +491,7 @@ impl<D: Dataplane> Controller<D> {
                     log_report(report);
                 }
                 tracing::error!(
-                    traffic = self.traffic(), %error,
+                    traffic = self.traffic(), by = %asked_by, forced = options.force, %error,
                     "reload refused, everything is as it was: correct this and reload"
                 );
                 (outcome::refusal(generation, &error), None)
@@ -433,7 +499,10 @@ impl<D: Dataplane> Controller<D> {
         }
     }
 
-    fn try_reload(&mut self, options: ReloadOptions) -> Result<(Report, NewListener), ApplyError> {
+    fn try_reload(
+        &mut self,
+        options: ReloadOptions,
+    ) -> Result<(Report, Extent, NewListener), ApplyError> {
         let now = self.clock.now();
         if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
             let deadline = trial.deadline;
@@ -446,19 +515,23 @@ impl<D: Dataplane> Controller<D> {
             intent,
             standing: self.next_standing(options.confirm, now)?,
             texts: Some(texts.clone()),
-            is_limited: !options.force,
+            compare: match options.force {
+                true => Compare::ToSay,
+                false => Compare::ToJudge,
+            },
             only_in: None,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         };
         let put = self.put_into_force(wanted, now);
-        let listener = put.inspect_err(|error| self.remember_refusal(&texts, error, now))?;
+        let (extent, listener) =
+            put.inspect_err(|error| self.remember_refusal(&texts, error, now))?;
         let fingerprint = self.fingerprint(&texts);
         self.forget_refusal(fingerprint);
         if let Standing::OnTrial(trial) = &self.standing {
             log_trial(trial.deadline);
         }
-        Ok((warnings, listener))
+        Ok((warnings, extent.unwrap_or_default(), listener))
     }
 
     /// Keeps that these files were refused, for a start that would take them. What was
@@ -495,13 +568,37 @@ impl<D: Dataplane> Controller<D> {
     ///
     /// When it would be refused for a mistake.
     pub fn diff(&self) -> Result<Change, ApplyError> {
+        let now = self.clock.now();
+        let (new, ..) = self.load(now)?;
+        self.compare(&new, now)
+    }
+
+    /// What another configuration than that of the files would change.
+    ///
+    /// # Errors
+    ///
+    /// When there is a mistake in it.
+    pub fn diff_with(&self, candidate: &Candidate) -> Result<Change, ApplyError> {
+        let now = self.clock.now();
+        let files = candidate.files.iter();
+        let files = files.fold(Memory::default(), |files, (path, text)| {
+            files.with(path, text.as_bytes())
+        });
+        let loaded = guarded("reading the configuration", || {
+            config::load_from(&files, &candidate.main, now)
+        })?;
+        let new = self
+            .intent
+            .with_config(loaded.map_err(ApplyError::Config)?.config);
+        self.compare(&new, now)
+    }
+
+    fn compare(&self, new: &Intent, now: Timestamp) -> Result<Change, ApplyError> {
         /// More are for nobody to read; a million take 1.5 GB, and nine seconds of
         /// a controller who has something else to do.
         const EXEMPTIONS: usize = 10_000;
-        let now = self.clock.now();
-        let (new, ..) = self.load(now)?;
         let change = guarded("comparing the configurations", || {
-            Change::in_part(&self.intent, &new, now, EXEMPTIONS)
+            Change::in_part(&self.intent, new, now, EXEMPTIONS)
         });
         Ok(change?)
     }
@@ -543,7 +640,7 @@ impl<D: Dataplane> Controller<D> {
             intent: self.intent.clone(),
             standing: self.standing.clone(),
             texts: None,
-            is_limited: false,
+            compare: Compare::Not,
             only_in: None,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
@@ -619,6 +716,7 @@ impl<D: Dataplane> Controller<D> {
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
         self.status.temporary = exemptions::listed(&self.intent);
+        self.status.config_hash.clone_from(&self.intent.config.hash);
         let status = &mut self.status;
         (status.unconfirmed_until, status.rolled_back) = (None, None);
         (status.last_good, status.unconfirmed) = (None, None);

@@ -390,7 +390,7 @@ impl Start<'_> {
             let [last, next] = [last, &next.config].map(|config| Intent::from(Arc::clone(config)));
             Extent::between(&last, &next, self.now)
         })?;
-        check_limit(extent, last.max_change)?;
+        check_limit(&extent, last.max_change)?;
         // Interfaces may come later: what counts is what they are called.
         let is_kept = |name: &String| next.config.interfaces.iter().any(|new| new.name == *name);
         let names = last.interfaces.iter().map(|interface| &interface.name);

@@ -20,7 +20,7 @@ use api::{
 use dataplane::memory::{Failing, Machine, Memory};
 use filter_common::{Address, Tables as _};
 use filter_user::{
-    controller::{self, Backoff, Clock, Controller, Hand, StartOptions},
+    controller::{self, AskedBy, Backoff, Clock, Controller, Hand, StartOptions},
     disk,
     state::StateDirectory,
 };
@@ -276,7 +276,7 @@ impl Site {
         let Some(controller) = self.controller() else {
             return false;
         };
-        let (outcome, _listener) = controller.reload(options);
+        let (outcome, _listener) = controller.reload(options, AskedBy::User(0));
         if outcome.successful {
             self.retry_expiry = None;
             let now = self.now();

@@ -91,6 +91,7 @@ fn status() -> Status {
         forwarding: "wire".to_owned(),
         generation: 7,
         generation_since: at("2026-03-02T08:00:00Z"),
+        config_hash: "0123456789abcdef".to_owned(),
         reloads: Reloads {
             last_successful: true,
             last_success: at("2026-03-02T08:00:00.25Z"),

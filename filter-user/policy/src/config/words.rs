@@ -25,6 +25,11 @@ pub(super) fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Whether a text can be printed in a line, and leaves the text around it as it is.
+pub fn is_line(text: &str) -> bool {
+    !text.chars().any(is_unprintable)
+}
+
 /// `a`, `a or b`, `a, b or c`.
 pub(crate) fn list(items: &[String], conjunction: &str) -> String {
     match items {
