@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -169,14 +168,6 @@ impl Drop for Apparatus {
     fn drop(&mut self) {
         self.clean_up();
     }
-}
-
-/// Whether this kernel says which drivers send what is redirected to them: Linux
-/// 6.3 and later do.
-pub fn tells_abilities() -> bool {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split('.').map_while(|n| n.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(3))
 }
 
 /// The result, or the data plane's own words as the reason of a failed test.

@@ -42,8 +42,6 @@ pub mod host;
 pub mod kernel;
 #[cfg(feature = "kernel")]
 pub mod living;
-#[cfg(feature = "kernel")]
-pub mod machine;
 pub mod oracle;
 #[cfg(feature = "kernel")]
 pub mod wire;

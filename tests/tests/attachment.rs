@@ -16,6 +16,7 @@ use std::{
 use dataplane::{Attached, Dataplane as _, DataplaneError, Demand};
 use filter_common::Protocol;
 use jiff::Timestamp;
+use lab::{command, cpu::leave_this_cpu, pinned_link};
 use policy::config::Attach;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK, NO_POOL, address},
@@ -26,7 +27,7 @@ use poolguard_tests::{
     frames::{Arrival, tcp},
     host,
     kernel::{Apparatus, must},
-    wire::{Side, Wire, command, leave_this_cpu, pinned_link},
+    wire::{Side, Wire},
 };
 
 fn now() -> Timestamp {

@@ -6,13 +6,17 @@
 use dataplane::{DataplaneError, WireError, detach_leftovers};
 use filter_common::Protocol;
 use jiff::Timestamp;
+use lab::{
+    cable::{mtu_to_redirect, tells_abilities},
+    command,
+};
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},
     fixture::{Fixture, inbound, moved, not_ip, series, tell, unwatched},
     fixtures,
     frames::{Arrival, tcp},
-    kernel::{must, tells_abilities},
-    wire::{self, Side, Wire, command, mtu_to_redirect},
+    kernel::must,
+    wire::{self, Side, Wire},
 };
 
 /// Stories that share a configuration, and so a box.

@@ -10,12 +10,16 @@ use std::{
 };
 
 use filter_common::Protocol;
+use lab::{
+    CONFIG, Machine, Port, by_wire,
+    cable::{mtu_to_redirect, tells_abilities},
+    command,
+    cpu::{leave_this_cpu, stay_on_this_cpu},
+    last_line, metric,
+};
 use poolguard_tests::{
     configs::address,
     frames::{ip, transport},
-    kernel::tells_abilities,
-    machine::{CONFIG, Machine, by_wire, last_line, metric},
-    wire::{Port, command, leave_this_cpu, mtu_to_redirect, stay_on_this_cpu},
 };
 
 /// A frame that passes, with a number in it.

@@ -7,12 +7,9 @@
 use std::{fs, process::Output};
 
 use jiff::{SignedDuration, Timestamp};
+use lab::{CONFIG, Machine, Port, last_line, metric};
 use nix::sys::signal::{Signal, kill};
-use poolguard_tests::{
-    frames::tcp,
-    machine::{CONFIG, Machine, last_line, metric},
-    wire::Port,
-};
+use poolguard_tests::frames::tcp;
 use serde_json::{Value, json};
 
 /// More customers than may always change at once.

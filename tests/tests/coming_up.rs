@@ -15,6 +15,7 @@ use std::{
 
 use filter_user::disk;
 use jiff::Timestamp;
+use lab::{CONFIG, Machine, Running, last_line, metric};
 use nix::{
     sys::{
         signal::{Signal, kill},
@@ -22,7 +23,6 @@ use nix::{
     },
     unistd::mkfifo,
 };
-use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, metric};
 use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket},
     process::Uid,

@@ -10,7 +10,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use poolguard_tests::machine::{CONFIG, Machine, last_line, metric, poolguard};
+use lab::{CONFIG, Machine, last_line, metric, poolguard};
 
 #[test]
 fn it_comes_serves_and_goes() {
@@ -408,7 +408,7 @@ fn pins_that_are_not_poolguards_are_refused_or_replaced() {
     fs::remove_file(&counters).unwrap();
     let other = [books.to_str().unwrap(), counters.to_str().unwrap()];
     let pin = format!("map pin pinned {} {}", other[0], other[1]);
-    poolguard_tests::wire::command("bpftool", &pin);
+    lab::command("bpftool", &pin);
     let mut running = machine.start_with("run");
     running.log_until("incomplete or not poolguard's: counting starts over");
     running.kill();
@@ -416,7 +416,7 @@ fn pins_that_are_not_poolguards_are_refused_or_replaced() {
     // A map among the links.
     let foreign = pins.join("links/native/1-lo");
     let pin = format!("map pin pinned {} {}", other[0], foreign.display());
-    poolguard_tests::wire::command("bpftool", &pin);
+    lab::command("bpftool", &pin);
     let output = machine.poolguard("run");
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);

@@ -11,12 +11,8 @@ use std::{
 };
 
 use aya::maps::{Array, Map, MapData};
-use poolguard_tests::{
-    configs,
-    frames::tcp,
-    machine::{CONFIG, Machine},
-    wire::{Port, command},
-};
+use lab::{CONFIG, Machine, Port, command};
+use poolguard_tests::{configs, frames::tcp};
 
 /// What is exported of a pool's drops; none where it is not.
 fn dropped(machine: &Machine, pool: &str) -> Option<u64> {

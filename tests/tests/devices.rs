@@ -18,13 +18,14 @@ use std::{
 use dataplane::{DataplaneError, Misplaced, NotNative, Standing, standing};
 use filter_common::Protocol;
 use jiff::Timestamp;
+use lab::{Namespace, Port};
 use nix::libc;
 use poolguard_tests::{
     configs::{self, CUSTOMERS, Configuration, DIALUP, Hosts, NETWORK},
     fixture::{Counters, Expected, inbound, moved, unwatched},
     frames::{Arrival, tcp},
     kernel::must,
-    wire::{Appliance, Namespace, Port, Side, Wire},
+    wire::{Appliance, Side, Wire},
 };
 
 fn now() -> Timestamp {

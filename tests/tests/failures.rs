@@ -13,7 +13,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, poolguard};
+use lab::{CONFIG, Machine, Running, last_line, poolguard};
 
 /// What a line says of a filter that fails at nothing.
 const GOES_ON: &str = "generation 1 still filters eth1, eth0";
@@ -465,7 +465,7 @@ fn what_is_no_link_is_refused_whatever_it_says_of_itself() {
         "map create {} type percpu_array key 4 value 8 entries 1 name foreign",
         foreign.display()
     );
-    poolguard_tests::wire::command("bpftool", &create);
+    lab::command("bpftool", &create);
     let line = last_line(&refused(&machine, "run"));
     assert!(line.contains("1-lo: not a link of poolguard's"), "{line}");
     fs::remove_file(&foreign).unwrap();

@@ -14,12 +14,13 @@ use std::{
 };
 
 use filter_common::Protocol;
+use lab::{Namespace, Port, cpu::stay_on_this_cpu};
 use poolguard_tests::{
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},
     fixture::{Counters, Expected, inbound, moved, smtp_out},
     frames::{Arrival, udp},
     kernel::must,
-    wire::{Namespace, Port, Session, stay_on_this_cpu},
+    wire::Session,
 };
 
 /// What [`udp`] carries.

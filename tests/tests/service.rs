@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use poolguard_tests::machine::{CONFIG, Machine, last_line, poolguard};
+use lab::{CONFIG, Machine, last_line, poolguard};
 
 const UNIT: &str = include_str!("../../config/poolguard.service");
 const NOBODY: u32 = 65_534;

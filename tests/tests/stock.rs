@@ -6,7 +6,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use poolguard_tests::machine::{CONFIG, Machine, poolguard};
+use lab::{CONFIG, Machine, poolguard};
 
 /// A static customer as well, to exempt something for.
 fn configure(machine: &Machine) {

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{command::host_cargo, workspace};
 
 /// The crates that a crate may depend on, of this workspace, and why on no others.
-const CRATES: [(&str, &[&str], &str); 8] = [
+const CRATES: [(&str, &[&str], &str); 9] = [
     (
         "filter-common",
         &[],
@@ -60,15 +60,22 @@ const CRATES: [(&str, &[&str], &str); 8] = [
             "filter-user",
             "poolguard-api",
             "poolguard-dataplane",
+            "poolguard-lab",
             "poolguard-policy",
         ],
         "tests look at what is shipped, and chores look after the tests",
     ),
     (
+        "poolguard-lab",
+        &[],
+        "hosts, cables and programs are there for whoever asks, and the controller is one of the \
+         programs",
+    ),
+    (
         "xtask",
-        &["filter-common"],
+        &["filter-common", "poolguard-lab"],
         "chores build the others, so none of these can be a part of them, but for the names that \
-         the program has in it",
+         the program has in it, and the laboratory of the demo",
     ),
 ];
 

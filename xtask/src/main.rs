@@ -250,10 +250,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            match error.is::<demo::Interrupted>() {
+            match error.downcast_ref() {
                 // As shells report a program that SIGINT ended.
-                true => ExitCode::from(130),
-                false => ExitCode::FAILURE,
+                Some(lab::Error::Interrupted) => ExitCode::from(130),
+                _ => ExitCode::FAILURE,
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Programs alone, through `BPF_PROG_TEST_RUN`.
 
 use aya::programs::ProgramFd;
+use lab::Namespace;
 
 use super::{
     cases::{Case, Kind, REMEMBERED},
@@ -11,7 +12,7 @@ use super::{
     rounds::{median, time},
     subjects::{Subject, Tables, xdp_filter},
 };
-use crate::{configs::NETWORK, kernel, wire::Namespace};
+use crate::{configs::NETWORK, kernel};
 
 /// `XDP_DROP` of `enum xdp_action`.
 const XDP_DROP: u32 = 1;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use filter_common::{Family, Role};
+use lab::{Namespace, cpu::stay_on_this_cpu};
 
 use super::{
     cases::{Case, Kind, REMEMBERED},
@@ -27,10 +28,7 @@ use super::{
     spec::Spec,
     subjects::{Subject, enforce, xdp_filter},
 };
-use crate::{
-    configs::{CUSTOMERS, Configuration, NETWORK},
-    wire::{Namespace, stay_on_this_cpu},
-};
+use crate::configs::{CUSTOMERS, Configuration, NETWORK};
 
 /// Those who hash addresses, to whom it is all the same how customers are spread.
 /// They have a router for each family, so that no frame meets the other one's rule.
@@ -70,7 +68,7 @@ impl End {
         router.ip(&format!("link set {interface} mtu 1500"));
         namespace.ip("link set cable mtu 1500");
         // Live frames are taken where there is NAPI, and there is with GRO.
-        router.run(|| crate::wire::command("ethtool", &format!("-K {interface} gro on")));
+        router.run(|| lab::command("ethtool", &format!("-K {interface} gro on")));
         let cable = index_of(&namespace, "cable");
         Self { namespace, cable }
     }

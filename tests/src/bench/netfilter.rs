@@ -6,13 +6,14 @@
 use std::fmt::Write as _;
 
 use filter_common::Family;
+use lab::Namespace;
 
 use super::{
     customers::{EXEMPTED, Layout, pool, prefixes},
     live::feed,
     spec::PORTS,
 };
-use crate::{configs::NETWORK, wire::Namespace};
+use crate::configs::NETWORK;
 
 /// Where nft filters.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@
 use std::{fs, sync::Barrier, thread, time::Duration};
 
 use filter_common::Family;
+use lab::{Namespace, bridge, cable, command};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
@@ -31,7 +32,6 @@ use super::{
 use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK},
     kernel::Apparatus,
-    wire::{Namespace, command},
 };
 
 /// So many customers there are where frames are forwarded: they carry a port that
@@ -78,8 +78,10 @@ impl Contest {
     ) -> Self {
         let (network, inside, customers) = (Namespace::new(), Namespace::new(), Namespace::new());
         let queues = processors.len();
-        inside.join_with_queues(NETWORK, &network, "cable", queues, 1500);
-        inside.join_with_queues(CUSTOMERS, &customers, "cable", queues, 1500);
+        let form = cable::Kind { queues, mtu: 1500 };
+        for (interface, outside) in [(NETWORK, &network), (CUSTOMERS, &customers)] {
+            cable::lay(form, (&inside, interface), (outside, "cable")).unwrap();
+        }
         // A wire sends both ways, or not at all.
         network.run(|| command("ethtool", "-K cable gro on"));
         let mut end = None;
@@ -303,13 +305,15 @@ fn interrupt_time(processor: usize) -> Duration {
     Duration::from_nanos(nanoseconds)
 }
 
-/// Has a bridge join both interfaces, which knows where the frames are to go.
+/// Has a bridge join both interfaces as anybody's does, which knows where the frames are to go.
 fn bridge(inside: &Namespace) {
     inside.ip("link add br0 up type bridge stp_state 0 mcast_snooping 0");
     for interface in [NETWORK, CUSTOMERS] {
         inside.ip(&format!("link set {interface} master br0"));
     }
-    crate::wire::until_forwarding(inside);
+    for interface in [NETWORK, CUSTOMERS] {
+        bridge::until_forwarding(inside, interface);
+    }
     let entry = format!("fdb replace 02:00:00:00:00:02 dev {CUSTOMERS} master static");
     inside.run(|| command("bridge", &entry));
 }

@@ -13,12 +13,12 @@ use aya::{
     },
 };
 use filter_common::{Family, PortClasses};
+use lab::Namespace;
 
 use super::{
     customers::{EXEMPTED, FAMILIES, Layout, pool, prefixes},
     spec::{PORTS, Spec},
 };
-use crate::wire::Namespace;
 
 /// [`Spec`] as a map value.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use std::process::Command;
 use dataplane::{Dataplane as _, Demand, Generation};
 use filter_common::Role;
 use jiff::Timestamp;
+use lab::Namespace;
 
 use super::{
     cases::{Case, Kind},
@@ -16,7 +17,6 @@ use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK},
     host,
     kernel::{Apparatus, must},
-    wire::Namespace,
 };
 
 /// Somebody who decides frames.

@@ -20,11 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use poolguard_tests::{
-    frames::tcp,
-    machine::{Machine, Running},
-    wire::Port,
-};
+use lab::{Machine, Port, Running};
+use poolguard_tests::frames::tcp;
 
 const REPETITIONS: usize = 5;
 

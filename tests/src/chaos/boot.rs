@@ -12,13 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lab::{Machine, Running};
+
 use super::{
     faults::{Plan, must, reload, spread},
     report::Row,
     site::{CONFIGURATIONS, Site},
     traffic,
 };
-use crate::machine::{Machine, Running};
 
 /// What a night has left, and how the controller starts with it.
 pub(super) struct Night {

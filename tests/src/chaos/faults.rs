@@ -12,13 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lab::{Machine, Running, last_line};
+
 use super::{
     boot::{NIGHTS, boots},
     report::Row,
     site::{CONFIGURATIONS, EXEMPTED, Ends, FORBIDDEN, Site},
     traffic,
 };
-use crate::machine::{Machine, Running, last_line};
 
 /// How often each fault is brought about.
 #[derive(Clone, Copy, Debug)]

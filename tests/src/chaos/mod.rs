@@ -13,5 +13,5 @@ mod traffic;
 
 pub use faults::{Plan, inject};
 pub use report::{HEAD, Row};
-pub(crate) use site::{CONFIGURATIONS, Ends, FORBIDDEN, bridge};
+pub(crate) use site::{CONFIGURATIONS, Ends, FORBIDDEN, make_bridge};
 pub(crate) use traffic::{Tally, during};

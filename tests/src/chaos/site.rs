@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{
-    configs::address,
-    frames::tcp,
-    machine::Machine,
-    wire::{Namespace, Port, Side, pass_unseen, until_forwarding},
-};
+use lab::{Machine, Namespace, Port, bridge};
+
+use crate::{configs::address, frames::tcp, wire::Side};
 
 /// How long a frame may take before it counts as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -200,13 +197,8 @@ fn port(outside: &Namespace, interface: &str) -> Port {
 }
 
 /// Makes a bridge of a box, and its two interfaces ports of that.
-pub(crate) fn bridge(inside: &Namespace) {
-    pass_unseen(inside);
-    inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
-    for interface in ["eth0", "eth1"] {
-        inside.ip(&format!("link set {interface} master br0"));
-    }
-    until_forwarding(inside);
+pub(crate) fn make_bridge(inside: &Namespace) {
+    bridge::build(inside, &["eth0", "eth1"]);
 }
 
 /// The box, with a bpffs of its own.
@@ -218,7 +210,7 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn new() -> Self {
         let machine = Machine::with_bpffs();
-        bridge(&machine.namespace);
+        make_bridge(&machine.namespace);
         machine.configure(CONFIGURATIONS[0]);
         Self {
             ends: Ends::new(&machine.outside),
@@ -231,7 +223,7 @@ impl Site {
     pub(super) fn plug_in(&mut self) {
         let inside = &self.machine.namespace;
         inside.ip("link set eth0 master br0");
-        until_forwarding(inside);
+        bridge::until_forwarding(inside, "eth0");
         self.ends.network = port(&self.machine.outside, "eth0");
     }
 }

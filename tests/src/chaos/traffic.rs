@@ -6,8 +6,10 @@ use std::{
     thread,
 };
 
+use lab::cpu::stay_on_this_cpu;
+
 use super::site::Ends;
-use crate::wire::{Side, stay_on_this_cpu};
+use crate::wire::Side;
 
 /// How many frames of each kind go at once: fewer in all than a cable holds.
 const BURST: u32 = 8;

@@ -17,7 +17,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::wire::{Cables, Namespace, Side, Wire};
+use lab::Namespace;
+
+use crate::wire::{Cables, Side, Wire};
 
 /// A bridge that nft filters on.
 pub struct Firewall {

@@ -12,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use lab::Namespace;
+
 use super::journal::Journal;
-use crate::wire::Namespace;
 
 /// How long a boot or the way down may take on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,13 +1,10 @@
 //! What the box does: bridge, and be asked.
 
+use lab::{bridge, get};
 use serde_json::Value;
 
 use super::{debian::Debian, story::Packages};
-use crate::{
-    chaos::{CONFIGURATIONS, Ends, FORBIDDEN, Tally, bridge, during},
-    machine::get,
-    wire::until_forwarding,
-};
+use crate::chaos::{CONFIGURATIONS, Ends, FORBIDDEN, Tally, during, make_bridge};
 
 /// Where the package reads it.
 pub(super) const CONFIG: &str = "/etc/poolguard/poolguard.toml";
@@ -33,7 +30,7 @@ impl Site {
     /// Gives it its two interfaces, and makes a bridge of it.
     pub(super) fn plug_in(&mut self) {
         self.plug_in_only();
-        bridge(&self.debian.inside);
+        make_bridge(&self.debian.inside);
     }
 
     /// Gives it its two interfaces, and leaves all else to it.
@@ -91,7 +88,9 @@ impl Site {
 
     /// Waits until the bridge forwards through both interfaces.
     pub(super) fn until_forwarding(&self) {
-        until_forwarding(&self.debian.inside);
+        for interface in ["eth0", "eth1"] {
+            bridge::until_forwarding(&self.debian.inside, interface);
+        }
     }
 
     /// That each frame becomes what is right.

@@ -2,10 +2,10 @@
 
 use std::{fs::OpenOptions, process::Command};
 
+use lab::metric;
 use serde_json::Value;
 
 use super::{service::DROP_IN, site::Site};
-use crate::machine::metric;
 
 /// Cuts the power and boots. Says what systemd says of the state then.
 fn power_cycle(site: &mut Site) -> String {

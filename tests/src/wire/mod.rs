@@ -9,25 +9,22 @@
 //! it, which always passes. When the sentinel is there and the frame is not, it
 //! will not come any more.
 
-mod namespace;
-mod port;
 mod session;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use dataplane::{Dataplane as _, DataplaneError, Demand, Event};
 use filter_common::Protocol;
 use jiff::Timestamp;
-use nix::{
-    sched::{CpuSet, sched_getcpu, sched_setaffinity},
-    unistd::Pid,
+use lab::{
+    Namespace, Port, bridge,
+    cable::{take_redirected, until_sending},
+    cpu::stay_on_this_cpu,
 };
 
-pub use namespace::{Namespace, command, pinned_link};
-pub use port::Port;
 pub use session::Session;
 
 use crate::{
@@ -35,7 +32,7 @@ use crate::{
     fixture::{Counters, Done, FLOWS, Filter, Fixture, extent, series, tell},
     frames::{Arrival, ip, transport},
     host,
-    kernel::{Apparatus, for_one_filter_each, must, tells_abilities},
+    kernel::{Apparatus, for_one_filter_each, must},
 };
 
 /// Tells every story, and panics with all that went wrong.
@@ -125,7 +122,7 @@ impl Wire {
     /// Waits until the bridge forwards through an interface that was down, and until
     /// the far ends of the cables send again.
     pub fn until_forwarding(&self, interface: &str) {
-        until_port_forwards(&self.appliance.inside, interface);
+        bridge::until_forwarding(&self.appliance.inside, interface);
         for (_, far_end) in FAR_ENDS {
             until_sending(&self.outside, far_end);
         }
@@ -243,14 +240,10 @@ impl Appliance {
     /// interface `network` of the other.
     pub fn bridging(customers: &Namespace, network: &Namespace) -> Self {
         let inside = Namespace::new();
-        pass_unseen(&inside);
-        // No spanning tree and no multicast: a bridge that never speaks.
-        inside.ip("link add br0 up mtu 9000 type bridge stp_state 0 mcast_snooping 0");
         for ((interface, outer), outside) in FAR_ENDS.into_iter().zip([customers, network]) {
             inside.join(interface, outside, outer);
-            inside.ip(&format!("link set {interface} master br0"));
         }
-        until_forwarding(&inside);
+        bridge::build(&inside, &FAR_ENDS.map(|(interface, _)| interface));
         Self::new(inside)
     }
 
@@ -355,75 +348,4 @@ fn sentinel(number: u64) -> Vec<u8> {
     ip(from, to, Protocol::Udp.number(), &payload)
         .arrival()
         .bytes
-}
-
-/// What one CPU sends, it delivers in the order in which it was sent. Threads
-/// that are started from here on stay there as well.
-pub fn stay_on_this_cpu() {
-    let mut cpus = CpuSet::new();
-    cpus.set(sched_getcpu().unwrap()).unwrap();
-    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
-}
-
-/// For a thread that sends nothing: it goes wherever there is room.
-pub fn leave_this_cpu() {
-    let mut cpus = CpuSet::new();
-    for cpu in 0..CpuSet::count() {
-        cpus.set(cpu).unwrap();
-    }
-    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
-}
-
-/// Where the kernel lets netfilter see what a bridge forwards, netfilter drops
-/// broken IP headers and cuts padding off. Here only the filter does anything.
-pub(crate) fn pass_unseen(inside: &Namespace) {
-    inside.run(|| {
-        for table in ["iptables", "ip6tables", "arptables"] {
-            let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{table}");
-            // No such file: no such filter.
-            if Path::new(&setting).exists() {
-                std::fs::write(setting, "0").unwrap();
-            }
-        }
-    });
-}
-
-/// A port of a bridge forwards once the kernel has told the bridge that the
-/// cable is plugged in, a moment after it was.
-pub(crate) fn until_forwarding(inside: &Namespace) {
-    for interface in [CUSTOMERS, NETWORK] {
-        until_port_forwards(inside, interface);
-    }
-}
-
-/// The MTU of cables that programs redirect into: older kernels redirect no frames that
-/// are larger than a page.
-pub fn mtu_to_redirect() -> u32 {
-    if tells_abilities() { 9000 } else { 1500 }
-}
-
-/// Has a cable take what a program redirects into it: a veth does where its far end has
-/// NAPI, and that has it with GRO.
-pub fn take_redirected(inside: &Namespace, own: &str, outside: &Namespace, others: &str) {
-    inside.ip(&format!("link set {own} mtu {}", mtu_to_redirect()));
-    outside.run(|| command("ethtool", &format!("-K {others} gro on")));
-}
-
-/// An interface whose cable was pulled has no queue, and drops what it is to send,
-/// until a moment after the cable is plugged in again.
-fn until_sending(outside: &Namespace, far_end: &str) {
-    let show = format!("link show {far_end}");
-    let sends = |_: &u32| {
-        let shown = outside.ip(&show);
-        shown.contains("state UP") && !shown.contains("qdisc noop ")
-    };
-    let attempt = (0..1000).find(sends);
-    attempt.unwrap_or_else(|| panic!("{far_end} does not send"));
-}
-
-fn until_port_forwards(inside: &Namespace, interface: &str) {
-    let show = format!("-d link show {interface}");
-    let forwards = |_: &u32| inside.ip(&show).contains("state forwarding");
-    let attempt = (0..1000).find(forwards);
-    attempt.unwrap_or_else(|| panic!("{interface} does not forward"));
 }

@@ -5,18 +5,16 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{
-        atomic::{AtomicU32, Ordering},
-        mpsc::{Receiver, channel},
-    },
-    thread,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
-use super::{Appliance, FAR_ENDS, Namespace, command};
+use lab::{Namespace, Process, command};
+use nix::sys::signal::Signal;
+
+use super::{Appliance, FAR_ENDS};
 use crate::configs::Hosts;
 
 /// How long anything may take on a machine that is busy with other things.
@@ -69,7 +67,7 @@ impl Session {
         let [(_, customers), (_, network)] = FAR_ENDS;
         let customers = in_tags(&modem, customers, tags);
         let network = in_tags(&concentrator, network, tags);
-        let mut server = Process::start(
+        let server = start(
             &concentrator,
             &directory,
             &format!(
@@ -78,13 +76,13 @@ impl Session {
                 Hosts::v4().dialup,
             ),
         );
-        let mut client = Process::start(
+        let client = start(
             &modem,
             &directory,
             &format!("pppd file /etc/ppp/modem nic-{customers}"),
         );
         let told = ["remote IP address", "remote LL address"];
-        client.tells(&told, &mut server);
+        until_told(&told, &client, &server);
         for (namespace, interface, own, others) in [
             (&modem, WAN, Hosts::v6().dialup, Hosts::v6().internet),
             (
@@ -174,59 +172,36 @@ fn until_there(namespace: &Namespace, interface: &str) {
 }
 
 /// A program with its children, which end with it.
-struct Process {
-    child: Child,
-    lines: Receiver<String>,
+fn start(namespace: &Namespace, settings: &Path, words: &str) -> Process {
+    // IPv6 is off in a namespace until somebody needs it.
+    let script = "echo 0 >/proc/sys/net/ipv6/conf/default/disable_ipv6 \
+             && mount --bind \"$1\" /etc/ppp && shift && exec \"$@\" 2>&1";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--pid", "--fork", "--kill-child"])
+        .args(["sh", "-c", script, "sh"])
+        .arg(settings)
+        .args(words.split_whitespace());
+    let process = namespace.run(|| Process::spawn(words, &mut command));
+    // unshare waits, whatever it is told.
+    process.unwrap().ending_with(Signal::SIGKILL)
 }
 
-impl Process {
-    fn start(namespace: &Namespace, settings: &Path, words: &str) -> Self {
-        // IPv6 is off in a namespace until somebody needs it.
-        let script = "echo 0 >/proc/sys/net/ipv6/conf/default/disable_ipv6 \
-             && mount --bind \"$1\" /etc/ppp && shift && exec \"$@\" 2>&1";
-        let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "--pid", "--fork", "--kill-child"])
-            .args(["sh", "-c", script, "sh"])
-            .arg(settings)
-            .args(words.split_whitespace())
-            .stdout(Stdio::piped());
-        let mut child = namespace.run(|| command.spawn().unwrap());
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                // Nobody may want to know any more.
-                let _unheard = sender.send(line);
-            }
-        });
-        Self { child, lines }
-    }
-
-    /// Waits until it has told all of this, or panics with what it and the other
-    /// one have told.
-    fn tells(&mut self, wanted: &[&str], other: &mut Self) {
-        let deadline = Instant::now() + PATIENCE;
-        let mut told = Vec::new();
-        while !wanted
-            .iter()
-            .all(|words| told.iter().any(|line: &String| line.contains(words)))
-        {
-            let patience = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(patience) {
-                Ok(line) => told.push(line),
-                Err(error) => {
-                    let others: Vec<_> = other.lines.try_iter().collect();
-                    panic!("{wanted:?}: {error}; one: {told:#?}; the other: {others:#?}");
-                }
+/// Waits until a program has told all of this, or panics with what it and the other
+/// one have told.
+fn until_told(wanted: &[&str], one: &Process, other: &Process) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut told = Vec::new();
+    while !wanted
+        .iter()
+        .all(|words| told.iter().any(|line: &String| line.contains(words)))
+    {
+        match one.stdout().line_by(deadline) {
+            Ok(line) => told.push(line),
+            Err(error) => {
+                let others = other.said();
+                panic!("{wanted:?}: {error}; one: {told:#?}; the other: {others}");
             }
         }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _gone = self.child.kill();
-        let _gone = self.child.wait();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::lab::{
+use super::network::{
     Host::{self, *},
     address::*,
 };

@@ -2,20 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    os::{fd::AsFd as _, unix::net::UnixDatagram},
+    fs,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
+use lab::{Ended, Process, poolguard};
 
 use super::{
-    interrupt,
-    lab::{Host, Lab},
-    leftovers,
-    process::{self, Process},
+    leftovers::{self, BPFFS, INSTANCE_PREFIX, SOCKETS},
+    network::{Host, Provider},
 };
 use crate::workspace;
 
@@ -26,15 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What `config/poolguard.toml` says.
 const METRICS: &str = "http://127.0.0.1:9188/metrics";
 
-/// Where bpffs has to be.
-pub(crate) const BPFFS: &str = "/sys/fs/bpf";
-
 /// Counters as scraped: the name with its labels, and the value.
 pub(crate) type Counters = BTreeMap<String, f64>;
 
 /// A running poolguard.
 pub(crate) struct Filter<'a> {
-    lab: &'a Lab,
+    provider: &'a Provider,
     instance: String,
     process: Process,
     traces: Traces,
@@ -54,24 +50,20 @@ fn example(directory: &Path) -> Result<PathBuf> {
 
 impl<'a> Filter<'a> {
     /// Starts it on the example configuration, and waits until it enforces.
-    pub(crate) fn start(lab: &'a Lab) -> Result<Self> {
+    pub(crate) fn start(provider: &'a Provider) -> Result<Self> {
         let instance = format!("{INSTANCE_PREFIX}{}", std::process::id());
-        let config = example(lab.directory())?;
-        let socket = lab.directory().join("notify");
+        let config = example(provider.directory())?;
+        let socket = provider.directory().join("notify");
         let notifications = UnixDatagram::bind(&socket)?;
-        let mut poolguard = lab.command(Host::Box, binary()?);
-        poolguard
+        let mut command = provider.command(Host::Box, poolguard());
+        command
             .args(["run", "--detach-on-exit", "--instance", &instance])
             .arg("--config")
             .arg(config)
             .env("NOTIFY_SOCKET", &socket);
-        let process = Process::spawn(
-            "poolguard",
-            &mut poolguard,
-            &lab.directory().join("poolguard"),
-        )?;
+        let process = Process::spawn("poolguard", &mut command)?;
         let filter = Self {
-            lab,
+            provider,
             traces: Traces([
                 Path::new(BPFFS).join(format!("poolguard-{instance}")),
                 Path::new(SOCKETS).join(format!("{instance}.sock")),
@@ -79,33 +71,13 @@ impl<'a> Filter<'a> {
             instance,
             process,
         };
-        filter.wait_until_ready(&notifications)?;
+        filter.process.until_ready(&notifications, START)?;
         Ok(filter)
-    }
-
-    fn wait_until_ready(&self, notifications: &UnixDatagram) -> Result<()> {
-        let deadline = Instant::now() + START;
-        let fds = [notifications.as_fd(), self.process.exited().as_fd()];
-        loop {
-            match interrupt::wait(&fds, deadline)? {
-                Some(0) => {}
-                Some(_) => bail!("poolguard ended:\n{}", self.process.output()),
-                None => bail!("poolguard does not get ready:\n{}", self.process.output()),
-            }
-            let mut message = [0; 4096];
-            let length = notifications.recv(&mut message)?;
-            if message[..length]
-                .split(|b| *b == b'\n')
-                .any(|line| line == b"READY=1")
-            {
-                return Ok(());
-            }
-        }
     }
 
     /// What `poolguard status` prints.
     pub(crate) fn status(&self, options: &[&str]) -> Result<String> {
-        let mut status = self.lab.command(Host::Box, binary()?);
+        let mut status = self.provider.command(Host::Box, poolguard());
         status.args(["status", "--instance", &self.instance]);
         status.args(options);
         self.ask("status", status)
@@ -113,7 +85,7 @@ impl<'a> Filter<'a> {
 
     /// Scrapes its metrics, on the box.
     pub(crate) fn counters(&self) -> Result<Counters> {
-        let mut curl = self.lab.command(Host::Box, "curl");
+        let mut curl = self.provider.command(Host::Box, "curl");
         curl.args([
             "--silent",
             "--show-error",
@@ -126,15 +98,18 @@ impl<'a> Filter<'a> {
     }
 
     fn ask(&self, name: &str, mut command: Command) -> Result<String> {
-        if interrupt::wait(&[self.process.exited().as_fd()], Instant::now())?.is_some() {
-            bail!("poolguard has ended:\n{}", self.process.output());
+        if self.process.has_ended() {
+            bail!("poolguard has ended:\n{}", self.process.said());
         }
-        let log = self.lab.directory().join(name);
-        let ended = process::run(name, &mut command, &log, PATIENCE)?;
-        if !ended.status.success() {
-            bail!("{name}: {}", ended.stderr.trim());
+        let Ended {
+            status,
+            stdout,
+            stderr,
+        } = Process::run(name, &mut command, PATIENCE)?;
+        if !status.success() {
+            bail!("{name}: {stderr}");
         }
-        Ok(ended.stdout)
+        Ok(stdout)
     }
 
     /// Ends it as an operator would: it has to detach and leave nothing behind.
@@ -150,13 +125,6 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// What the names of the demo's instances start with.
-pub(crate) const INSTANCE_PREFIX: &str = "demo-";
-/// What the names of their directories in bpffs start with.
-pub(crate) const PIN_PREFIX: &str = "poolguard-demo-";
-/// Where the control sockets of instances are.
-pub(crate) const SOCKETS: &str = "/run/poolguard";
-
 /// The directory in bpffs and the control socket of the instance. poolguard
 /// removes them when it ends; if it could not, this does.
 struct Traces([PathBuf; 2]);
@@ -165,12 +133,6 @@ impl Drop for Traces {
     fn drop(&mut self) {
         self.0.iter().for_each(|path| leftovers::remove_all(path));
     }
-}
-
-/// What has just been built: beside this very program.
-fn binary() -> Result<PathBuf> {
-    let own = env::current_exe().context("cannot find out where this program is")?;
-    Ok(own.with_file_name("poolguard"))
 }
 
 /// The lines of poolguard's counters in the text format of Prometheus.

@@ -3,18 +3,31 @@
 
 use std::{fs, path::Path};
 
-use super::{
-    filter::{BPFFS, INSTANCE_PREFIX, PIN_PREFIX, SOCKETS},
-    lab::{DIRECTORY_PREFIX, NAME_PREFIX},
-    namespace::{self, Namespace},
-};
+use lab::{DIRECTORY, Namespace};
+
 use crate::workspace::step;
+
+/// What the names of a run's namespaces start with.
+pub(crate) const NAMESPACE_PREFIX: &str = "pgd-";
+/// What the names of the directories of runs start with.
+pub(crate) const DIRECTORY_PREFIX: &str = "poolguard-demo-";
+/// What the names of the demo's instances start with.
+pub(crate) const INSTANCE_PREFIX: &str = "demo-";
+/// What the names of their directories in bpffs start with.
+const PIN_PREFIX: &str = "poolguard-demo-";
+
+/// Where bpffs has to be.
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
+/// Where the control sockets of instances are.
+pub(crate) const SOCKETS: &str = "/run/poolguard";
 
 /// Removes what belongs to runs that are over.
 pub(crate) fn remove() {
-    for name in left_in(namespace::DIRECTORY, NAME_PREFIX) {
+    for name in left_in(DIRECTORY, NAMESPACE_PREFIX) {
         step(format_args!("removing {name}, left by an earlier run"));
-        drop(Namespace::adopt(name));
+        if let Err(error) = Namespace::left_behind(name) {
+            eprintln!("warning: {error}");
+        }
     }
     // After the processes in the namespaces, which used them.
     for (parent, prefix) in [

@@ -15,16 +15,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use lab::{Process, interrupt};
 use rustix::{
     fs::inotify::{self, CreateFlags, WatchFlags},
     process::{Pid, Signal, kill_process},
 };
 
-use super::{
-    interrupt,
-    lab::{Host, Lab},
-    process::Process,
-};
+use super::network::{Host, Provider};
 
 /// How long a server may take to start: it checks its directories first.
 const START: Duration = Duration::from_secs(30);
@@ -47,8 +44,10 @@ pub(crate) struct MailServer {
 impl MailServer {
     /// Starts one on `host` for `<anybody>@<domain>`, which takes a while: see
     /// [`wait_until_ready`](Self::wait_until_ready).
-    pub(crate) fn start(lab: &Lab, host: Host, domain: &'static str) -> Result<Self> {
-        let directory = lab.directory().join(format!("postfix-{}", host.name()));
+    pub(crate) fn start(provider: &Provider, host: Host, domain: &'static str) -> Result<Self> {
+        let directory = provider
+            .directory()
+            .join(format!("postfix-{}", host.name()));
         let inbox = directory.join("mailboxes/inbox");
         let etc = directory.join("etc");
         make_directories(&directory, &inbox)?;
@@ -60,10 +59,10 @@ impl MailServer {
         let events = WatchFlags::MOVED_TO | WatchFlags::CREATE;
         inotify::add_watch(&arrivals, inbox.join("new"), events)?;
 
-        let mut postfix = lab.command(host, "postfix");
+        let mut postfix = provider.command(host, "postfix");
         postfix.arg("-c").arg(&etc).arg("start-fg");
         let daemon = Daemon {
-            process: Process::spawn("postfix", &mut postfix, &directory.join("log"))?,
+            process: Process::spawn("postfix", &mut postfix)?,
             pid_file: directory.join("queue/pid/master.pid"),
         };
         Ok(Self {
@@ -76,14 +75,14 @@ impl MailServer {
     }
 
     /// Waits until it accepts connections.
-    pub(crate) fn wait_until_ready(&self, lab: &Lab) -> Result<()> {
+    pub(crate) fn wait_until_ready(&self, provider: &Provider) -> Result<()> {
         let host = self.host.name();
         let deadline = Instant::now() + START;
         let connect = || TcpStream::connect(("127.0.0.1", 25)).is_ok();
-        while !lab.host(self.host).enter(connect)? {
-            let exited = [self.daemon.process.exited().as_fd()];
+        while !provider.host(self.host).run(connect) {
+            let exited = [self.daemon.process.exited()];
             if interrupt::wait(&exited, Instant::now() + LOOK)?.is_some() {
-                bail!("postfix on {host}: {}", self.daemon.process.output());
+                bail!("postfix on {host}: {}", self.daemon.process.said());
             }
             if Instant::now() > deadline {
                 bail!("postfix on {host} takes too long to start");
@@ -134,7 +133,7 @@ impl Drop for Daemon {
         if let Some(pid) = pid.trim().parse().ok().and_then(Pid::from_raw) {
             let _gone = kill_process(pid, Signal::TERM);
             let deadline = Instant::now() + Duration::from_secs(5);
-            let _ended = interrupt::wait_regardless(self.process.exited().as_fd(), deadline);
+            let _ended = interrupt::wait_regardless(self.process.exited(), deadline);
         }
     }
 }

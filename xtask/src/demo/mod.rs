@@ -3,27 +3,25 @@
 
 mod attempts;
 mod filter;
-mod interrupt;
-mod lab;
 mod leftovers;
 mod mail;
-mod namespace;
-mod process;
+mod network;
+mod programs;
 mod report;
-mod services;
-mod world;
+mod web;
 
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
+use lab::interrupt;
 
-pub(crate) use self::interrupt::Interrupted;
 use self::{
     attempts::Attempt,
-    filter::{BPFFS, Counters, Filter},
-    lab::Lab,
+    filter::{Counters, Filter},
+    leftovers::BPFFS,
+    network::{Host, Provider},
+    programs::Programs,
     report::Report,
-    world::World,
 };
 use crate::{
     build, command, packages,
@@ -57,18 +55,18 @@ pub(crate) fn run_command(keep: bool, json: bool) -> Result<()> {
 
 fn run(keep: bool, json: bool) -> Result<Report> {
     step("building the laboratory");
-    let lab = Lab::build()?;
+    let provider = Provider::build()?;
     step("starting four mail servers, two web servers and the customers' machines");
-    let world = World::start(&lab)?;
+    let programs = Programs::start(&provider)?;
     let attempts = attempts::all();
     step("attempts without poolguard");
-    let without = make(&world, &attempts)?;
+    let without = make(&programs, &attempts)?;
 
     step("starting poolguard on the box, with config/poolguard.toml");
-    let filter = Filter::start(&lab)?;
+    let filter = Filter::start(&provider)?;
     let before = filter.counters()?;
     step("attempts with poolguard");
-    let with = make(&world, &attempts)?;
+    let with = make(&programs, &attempts)?;
     let counters = filter::moved(&before, &filter.counters()?);
     let outcomes = without.into_iter().zip(with);
     let report = Report {
@@ -87,7 +85,7 @@ fn run(keep: bool, json: bool) -> Result<Report> {
         println!("{}", report.text());
     }
     if keep {
-        announce_kept(&lab);
+        announce_kept(&provider);
         // The signal that ends the wait is how this is meant to end.
         let _interrupted = interrupt::wait_for_signal();
     }
@@ -97,9 +95,9 @@ fn run(keep: bool, json: bool) -> Result<Report> {
 }
 
 /// Makes all attempts, and says what comes of each.
-fn make(world: &World<'_>, attempts: &[Attempt]) -> Result<Vec<String>> {
+fn make(programs: &Programs<'_>, attempts: &[Attempt]) -> Result<Vec<String>> {
     let attempt = |attempt: &Attempt| {
-        let outcome = world.attempt(attempt)?;
+        let outcome = programs.attempt(attempt)?;
         eprintln!("    {}: {}", attempt.what, outcome.replace('\n', "; "));
         Ok(outcome)
     };
@@ -148,13 +146,11 @@ fn unmoved(moved: &Counters) -> Vec<String> {
         .collect()
 }
 
-fn announce_kept(lab: &Lab) {
+fn announce_kept(provider: &Provider) {
     eprintln!("\nThe laboratory stays up, with poolguard on, until Ctrl-C. To enter a host:");
-    for host in [lab::Host::Internet, lab::Host::Box, lab::Host::Modem] {
-        eprintln!(
-            "    nsenter --net=/run/netns/{} bash",
-            lab.host(host).name()
-        );
+    for host in [Host::Internet, Host::Box, Host::Modem] {
+        let namespace = provider.host(host).path();
+        eprintln!("    nsenter --net={} bash", namespace.display());
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Value, json};
 
-use super::{attempts::Attempt, filter::Counters, lab};
+use super::{attempts::Attempt, filter::Counters, network};
 
 /// What came of the attempts, and what moved.
 pub(crate) struct Report {
@@ -58,7 +58,7 @@ impl Report {
         }
         let mut text = format!(
             "{}\n{table}\n\n{counters}\n\n{}",
-            lab::DRAWING,
+            network::DRAWING,
             self.status.trim_end()
         );
         for counter in &self.unmoved {

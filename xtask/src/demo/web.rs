@@ -10,8 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-
-use super::{interrupt, namespace::Namespace};
+use lab::{Namespace, interrupt};
 
 /// How long a client may take to ask.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,7 +27,7 @@ pub(crate) fn serve(
     let address: IpAddr = address.parse().context("not an address")?;
     for &port in ports {
         let listener = namespace
-            .enter(|| TcpListener::bind((address, port)))?
+            .run(|| TcpListener::bind((address, port)))
             .with_context(|| format!("cannot listen on {address} port {port}"))?;
         let body = Arc::clone(body);
         thread::spawn(move || {

@@ -2,9 +2,10 @@
 //!
 //! Signals are turned into a readable file descriptor that every wait includes,
 //! so an interruption comes back as an ordinary error and unwinds through the
-//! same clean-up as any other.
+//! same clean-up as any other. A test catches no signals: they end it.
 
 use std::{
+    io,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::net::UnixStream,
@@ -13,34 +14,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// SIGINT, SIGTERM or SIGHUP came.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
-
-impl std::fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("interrupted")
-    }
-}
-
-impl std::error::Error for Interrupted {}
+use crate::error::Error;
 
 /// Becomes readable with the first signal and stays so.
 static SIGNALS: OnceLock<UnixStream> = OnceLock::new();
 
 /// From now on signals end waits rather than the process.
-pub(crate) fn catch_signals() -> Result<()> {
-    let (receiver, sender) = UnixStream::pair()?;
+///
+/// # Errors
+///
+/// When the kernel has no more file descriptors.
+pub fn catch_signals() -> Result<(), Error> {
+    let (receiver, sender) = UnixStream::pair().map_err(Error::Wait)?;
     for signal in [
         signal_hook::consts::SIGINT,
         signal_hook::consts::SIGTERM,
         signal_hook::consts::SIGHUP,
     ] {
-        signal_hook::low_level::pipe::register(signal, sender.try_clone()?)
-            .context("cannot catch signals")?;
+        sender
+            .try_clone()
+            .and_then(|sender| signal_hook::low_level::pipe::register(signal, sender))
+            .map_err(Error::Wait)?;
     }
     let _already_set = SIGNALS.set(receiver);
     Ok(())
@@ -48,33 +44,46 @@ pub(crate) fn catch_signals() -> Result<()> {
 
 /// Waits until one of `fds` is readable, and says which; `None` where none was
 /// by the deadline.
-pub(crate) fn wait(fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Option<usize>> {
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], if a signal came.
+pub fn wait(fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Option<usize>, Error> {
     let mut all: Vec<_> = SIGNALS.get().map(AsFd::as_fd).into_iter().collect();
     let signals = all.len();
     all.extend(fds);
-    match ready(&all, deadline)? {
-        Some(i) if i < signals => Err(Interrupted.into()),
+    match ready(&all, deadline).map_err(Error::Wait)? {
+        Some(i) if i < signals => Err(Error::Interrupted),
         ready => Ok(ready.map(|i| i - signals)),
     }
 }
 
-/// The same for clean-up, which signals must not cut short.
-pub(crate) fn wait_regardless(fd: BorrowedFd<'_>, deadline: Instant) -> Result<bool> {
-    Ok(ready(&[fd], deadline)?.is_some())
+/// Whether it becomes readable by the deadline: for clean-up, which signals must not
+/// cut short.
+pub fn wait_regardless(fd: BorrowedFd<'_>, deadline: Instant) -> bool {
+    ready(&[fd], deadline).is_ok_and(|ready| ready.is_some())
 }
 
 /// Waits for a signal.
-pub(crate) fn wait_for_signal() -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], when it comes.
+pub fn wait_for_signal() -> Result<(), Error> {
     let forever = Duration::from_secs(u64::from(u32::MAX));
-    wait(&[], Instant::now() + forever).map(|_| ())
+    wait(&[], Instant::now() + forever).map(drop)
 }
 
-/// The error of a pending signal, if there is one.
-pub(crate) fn check() -> Result<()> {
-    wait(&[], Instant::now()).map(|_| ())
+/// Goes on, unless a signal has come.
+///
+/// # Errors
+///
+/// [`Error::Interrupted`], if one has.
+pub fn check() -> Result<(), Error> {
+    wait(&[], Instant::now()).map(drop)
 }
 
-fn ready(fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Option<usize>> {
+fn ready(fds: &[BorrowedFd<'_>], deadline: Instant) -> io::Result<Option<usize>> {
     let mut polled: Vec<_> = fds
         .iter()
         .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
@@ -82,7 +91,7 @@ fn ready(fds: &[BorrowedFd<'_>], deadline: Instant) -> Result<Option<usize>> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec {
-            tv_sec: left.as_secs().try_into()?,
+            tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
         };
         match poll(&mut polled, Some(&timeout)) {

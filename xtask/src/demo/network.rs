@@ -3,13 +3,15 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result};
+use lab::{Namespace, cable};
 
-use super::namespace::{Namespace, connect};
+use super::leftovers::{DIRECTORY_PREFIX, NAMESPACE_PREFIX};
 
 /// What it looks like.
 pub(crate) const DRAWING: &str = "
@@ -92,30 +94,26 @@ impl Host {
     }
 }
 
-/// What the names of this run's namespaces start with; its process is in them,
-/// by which a later run knows what has been left behind.
-pub(crate) const NAME_PREFIX: &str = "pgd-";
-
-/// The running laboratory. It goes with this value.
-pub(crate) struct Lab {
+/// The provider's network. It goes with this value.
+pub(crate) struct Provider {
     hosts: BTreeMap<Host, Namespace>,
     directory: Directory,
 }
 
-impl Lab {
+impl Provider {
     /// Builds it.
     pub(crate) fn build() -> Result<Self> {
         let directory = Directory::create(directory_of(std::process::id()))?;
         let mut hosts = BTreeMap::new();
         for host in Host::ALL {
-            let name = format!("{NAME_PREFIX}{}-{}", std::process::id(), host.name());
-            hosts.insert(host, Namespace::create(name)?);
+            let name = format!("{NAMESPACE_PREFIX}{}-{}", std::process::id(), host.name());
+            hosts.insert(host, boot(name)?);
         }
-        let lab = Self { hosts, directory };
-        lab.switches()?;
-        lab.network_side()?;
-        lab.customer_side()?;
-        Ok(lab)
+        let provider = Self { hosts, directory };
+        provider.switches()?;
+        provider.network_side()?;
+        provider.customer_side()?;
+        Ok(provider)
     }
 
     /// One of its hosts.
@@ -126,7 +124,10 @@ impl Lab {
 
     /// A command on one of its hosts.
     pub(crate) fn command(&self, host: Host, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        self.host(host).command(program)
+        let mut command = self.host(host).command(program);
+        // Ctrl-C on the terminal is for us, who then end the programs.
+        command.process_group(0);
+        command
     }
 
     /// A directory for the files of this run.
@@ -136,10 +137,9 @@ impl Lab {
 
     fn switches(&self) -> Result<()> {
         for switch in [Host::Core, Host::Access] {
-            let bridge = ["link", "add", "bridge", "type", "bridge"];
-            let settings = ["forward_delay", "0", "mcast_snooping", "0"];
-            self.host(switch).ip(&[&bridge[..], &settings].concat())?;
-            self.host(switch).ip(&["link", "set", "bridge", "up"])?;
+            let switch = self.host(switch);
+            switch.try_ip("link add bridge type bridge forward_delay 0 mcast_snooping 0")?;
+            switch.try_ip("link set bridge up")?;
         }
         self.plug(Host::Internet, "eth0", Host::Core)?;
         self.plug(Host::Mail, "eth0", Host::Core)?;
@@ -147,52 +147,53 @@ impl Lab {
         self.plug(Host::Box, "eth1", Host::Access)?;
         for customer in [Host::Modem, Host::Acme, Host::Bakery] {
             self.plug(customer, "eth0", Host::Access)?;
-            let isolated = ["type", "bridge_slave", "isolated", "on"];
-            let port = ["link", "set", customer.name()];
+            let port = customer.name();
             self.host(Host::Access)
-                .ip(&[&port[..], &isolated].concat())?;
+                .try_ip(&format!("link set {port} type bridge_slave isolated on"))?;
         }
         Ok(())
     }
 
     /// Plugs a host's interface into a switch, at a port named after the host.
     fn plug(&self, host: Host, interface: &str, switch: Host) -> Result<()> {
-        let switch = self.host(switch);
-        connect((self.host(host), interface), (switch, host.name()))?;
-        switch.ip(&["link", "set", host.name(), "master", "bridge"])
+        let (switch, port) = (self.host(switch), host.name());
+        let (near, far) = ((self.host(host), interface), (switch, port));
+        cable::lay(cable::Kind::ETHERNET, near, far)?;
+        switch.try_ip(&format!("link set {port} master bridge"))?;
+        Ok(())
     }
 
     fn network_side(&self) -> Result<()> {
         let core = ["192.0.2.1/24", "2001:db8:0:25::1/64", "2001:db8:0:1::1/64"];
         self.addresses(Host::Box, "eth0", &core)?;
-        self.route(Host::Box, &["default", "via", "192.0.2.254"])?;
-        self.route(Host::Box, &["default", "via", "2001:db8:0:1::fe"])?;
+        self.route(Host::Box, "default via 192.0.2.254")?;
+        self.route(Host::Box, "default via 2001:db8:0:1::fe")?;
         for (key, value) in [
             ("ipv4/ip_forward", "1"),
             ("ipv6/conf/all/forwarding", "1"),
             ("ipv4/conf/all/send_redirects", "0"),
             ("ipv4/conf/eth1/send_redirects", "0"),
         ] {
-            self.host(Host::Box).sysctl(key, value)?;
+            set(self.host(Host::Box), key, value)?;
         }
 
         let border = ["192.0.2.254/24", "2001:db8:0:1::fe/64"];
         self.addresses(Host::Internet, "eth0", &border)?;
         let beyond = [INTERNET, INTERNET_V6, INTERNET_MAIL, INTERNET_MAIL_V6];
         self.addresses(Host::Internet, "eth0", &beyond)?;
-        let (via, src) = (["via", "192.0.2.1", "src", INTERNET], INTERNET_V6);
-        let via_v6 = ["via", "2001:db8:0:1::1", "src", src];
-        for pool in ["198.51.100.0/24", "203.0.113.0/24"] {
-            self.route(Host::Internet, &[&[pool][..], &via].concat())?;
-        }
-        for pool in ["2001:db8:100::/40", "2001:db8:200::/40"] {
-            self.route(Host::Internet, &[&[pool][..], &via_v6].concat())?;
+        for (pool, via, source) in [
+            ("198.51.100.0/24", "192.0.2.1", INTERNET),
+            ("203.0.113.0/24", "192.0.2.1", INTERNET),
+            ("2001:db8:100::/40", "2001:db8:0:1::1", INTERNET_V6),
+            ("2001:db8:200::/40", "2001:db8:0:1::1", INTERNET_V6),
+        ] {
+            self.route(Host::Internet, &format!("{pool} via {via} src {source}"))?;
         }
 
         let mail = ["192.0.2.25/24", "2001:db8:0:25::25/64"];
         self.addresses(Host::Mail, "eth0", &mail)?;
-        self.route(Host::Mail, &["default", "via", "192.0.2.1"])?;
-        self.route(Host::Mail, &["default", "via", "2001:db8:0:25::1"])
+        self.route(Host::Mail, "default via 192.0.2.1")?;
+        self.route(Host::Mail, "default via 2001:db8:0:25::1")
     }
 
     fn customer_side(&self) -> Result<()> {
@@ -225,8 +226,7 @@ impl Lab {
         ] {
             self.addresses(customer, "eth0", addresses)?;
             for gateway in [gateway, gateway_v6] {
-                let via = ["default", "via", gateway, "dev", "eth0", "onlink"];
-                self.route(customer, &via)?;
+                self.route(customer, &format!("default via {gateway} dev eth0 onlink"))?;
             }
         }
         Ok(())
@@ -234,24 +234,44 @@ impl Lab {
 
     fn addresses(&self, host: Host, interface: &str, addresses: &[&str]) -> Result<()> {
         for address in addresses {
-            let mut args = vec!["address", "add", address, "dev", interface];
-            if address.contains(':') {
-                args.push("nodad");
-            }
-            self.host(host).ip(&args)?;
+            let nodad = if address.contains(':') { "nodad" } else { "" };
+            self.host(host)
+                .try_ip(&format!("address add {address} dev {interface} {nodad}"))?;
         }
         Ok(())
     }
 
-    fn route(&self, host: Host, route: &[&str]) -> Result<()> {
-        let family = if route.iter().any(|word| word.contains(':')) {
-            "-6"
-        } else {
-            "-4"
-        };
+    fn route(&self, host: Host, route: &str) -> Result<()> {
+        let family = if route.contains(':') { "-6" } else { "-4" };
         self.host(host)
-            .ip(&[&[family, "route", "add"], route].concat())
+            .try_ip(&format!("{family} route add {route}"))?;
+        Ok(())
     }
+}
+
+/// A host that is there: its addresses are usable at once, it is quiet, and nothing is
+/// inherited from the machine's own settings.
+fn boot(name: String) -> Result<Namespace> {
+    let host = Namespace::named(name)?;
+    for (key, value) in [
+        ("ipv6/conf/all/disable_ipv6", "0"),
+        ("ipv6/conf/default/disable_ipv6", "0"),
+        ("ipv6/conf/default/accept_dad", "0"),
+        ("ipv6/conf/default/accept_ra", "0"),
+        ("ipv6/conf/all/accept_redirects", "0"),
+        ("ipv6/conf/default/accept_redirects", "0"),
+        ("ipv4/conf/all/rp_filter", "0"),
+        ("ipv4/conf/default/rp_filter", "0"),
+    ] {
+        set(&host, key, value)?;
+    }
+    host.try_ip("link set lo up")?;
+    Ok(host)
+}
+
+fn set(host: &Namespace, key: &str, value: &str) -> Result<()> {
+    host.sysctl(key, value)
+        .with_context(|| format!("cannot set {key} to {value}"))
 }
 
 /// The directory of the run of a process: on a file system that only root
@@ -259,9 +279,6 @@ impl Lab {
 fn directory_of(pid: u32) -> PathBuf {
     Path::new("/run").join(format!("{DIRECTORY_PREFIX}{pid}"))
 }
-
-/// What the names of such directories start with.
-pub(crate) const DIRECTORY_PREFIX: &str = "poolguard-demo-";
 
 /// A directory that goes with this value.
 struct Directory(PathBuf);

@@ -3,30 +3,18 @@
 use std::{
     ffi::OsString,
     fs::{self, Permissions},
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    io::{BufRead as _, BufReader},
     os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::{
-        atomic::{AtomicU32, Ordering},
-        mpsc::{Receiver, channel},
-    },
-    thread,
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
+use crate::{
+    cable::take_redirected,
+    namespace::Namespace,
+    running::{Running, get},
 };
-
-use crate::wire::{Namespace, take_redirected};
-
-/// How long anything may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long one look may take before the next.
-const BLINK: Duration = Duration::from_millis(100);
 
 /// Two interfaces, one pool.
 pub const CONFIG: &str = r#"
@@ -50,6 +38,7 @@ pub fn by_wire(config: &str) -> String {
 }
 
 /// A box with a configuration file of its own.
+#[derive(Debug)]
 pub struct Machine {
     /// The box.
     pub namespace: Namespace,
@@ -215,40 +204,26 @@ impl Machine {
         self.start_command(self.command(words))
     }
 
-    /// The same with a command that was prepared otherwise.
+    /// Starts a controller with a command that was prepared otherwise, and waits until
+    /// it says that it enforces.
     pub fn start_command(&self, command: Command) -> Running<'_> {
         // Each has one of its own: several may run.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let socket = self.directory.join(format!("notify-{number}"));
         let notify = UnixDatagram::bind(&socket).unwrap();
-        notify.set_read_timeout(Some(BLINK)).unwrap();
         self.start_notifying(command, &notify, &socket)
     }
 
-    /// The same, for somebody who wants to hear what else it tells its service
-    /// manager.
+    /// Starts a controller, for somebody who wants to hear what else it tells its
+    /// service manager.
     pub fn start_notifying(
         &self,
-        mut command: Command,
+        command: Command,
         notify: &UnixDatagram,
         socket: &Path,
     ) -> Running<'_> {
-        command.env("NOTIFY_SOCKET", socket);
-        let mut running = Running::spawn(self, command);
-        let deadline = Instant::now() + PATIENCE;
-        let mut message = [0; 4_096];
-        loop {
-            match notify.recv(&mut message) {
-                Ok(length) => {
-                    let told = &message[..length];
-                    assert!(told.starts_with(b"READY=1\nSTATUS="), "{told:?}");
-                    return running;
-                }
-                Err(_) if running.has_ended() => panic!("it ended: {}", running.ended()),
-                Err(_) => assert!(Instant::now() < deadline, "it does not start"),
-            }
-        }
+        Running::start(&self.namespace, command, notify, socket)
     }
 
     /// Starts a controller that may not start, and waits until it serves its
@@ -258,18 +233,7 @@ impl Machine {
     ///
     /// The log of one that ends instead.
     pub fn try_start(&self, command: Command) -> Result<(Running<'_>, bool), String> {
-        let mut running = Running::spawn(self, command);
-        let mut log = String::new();
-        while let Ok(line) = running.log.recv() {
-            let serves = line.contains("serving /metrics");
-            if serves || line.contains("are NOT SERVED") {
-                return Ok((running, serves));
-            }
-            log += &line;
-            log.push('\n');
-        }
-        running.reap();
-        Err(log)
+        Running::spawn(&self.namespace, command).until_it_serves()
     }
 
     /// The status and the body of an HTTP answer.
@@ -316,6 +280,7 @@ impl Drop for Machine {
 }
 
 /// A mount namespace with a BPF filesystem, for as long as a process sleeps in it.
+#[derive(Debug)]
 struct Bpffs {
     keeper: Child,
 }
@@ -345,126 +310,6 @@ impl Drop for Bpffs {
     }
 }
 
-/// A controller that runs.
-pub struct Running<'a> {
-    machine: &'a Machine,
-    child: Option<Child>,
-    /// Its log, line by line, read by a thread so that it never has to wait.
-    log: Receiver<String>,
-}
-
-impl<'a> Running<'a> {
-    fn spawn(machine: &'a Machine, mut command: Command) -> Self {
-        command.stderr(Stdio::piped());
-        let mut child = machine.namespace.run(|| command.spawn().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (lines, log) = channel();
-        thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                // Nobody may want to know any more.
-                let _unheard = lines.send(line);
-            }
-        });
-        Self {
-            machine,
-            child: Some(child),
-            log,
-        }
-    }
-
-    /// Reads the log up to a line that contains `words`, and gives that back.
-    pub fn log_until(&mut self, words: &str) -> String {
-        // In all: a line may be repeated for ever.
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let patience = deadline.saturating_duration_since(Instant::now());
-            let line = self.log.recv_timeout(patience);
-            let line = line.unwrap_or_else(|error| panic!("{words:?} in the log: {error}"));
-            if line.contains(words) {
-                return line;
-            }
-        }
-    }
-
-    /// The number of its process.
-    pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.as_ref().unwrap().id().cast_signed())
-    }
-
-    /// Whether it is no more.
-    pub fn has_ended(&mut self) -> bool {
-        let child = self.child.as_mut().unwrap();
-        child.try_wait().unwrap().is_some()
-    }
-
-    /// Ends it with SIGTERM and gives back what is left of its log.
-    pub fn stop(self) -> String {
-        kill(self.pid(), Signal::SIGTERM).unwrap();
-        self.ended()
-    }
-
-    /// Ends it with SIGKILL, as the kernel does when memory runs out.
-    pub fn kill(mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// Waits for its end, however it comes.
-    fn reap(&mut self) {
-        let child = self.child.take();
-        child.map(|mut child| child.wait().unwrap());
-    }
-
-    /// Waits for its end, and gives back what is left of its log.
-    pub fn ended(mut self) -> String {
-        let mut child = self.child.take().unwrap();
-        let status = child.wait().unwrap();
-        let log: Vec<_> = self.log.iter().collect();
-        let log = log.join("\n");
-        assert!(status.success(), "{status}: {log}");
-        log
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else {
-            return;
-        };
-        // A test failed.
-        let _gone = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
-        let _gone = child.wait();
-        eprintln!("stopped instance {}", self.machine.instance);
-    }
-}
-
-/// The status and the body of an HTTP answer of the controller in a network namespace.
-pub fn get(namespace: &Namespace, path: &str) -> (u16, String) {
-    let answer = namespace.run(|| {
-        let mut stream = TcpStream::connect("127.0.0.1:9188").unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: box\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    });
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let length = head.lines().find_map(|line| {
-        line.to_lowercase()
-            .strip_prefix("content-length: ")?
-            .parse()
-            .ok()
-    });
-    assert_eq!(length, Some(body.len()), "a whole answer");
-    (status, body.to_owned())
-}
-
 /// The binary that was built with this one.
 pub fn poolguard() -> PathBuf {
     let this = std::env::current_exe().unwrap();
@@ -483,11 +328,4 @@ pub fn poolguard() -> PathBuf {
 pub fn last_line(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     text.lines().last().unwrap_or_default().to_owned()
-}
-
-/// The value of a metric.
-pub fn metric(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let value = line.unwrap_or_else(|| panic!("{name} in {text}"));
-    value.trim().parse().unwrap()
 }

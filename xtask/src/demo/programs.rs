@@ -3,20 +3,20 @@
 use std::{cell::Cell, collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use lab::{Ended, Process};
 
 use super::{
     attempts::{
         ANSWERED, Action, Attempt, DELIVERED, DOWNLOAD, LISTENING, NO_ANSWER, describe_scan,
         scanned,
     },
-    lab::{
+    mail::MailServer,
+    network::{
         Host::{self, *},
-        Lab,
+        Provider,
         address::*,
     },
-    mail::MailServer,
-    process::{self, Ended},
-    services,
+    web,
 };
 
 /// How many seconds a client tries to connect.
@@ -24,18 +24,18 @@ const CONNECT: &str = "2";
 /// How long any program may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the attempts meet: mail servers, web servers and customers' machines.
-pub(crate) struct World<'a> {
-    lab: &'a Lab,
+/// What listens, mail servers, web servers and customers' machines, and what tries.
+pub(crate) struct Programs<'a> {
+    provider: &'a Provider,
     mail: BTreeMap<Host, MailServer>,
     content: Arc<[u8]>,
-    /// How many programs have been run: each has files of its own.
-    runs: Cell<u32>,
+    /// How many files and letters there have been: each has a number of its own.
+    numbered: Cell<u32>,
 }
 
-impl<'a> World<'a> {
-    /// Starts them all, and waits until they listen.
-    pub(crate) fn start(lab: &'a Lab) -> Result<Self> {
+impl<'a> Programs<'a> {
+    /// Starts all that listen, and waits until they do.
+    pub(crate) fn start(provider: &'a Provider) -> Result<Self> {
         let mut mail = BTreeMap::new();
         for (host, domain) in [
             (Internet, "elsewhere.example"),
@@ -43,7 +43,7 @@ impl<'a> World<'a> {
             (Acme, "acme.example"),
             (Bakery, "bakery.example"),
         ] {
-            mail.insert(host, MailServer::start(lab, host, domain)?);
+            mail.insert(host, MailServer::start(provider, host, domain)?);
         }
         let greeting: Arc<[u8]> = b"hello\n"[..].into();
         let without_mail: Vec<_> = LISTENING.into_iter().filter(|port| *port != 25).collect();
@@ -53,22 +53,22 @@ impl<'a> World<'a> {
             (Bakery, [BAKERY, BAKERY_V6], &without_mail),
         ] {
             for address in addresses {
-                services::serve(lab.host(host), address, ports, &greeting)?;
+                web::serve(provider.host(host), address, ports, &greeting)?;
             }
         }
         let content: Arc<[u8]> = noise(DOWNLOAD).into();
         for address in [INTERNET, INTERNET_V6] {
-            services::serve(lab.host(Internet), address, &[80], &content)?;
-            services::serve(lab.host(Internet), address, &[443], &greeting)?;
+            web::serve(provider.host(Internet), address, &[80], &content)?;
+            web::serve(provider.host(Internet), address, &[443], &greeting)?;
         }
         for server in mail.values() {
-            server.wait_until_ready(lab)?;
+            server.wait_until_ready(provider)?;
         }
         Ok(Self {
-            lab,
+            provider,
             mail,
             content,
-            runs: Cell::new(0),
+            numbered: Cell::new(0),
         })
     }
 
@@ -85,19 +85,22 @@ impl<'a> World<'a> {
     }
 
     fn run(&self, host: Host, program: &str, args: &[&str]) -> Result<Ended> {
-        let mut command = self.lab.command(host, program);
+        let mut command = self.provider.command(host, program);
         // A proxy of the machine's user is not one of the laboratory's.
         for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(variable);
         }
-        process::run(program, command.args(args), &self.next_file(), PATIENCE)
+        Process::run(program, command.args(args), PATIENCE).map_err(Into::into)
+    }
+
+    fn next_number(&self) -> u32 {
+        self.numbered.set(self.numbered.get() + 1);
+        self.numbered.get()
     }
 
     fn next_file(&self) -> PathBuf {
-        self.runs.set(self.runs.get() + 1);
-        self.lab
-            .directory()
-            .join(format!("run-{}", self.runs.get()))
+        let name = format!("file-{}", self.next_number());
+        self.provider.directory().join(name)
     }
 
     fn scan(&self, target: &str) -> Result<String> {
@@ -157,7 +160,11 @@ impl<'a> World<'a> {
 
     fn mail(&self, from: Host, to: Host, server: &str) -> Result<String> {
         let mailbox = self.mail.get(&to).context("no such mail server")?;
-        let token = format!("poolguard-demo-{}-{}", std::process::id(), self.runs.get());
+        let token = format!(
+            "poolguard-demo-{}-{}",
+            std::process::id(),
+            self.next_number()
+        );
         let sender = format!("user@{}.example", from.name());
         let outcome = if server.contains(':') {
             self.curl_mail(from, server, &sender, &mailbox.recipient(), &token)?

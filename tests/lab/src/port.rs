@@ -22,7 +22,7 @@ use nix::{
     },
 };
 
-use super::Namespace;
+use crate::namespace::Namespace;
 
 /// How long nothing may arrive before a test gives up. No test waits for this:
 /// each waits for a frame that is certain to come.
