@@ -23,8 +23,6 @@
 )]
 
 pub mod agreement;
-#[cfg(feature = "bench")]
-pub mod bench;
 pub mod captures;
 #[cfg(feature = "kernel")]
 pub mod chaos;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{command::host_cargo, workspace};
 
 /// The crates that a crate may depend on, of this workspace, and why on no others.
-const CRATES: [(&str, &[&str], &str); 9] = [
+const CRATES: [(&str, &[&str], &str); 10] = [
     (
         "filter-common",
         &[],
@@ -64,6 +64,17 @@ const CRATES: [(&str, &[&str], &str); 9] = [
             "poolguard-policy",
         ],
         "tests look at what is shipped, and chores look after the tests",
+    ),
+    (
+        "poolguard-bench",
+        &[
+            "filter-common",
+            "poolguard-dataplane",
+            "poolguard-lab",
+            "poolguard-policy",
+            "poolguard-tests",
+        ],
+        "what is measured is what is tested, by frames that the tests build",
     ),
     (
         "poolguard-lab",

@@ -25,8 +25,7 @@ pub(crate) fn run_command(
     build::bench_programs(&tools)?;
     step("measuring");
     let mut cargo = host_cargo();
-    cargo.args(["run", "--release", "--package", "poolguard-tests"]);
-    cargo.args(["--bin", "bench", "--features", "bench", "--"]);
+    cargo.args(["run", "--release", "--package", "poolguard-bench", "--"]);
     cargo.arg(root().join(bench_object()));
     cargo.args(quick.then_some("--quick"));
     cargo.args(json.then_some("--json"));

@@ -17,21 +17,21 @@ use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::Pid,
 };
+use poolguard_tests::{
+    configs::{CUSTOMERS, Configuration, NETWORK},
+    kernel::Apparatus,
+};
 
 use super::{
     cases::{Case, Kind},
     customers::{Layout, configuration},
-    live::{index_of, received, route},
     plan::Plan,
     programs,
     results::{Medians, Row, Way},
     rounds::{median, own_time},
+    router::{index_of, received, route},
     spec::Spec,
     subjects::{Subject, enforce},
-};
-use crate::{
-    configs::{CUSTOMERS, Configuration, NETWORK},
-    kernel::Apparatus,
 };
 
 /// So many customers there are where frames are forwarded: they carry a port that

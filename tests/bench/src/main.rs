@@ -4,7 +4,7 @@
 
 use std::{path::Path, process::ExitCode};
 
-use poolguard_tests::bench::{
+use poolguard_bench::{
     decisions, instructions, live,
     plan::Plan,
     processors, programs,

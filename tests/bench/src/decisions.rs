@@ -2,6 +2,7 @@
 
 use aya::programs::ProgramFd;
 use lab::Namespace;
+use poolguard_tests::{configs::NETWORK, kernel};
 
 use super::{
     cases::{Case, Kind, REMEMBERED},
@@ -12,7 +13,6 @@ use super::{
     rounds::{median, time},
     subjects::{Subject, Tables, xdp_filter},
 };
-use crate::{configs::NETWORK, kernel};
 
 /// `XDP_DROP` of `enum xdp_action`.
 const XDP_DROP: u32 = 1;

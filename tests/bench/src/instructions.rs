@@ -17,13 +17,13 @@ use filter_common::{
 };
 use jiff::Timestamp;
 use policy::compile::Compiled;
+use poolguard_tests::{configs::Configuration, host};
 
 use super::{
     cases::{Case, Kind},
     customers::{Layout, configuration},
     programs,
 };
-use crate::{configs::Configuration, host};
 
 /// What one frame took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

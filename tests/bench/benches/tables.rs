@@ -1,7 +1,7 @@
 //! What a configuration costs before the kernel sees it: building the prefix table,
 //! looking addresses up in it, and the whole way from text to tables.
 //!
-//! `cargo bench -p poolguard-tests --features bench`
+//! `cargo bench -p poolguard-bench`
 
 #![expect(clippy::unwrap_used, reason = "a panic says what is wrong")]
 
@@ -18,7 +18,7 @@ use policy::{
     compile::{PrefixTable, compile},
     config::{Memory, load_from},
 };
-use poolguard_tests::bench::customers::{FAMILIES, Layout, address, configuration, prefixes};
+use poolguard_bench::customers::{FAMILIES, Layout, address, configuration, prefixes};
 
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
 

@@ -6,17 +6,17 @@ use dataplane::{Dataplane as _, Demand, Generation};
 use filter_common::Role;
 use jiff::Timestamp;
 use lab::Namespace;
+use poolguard_tests::{
+    configs::{CUSTOMERS, Configuration, NETWORK},
+    host,
+    kernel::{Apparatus, must},
+};
 
 use super::{
     cases::{Case, Kind},
     customers::{Layout, configuration},
     programs::Trie,
     spec::PORTS,
-};
-use crate::{
-    configs::{CUSTOMERS, Configuration, NETWORK},
-    host,
-    kernel::{Apparatus, must},
 };
 
 /// Somebody who decides frames.

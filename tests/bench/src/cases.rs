@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use filter_common::{Family, Role};
+use poolguard_tests::frames::{
+    Arrival, Extension, flags,
+    link::ethertype::{SERVICE_VLAN, VLAN},
+    tcp,
+};
 
 use super::{
     customers::{EXEMPTED, FAMILIES, Layout, address},
     spec::{Customers, Spec},
-};
-use crate::frames::{
-    Arrival, Extension, flags,
-    link::ethertype::{SERVICE_VLAN, VLAN},
-    tcp,
 };
 
 /// How many customers have opened a flow whose answers are [`Kind::Return`].

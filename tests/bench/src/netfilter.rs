@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 
 use filter_common::Family;
 use lab::Namespace;
+use poolguard_tests::configs::NETWORK;
 
 use super::{
     customers::{EXEMPTED, Layout, pool, prefixes},
-    live::feed,
+    router::feed,
     spec::PORTS,
 };
-use crate::configs::NETWORK;
 
 /// Where nft filters.
 #[derive(Clone, Copy, Debug)]
