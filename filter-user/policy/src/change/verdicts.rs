@@ -6,6 +6,7 @@
 
 use filter_common::{
     Address, Family, Policy, PortClass, Protocol, Role, Settings, Tables,
+    counters::NO_POOL,
     decide::judge,
     flow::Flow,
     parse::{Packet, TCP_ACK, TCP_SYN},
@@ -48,7 +49,7 @@ pub(super) struct Verdicts<'a> {
     /// None where it does not fit the tables: then it filters nothing.
     policies: Option<Policies<'a>>,
     numbers: &'a PortNumbers,
-    /// Many kinds of layers have the same policy.
+    /// Many kinds of layers have the same policy, but for the pool.
     known: foldhash::HashMap<(Family, [Policy; 2]), Dropped>,
 }
 
@@ -66,9 +67,19 @@ impl<'a> Verdicts<'a> {
         let Some(policies) = &self.policies else {
             return Dropped::default();
         };
-        let (numbers, pair) = (self.numbers, [layer, peer].map(|layer| policies.of(layer)));
+        let pair = [layer, peer].map(|layer| of_any_pool(policies.of(layer)));
+        let numbers = self.numbers;
         let known = self.known.entry((family, pair));
         *known.or_insert_with(|| ask(policies, numbers, family, pair))
+    }
+}
+
+/// A policy as the rules see it: whether there is a pool, and not which one. They put
+/// that down, and never ask.
+fn of_any_pool(policy: Policy) -> Policy {
+    Policy {
+        pool: (policy.pool != NO_POOL).into(),
+        ..policy
     }
 }
 
@@ -230,5 +241,63 @@ impl Effect {
             effect.closes |= is.is_more_than(&was);
         }
         effect
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{super::segments::side_by_side, *};
+    use crate::config::{Memory, load_from};
+
+    /// Four pools, of which three forbid the same.
+    const TEXT: &str = r#"
+        [[interface]]
+        name = "eth1"
+        role = "customer"
+        [[interface]]
+        name = "eth0"
+        role = "network"
+        [mail]
+        servers = ["192.0.2.25"]
+        [[pool]]
+        name = "north"
+        kind = "dynamic"
+        prefixes = ["10.1.0.0/16"]
+        [[pool]]
+        name = "south"
+        kind = "dynamic"
+        prefixes = ["10.2.0.0/16"]
+        [[pool]]
+        name = "west"
+        kind = "static"
+        prefixes = ["10.3.0.0/16"]
+        [[pool]]
+        name = "east"
+        kind = "dynamic"
+        prefixes = ["10.4.0.0/16"]
+        forbidden = [6667]
+    "#;
+
+    #[test]
+    fn the_rules_are_asked_once_for_all_pools_that_forbid_the_same() {
+        let (path, now) = (Path::new("poolguard.toml"), Timestamp::UNIX_EPOCH);
+        let loaded = load_from(&Memory::default().with(path, TEXT), path, now);
+        let intent: Intent = loaded.expect("the configuration is right").config.into();
+        let numbers = PortNumbers::of([&intent.config, &intent.config]);
+        let mut verdicts = Verdicts::new(&intent, &numbers, now);
+        let mut pools = 0;
+        side_by_side(&intent, &intent, |range, layer, _| {
+            pools += u32::from(layer.pool.is_some());
+            verdicts.dropped(range.family, layer, Layer::default());
+        });
+        assert_eq!(pools, 4);
+        // North as south and west; east; the mail server, and who is in no pool.
+        let asked = verdicts
+            .known
+            .keys()
+            .filter(|(_, [policy, _])| policy.pool != NO_POOL);
+        assert_eq!(asked.count(), 2);
     }
 }
