@@ -11,6 +11,7 @@ use lab::{
     command,
 };
 use poolguard_tests::{
+    chapters,
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},
     fixture::{Fixture, inbound, moved, not_ip, series, tell, unwatched},
     fixtures,
@@ -19,45 +20,32 @@ use poolguard_tests::{
     wire::{self, Side, Wire},
 };
 
-/// Stories that share a configuration, and so a box.
+/// Stories that share a configuration, and so a box; of those of answers, which share
+/// none, one.
 mod stories {
-    use super::{configs, fixtures, wire};
+    use super::{Fixture, chapters, configs, fixtures, wire};
+
+    const ANSWER: &str = "an answer passes once the customer has spoken (tcp, IPv4)";
+
+    fn tell(mut stories: Vec<Fixture>) {
+        let shared = [configs::base(), configs::monitor_box()];
+        let shares_a_box = |story: &Fixture| shared.contains(&story.config) && !story.alone;
+        stories.retain(|story| shares_a_box(story) || story.name == ANSWER);
+        wire::tell_all_by_wire(stories);
+    }
 
     macro_rules! tell {
         ($($chapter:ident)*) => {
             $(
                 #[test]
                 fn $chapter() {
-                    let mut stories = fixtures::$chapter();
-                    let shared = [configs::base(), configs::monitor_box()];
-                    stories.retain(|story| shared.contains(&story.config));
-                    wire::tell_all_by_wire(stories);
+                    tell(fixtures::$chapter());
                 }
             )*
         };
     }
 
-    tell! {
-        forbidden_ports_of_dynamic_pools_and_virtual_pops_are_closed
-        forbidden_ports_of_static_customers_open_by_exemption
-        mail_leaves_only_through_the_mail_servers
-        the_most_specific_and_the_earlier_rule_decide
-        monitor_mode_counts_and_passes
-        ip_is_found_behind_tags_and_in_sessions
-        lengths_are_not_believed
-        fragments_are_judged_by_the_first_one
-        what_stands_behind_extension_headers_is_found
-        what_has_no_ports_passes
-        every_frame_is_counted_where_it_belongs
-    }
-
-    #[test]
-    fn answers_come_back() {
-        let mut stories = fixtures::answers_come_back_and_nothing_else_does();
-        let answer = "an answer passes once the customer has spoken (tcp, IPv4)";
-        stories.retain(|story| story.name == answer);
-        wire::tell_all_by_wire(stories);
-    }
+    chapters!(tell);
 }
 
 fn now() -> Timestamp {

@@ -1,6 +1,8 @@
 //! Small parts of filter-common, where no story gets to.
 
-use std::collections::BTreeSet;
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::{collections::BTreeSet, fs, path::Path};
 
 use filter_common::{
     DropReason, Frame, PortClass, ReturnTraffic, Role, Settings, abi,
@@ -125,4 +127,32 @@ fn what_is_cut_short_is_what_more_bytes_can_change() {
     }
     let cut_short = DropReason::ALL.into_iter().filter(|r| r.is_cut_short());
     assert!(changed.into_iter().eq(cut_short));
+}
+
+/// A story that nobody tells would not be missed.
+#[test]
+fn every_chapter_is_listed() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/fixtures");
+    let mut there = BTreeSet::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name != "mod.rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let chapters = text.lines().filter_map(|line| {
+                let name = line.strip_prefix("pub fn ")?;
+                name.strip_suffix("() -> Vec<Fixture> {")
+            });
+            let before = there.len();
+            there.extend(chapters.map(str::to_owned));
+            assert!(there.len() > before, "no chapter in {}", path.display());
+        }
+    }
+    let listed: BTreeSet<_> = fixtures::all()
+        .into_iter()
+        .map(|(name, stories)| {
+            assert!(!stories.is_empty(), "{name} has no stories");
+            name.to_owned()
+        })
+        .collect();
+    assert_eq!(listed, there);
 }
