@@ -127,8 +127,14 @@ const PURE: &str = "what a configuration means depends on nothing but its text: 
 const KEPT: [Kept; 2] = [
     Kept {
         libraries: &["aya", "aya-obj"],
-        // Tests load the program by themselves, and so does the chore that measures it.
-        to: Confinement::Only(&["poolguard-dataplane", "poolguard-tests", "xtask"]),
+        // Tests and the benchmark load the program by themselves, and so does the chore
+        // that measures it.
+        to: Confinement::Only(&[
+            "poolguard-bench",
+            "poolguard-dataplane",
+            "poolguard-tests",
+            "xtask",
+        ]),
         why: "aya is in one place, so that another release of it concerns one place",
     },
     Kept {
