@@ -1,7 +1,7 @@
 //! A configuration, in nft's words.
 //!
 //! nft has no longest match. The address space is cut at both ends of every
-//! prefix, and for each piece the [`Directory`] says who lives there; nft finds
+//! prefix, and for each piece the directory says who lives there; nft finds
 //! the piece, the ports and the flags.
 
 use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
