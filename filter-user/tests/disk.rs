@@ -138,3 +138,36 @@ fn what_is_in_the_way_is_named() {
         assert_eq!(none.unwrap().config.customers.len(), 0);
     }
 }
+
+/// What a stranger has called a file shows, and does nothing to a terminal or a log. No
+/// file is left out for its name.
+#[test]
+fn whatever_a_file_is_called_it_is_read_and_named() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    let directory = std::env::temp_dir().join(format!("poolguard-names-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let main = directory.join("poolguard.toml");
+    fs::write(&main, files_main("include = [\"*d.toml\"]")).unwrap();
+    let customer = directory.join(OsStr::from_bytes(b"caf\xe9 d.toml"));
+    fs::write(&customer, ACME).unwrap();
+    let good = disk::load(&main, now());
+    fs::write(&customer, "x").unwrap();
+    let no_utf8 = disk::load(&main, now());
+    fs::remove_file(&customer).unwrap();
+    fs::write(directory.join("a\n\x1b[31m\u{202e}d.toml"), "x").unwrap();
+    let controls = disk::load(&main, now());
+    fs::remove_dir_all(&directory).unwrap();
+
+    assert_eq!(good.unwrap().config.customers.len(), 1);
+    let shown = no_utf8.unwrap_err();
+    assert!(
+        shown.render(false).contains("caf\u{fffd} d.toml:1:"),
+        "{shown}"
+    );
+    let controls = controls.unwrap_err();
+    for text in [controls.render(false), controls.summary()] {
+        assert!(text.contains("a\\n\\u{1b}[31m\\u{202e}d.toml:1:"), "{text}");
+        assert!(!text.contains(['\x1b', '\u{202e}']), "{text}");
+    }
+}

@@ -19,7 +19,11 @@ use serde::Serialize;
 pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
-    compile::Compiled, config::PoolKind, directory::Directory, host::HostTables, intent::Intent,
+    compile::Compiled,
+    config::{PoolKind, shown},
+    directory::Directory,
+    host::HostTables,
+    intent::Intent,
 };
 
 /// A packet's verdict with everything that led to it.
@@ -260,7 +264,7 @@ impl Narrator<'_> {
                 finding,
                 ", of customer {} ({prefix}, {}:{}{}){}",
                 customer.name,
-                customer.file.display(),
+                shown(customer.file),
                 customer.line,
                 customer
                     .ticket

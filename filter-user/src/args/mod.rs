@@ -113,6 +113,10 @@ pub enum Command {
     Explain(Explain),
     /// Show what is attached, loaded, passed and dropped.
     Status {
+        /// How long the controller may take to answer (30s, 5m). Exit status 4 after
+        /// that.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "30s")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -137,12 +141,20 @@ pub enum Command {
         /// confirm` follows.
         #[arg(long, value_name = "TIME", value_parser = moment::duration)]
         confirm: Option<SignedDuration>,
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// reload all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "10m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     /// Let what `reload --confirm` put into force stay.
     Confirm {
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// confirm all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -152,6 +164,10 @@ pub enum Command {
     /// With `forwarding = "wire"` nothing goes through any more: the wires go with
     /// the filter. What was set on their ends is set back.
     Detach {
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// detach all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -164,13 +180,15 @@ impl Command {
         match self {
             Self::Run { .. } => false,
             Self::Check { json }
-            | Self::Status { json }
+            | Self::Status { json, .. }
             | Self::Reload { json, .. }
-            | Self::Confirm { json }
-            | Self::Detach { json } => *json,
+            | Self::Confirm { json, .. }
+            | Self::Detach { json, .. } => *json,
             Self::Diff(diff) => diff.json,
             Self::Exempt(
-                Exempt::Add(Add { json, .. }) | Exempt::List { json } | Exempt::Remove { json, .. },
+                Exempt::Add(Add { json, .. })
+                | Exempt::List { json, .. }
+                | Exempt::Remove { json, .. },
             ) => *json,
             Self::Explain(explain) => explain.json,
         }
@@ -185,6 +203,9 @@ pub enum Exempt {
     Add(Add),
     /// Show the exemptions that were given so.
     List {
+        /// How long the controller may take to answer. Exit status 4 after that.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "30s")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -193,6 +214,10 @@ pub enum Exempt {
     Remove {
         /// Its number.
         id: u64,
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// be taken back all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -227,6 +252,11 @@ pub struct Add {
     #[arg(long, value_name = "TEXT")]
     pub ticket: Option<String>,
 
+    /// How long the controller may take to answer. Exit status 4 after that; it may be
+    /// given all the same.
+    #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+    pub timeout: SignedDuration,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -242,6 +272,10 @@ pub struct Diff {
 
     /// The configuration file to compare it with.
     pub new: Option<PathBuf>,
+
+    /// How long the controller may take to answer. Exit status 4 after that.
+    #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "10m")]
+    pub timeout: SignedDuration,
 
     /// Print JSON.
     #[arg(long)]

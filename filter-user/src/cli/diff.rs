@@ -2,21 +2,20 @@
 
 use std::path::Path;
 
-use api::{answers::DiffOutcome, client, routes};
+use api::{answers::DiffOutcome, client::Client, routes};
 use filter_user::disk;
 use jiff::Timestamp;
-use policy::{change::Change, instance::Instance};
+use policy::change::Change;
 
-use super::{Failure, print, print_error, print_json, print_report, progress};
+use super::{Failure, outcome_in_json, print, print_error, print_json, print_report, progress};
 
 /// What a reload of the running controller would change.
-pub(super) fn running(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let outcome: DiffOutcome =
-        progress::during("comparing", || client::get(instance, routes::DIFF))?;
+pub(super) fn running(client: Client<'_>, json: bool) -> Result<(), Failure> {
+    let outcome: DiffOutcome = progress::during("comparing", || client.get(routes::DIFF))?;
     match outcome.change {
         Some(change) => show(&change, json),
         None if json => {
-            print_json(&outcome)?;
+            print_json(&outcome_in_json(&outcome)?)?;
             Err(Failure::Printed)
         }
         None => {

@@ -1,5 +1,5 @@
 //! What each command does with its arguments. Exit status: 0 fine, 1 failed,
-//! 2 wrong usage, 3 something differs.
+//! 2 wrong usage, 3 something differs, 4 no answer in time.
 
 mod check;
 mod diff;
@@ -14,7 +14,7 @@ use std::{
 
 use api::{
     answers::{Confirmed, ReloadOutcome},
-    client::{self, ClientError},
+    client::{Client, ClientError},
     requests::ReloadOptions,
     routes,
     status::Status,
@@ -26,12 +26,19 @@ use filter_user::{
         daemon::{self, Afterwards},
         exemptions,
     },
-    disk,
+    disk, log,
+    state::StateDirectory,
 };
-use jiff::Timestamp;
-use policy::{compile::compile, config::Report, explain, instance::Instance, intent::Intent};
+use jiff::{SignedDuration, Timestamp};
+use policy::{
+    compile::compile,
+    config::{Report, Severity, TemporaryExemption, shown},
+    explain,
+    instance::Instance,
+    intent::Intent,
+};
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
+use serde_json::json;
 
 /// How a command ended, short of success.
 enum Failure {
@@ -43,15 +50,62 @@ enum Failure {
     Differs,
     /// For standard error, with exit status 2.
     Usage(String),
+    /// For standard error, with exit status 4: it may yet be done.
+    NoAnswer(String),
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Failed(error.to_string())
+        let text = error.to_string();
+        match (&error as &dyn std::any::Any).downcast_ref() {
+            Some(ClientError::TooSlow { .. }) => Self::NoAnswer(text),
+            _ => Self::Failed(text),
+        }
     }
 }
 
+/// Says what is wrong with the arguments, or what they ask for (`--help`).
+pub(crate) fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let mut arguments = std::env::args_os().take_while(|argument| argument != "--");
+    if error.use_stderr() && arguments.any(|argument| argument == "--json") {
+        let _unprinted = print_json(&json!({
+            "error": error_in_json("usage", error.to_string().trim_end()),
+        }));
+    }
+    let _unprinted = error.print();
+    let status = u8::try_from(error.exit_code()).unwrap_or(2);
+    ExitCode::from(status)
+}
+
+/// An error as every command has it in its JSON, under `error`.
+fn error_in_json(kind: &str, message: &str) -> serde_json::Value {
+    json!({ "kind": kind, "message": message })
+}
+
+/// The outcome of something, with the error that it may have in the same shape as
+/// everywhere else.
+fn outcome_in_json(outcome: &impl Serialize) -> Result<serde_json::Value, Failure> {
+    let mut outcome = serde_json::to_value(outcome)?;
+    let error = outcome["error"].take();
+    outcome["error"] = match error.as_str() {
+        Some(message) => error_in_json("failed", message),
+        None => serde_json::Value::Null,
+    };
+    Ok(outcome)
+}
+
 pub(crate) fn main(cli: Cli) -> ExitCode {
+    let status = carry_out(&cli);
+    log::end();
+    ExitCode::from(status)
+}
+
+/// Does what a command asks for. Gives back the exit status.
+fn carry_out(cli: &Cli) -> u8 {
+    let client = |timeout: &SignedDuration| Client {
+        instance: &cli.instance,
+        patience: *timeout,
+    };
     let result = match &cli.command {
         Command::Run {
             detach_on_exit,
@@ -68,47 +122,49 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
                 force: *force,
                 strict: *strict,
             };
-            run(&cli, options, afterwards, *json)
+            run(cli, options, afterwards, *json)
         }
         Command::Check { json } => check::check(&cli.config, *json),
-        Command::Explain(arguments) => explain(&cli, arguments),
-        Command::Status { json } => status(&cli.instance, *json),
+        Command::Explain(arguments) => explain(cli, arguments),
+        Command::Status { timeout, json } => status(client(timeout), *json),
         Command::Exempt(command) => exempt::exempt(&cli.instance, command),
         Command::Diff(arguments) => match (&arguments.old, &arguments.new) {
             (Some(old), Some(new)) => diff::files(old, new, arguments.json),
-            _ => diff::running(&cli.instance, arguments.json),
+            _ => diff::running(client(&arguments.timeout), arguments.json),
         },
         Command::Reload {
             force,
             confirm,
+            timeout,
             json,
         } => {
             let options = ReloadOptions {
                 force: *force,
                 confirm: *confirm,
             };
-            reload(&cli.instance, options, *json)
+            reload(client(timeout), options, *json)
         }
-        Command::Confirm { json } => confirm(&cli.instance, *json),
-        Command::Detach { json } => detach(&cli.instance, *json),
+        Command::Confirm { timeout, json } => confirm(client(timeout), *json),
+        Command::Detach { timeout, json } => detach(client(timeout), *json),
     };
-    let (text, status) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Printed) => return ExitCode::FAILURE,
-        Err(Failure::Differs) => return ExitCode::from(3),
-        Err(Failure::Failed(text)) => (text, 1),
-        Err(Failure::Usage(text)) => (text, 2),
+    let (text, kind, status) = match result {
+        Ok(()) => return 0,
+        Err(Failure::Printed) => return 1,
+        Err(Failure::Differs) => return 3,
+        Err(Failure::Failed(text)) => (text, "failed", 1),
+        Err(Failure::Usage(text)) => (text, "usage", 2),
+        Err(Failure::NoAnswer(text)) => (text, "no_answer", 4),
     };
     if cli.command.prints_json() {
-        let _unprinted = print_json(&serde_json::json!({ "error": text }));
+        let _unprinted = print_json(&json!({ "error": error_in_json(kind, &text) }));
     }
     print_error(&format!("poolguard: {text}\n"));
-    ExitCode::from(status)
+    status
 }
 
 /// Prints to standard error, where there is one.
 fn print_error(text: &str) {
-    let _unheard = io::stderr().lock().write_all(text.as_bytes());
+    log::print(text);
 }
 
 /// Prints to standard output. A reader that has gone (`| head`) is no failure.
@@ -134,15 +190,16 @@ fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let (config_file, instance) = (&cli.config, &cli.instance);
-    log_to_stderr(json);
+    log::begin(json)?;
     let state = cli.state_directory();
     match daemon::run(config_file, instance, state, options, afterwards) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
+            let file = report.first_file().unwrap_or(config_file);
             Err(Failure::Failed(format!(
                 "not started: {}. Mend {} (`poolguard check`) and start again",
                 consequence(instance),
-                config_file.display()
+                shown(file)
             )))
         }
         Err(error @ daemon::RunError::Start(_)) => Err(Failure::Failed(format!(
@@ -165,30 +222,6 @@ fn consequence(instance: &Instance) -> String {
     }
 }
 
-/// `POOLGUARD_LOG` takes the directives of tracing's `EnvFilter`.
-fn log_to_stderr(json: bool) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .with_env_var("POOLGUARD_LOG")
-        .from_env_lossy();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        // It would say on standard error that standard error cannot be written, and
-        // panic.
-        .log_internal_errors(false)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    if json {
-        log.json().init();
-    } else if std::env::var_os("JOURNAL_STREAM").is_some() {
-        // The journal has its own clock.
-        log.without_time().init();
-    } else {
-        log.init();
-    }
-}
-
 fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     let usage = |error: explain::BadPacket| Failure::Usage(error.to_string());
     let packet = explain::Packet::parse(
@@ -205,7 +238,7 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
     let mut intent = Intent::from(loaded.config);
-    match exemptions::read(&cli.state_directory()) {
+    match trusted_exemptions(&cli.state_directory()) {
         Ok(temporary) => intent.temporary = temporary,
         Err(error) => print_error(&format!(
             "poolguard: explained without temporary exemptions: {error}\n"
@@ -228,8 +261,22 @@ fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     }
 }
 
-fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let status: Status = client::get(instance, routes::STATUS)?;
+/// The temporary exemptions that a start would take: none from a file that others may
+/// write.
+fn trusted_exemptions(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, String> {
+    let file = exemptions::file(state);
+    // Where there is none, nobody can have written it.
+    if file.symlink_metadata().is_ok() {
+        let doubts = disk::doubts(&[file], Severity::Error);
+        if !doubts.is_empty() {
+            return Err(doubts.summary());
+        }
+    }
+    exemptions::read(state).map_err(|error| error.to_string())
+}
+
+fn status(client: Client<'_>, json: bool) -> Result<(), Failure> {
+    let status: Status = client.get(routes::STATUS)?;
     if json {
         print_json(&status)
     } else {
@@ -237,12 +284,11 @@ fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(), Failure> {
-    let outcome: ReloadOutcome = progress::during("reloading", || {
-        client::post(instance, routes::RELOAD, &options)
-    })?;
+fn reload(client: Client<'_>, options: ReloadOptions, json: bool) -> Result<(), Failure> {
+    let outcome: ReloadOutcome =
+        progress::during("reloading", || client.post(routes::RELOAD, &options))?;
     if json {
-        print_json(&outcome)?;
+        print_json(&outcome_in_json(&outcome)?)?;
     } else {
         print_error(&outcome.report);
         if outcome.successful {
@@ -262,8 +308,8 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
     }
 }
 
-fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let confirmed: Confirmed = client::post(instance, routes::CONFIRM, &())?;
+fn confirm(client: Client<'_>, json: bool) -> Result<(), Failure> {
+    let confirmed: Confirmed = client.post(routes::CONFIRM, &())?;
     if json {
         return print_json(&confirmed);
     }
@@ -273,19 +319,20 @@ fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
     ))
 }
 
-fn detach(instance: &Instance, json: bool) -> Result<(), Failure> {
+fn detach(client: Client<'_>, json: bool) -> Result<(), Failure> {
     // Where it cannot say, it will not detach either.
-    let cut = client::get(instance, routes::STATUS).map_or_else(|_| Vec::new(), ends_of_wires);
-    let cut = match client::post::<Option<String>>(instance, routes::DETACH, &()) {
+    let cut = client.get(routes::STATUS);
+    let cut = cut.map_or_else(|_| Vec::new(), ends_of_wires);
+    let cut = match client.post::<Option<String>>(routes::DETACH, &()) {
         Ok(None) => Some(cut),
         Ok(Some(error)) => return Err(Failure::Failed(error)),
-        Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(instance)?,
+        Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(client.instance)?,
         Err(error) => return Err(error.into()),
     };
     if json {
         let detached = cut.is_some();
         let cut = cut.unwrap_or_default();
-        return print_json(&serde_json::json!({ "detached": detached, "cut": cut }));
+        return print_json(&json!({ "detached": detached, "cut": cut }));
     }
     match cut {
         None => print("nothing was attached\n"),

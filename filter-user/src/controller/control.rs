@@ -15,7 +15,7 @@ use axum::{
 use policy::config::TemporaryExemption;
 use tokio::{
     net::UnixListener,
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
 };
 
 use super::{
@@ -70,9 +70,16 @@ fn answered<T, E: std::error::Error>(answer: Result<T, E>) -> Result<Json<T>, Fa
         .map_err(|error| Failure::Refused(error.to_string()))
 }
 
+/// Compares beside the controller, which goes on meanwhile.
 async fn diff(State(requests): State<Requests>) -> Result<Json<DiffOutcome>, Failure> {
-    let outcome = have(&requests, |controller| outcome::of_diff(controller.diff()));
-    outcome.await.map(Json)
+    /// Each reads all files, and takes as much memory as a reload.
+    static AT_ONCE: Semaphore = Semaphore::const_new(2);
+    let place = AT_ONCE.acquire().await.map_err(|_| Failure::Gone)?;
+    let comparison = have(&requests, |controller| controller.comparison()).await?;
+    let outcome = tokio::task::spawn_blocking(move || outcome::of_diff(comparison.make()));
+    let outcome = outcome.await.map_err(|_| Failure::Gone)?;
+    drop(place);
+    Ok(Json(outcome))
 }
 
 async fn confirm(State(requests): State<Requests>) -> Result<Json<Confirmed>, Failure> {

@@ -11,7 +11,7 @@ use policy::{
 };
 use thiserror::Error;
 
-use super::defect::Defect;
+use super::{defect::Defect, reading::NoAnswer};
 use crate::state::StateError;
 
 /// Why a configuration was not put into force. The one before it still is.
@@ -68,6 +68,18 @@ pub enum ApplyError {
         at: Timestamp,
         /// Why.
         error: String,
+    },
+    /// A disk does not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    /// Others wait for it already.
+    #[error(
+        "{waiting} reloads wait already, while the files are read for another one: try again when \
+         that is over"
+    )]
+    Busy {
+        /// How many.
+        waiting: usize,
     },
     /// Poolguard itself is wrong.
     #[error(transparent)]

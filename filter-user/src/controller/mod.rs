@@ -4,6 +4,7 @@
 
 mod archive;
 mod clock;
+mod clock_watch;
 mod confirmation;
 mod control;
 pub mod daemon;
@@ -17,7 +18,10 @@ mod interfaces;
 mod into_force;
 mod kept;
 mod outcome;
+mod pulse;
+mod reading;
 mod salvage;
+mod service_manager;
 mod snapshot;
 mod start;
 
@@ -29,6 +33,7 @@ use api::{
     status::{FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
 };
 use dataplane::{Dataplane, DataplaneError, Demand, Kernel};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
@@ -48,14 +53,19 @@ use endpoint::Endpoint;
 pub use endpoint::NewListener;
 pub use error::ApplyError;
 pub use exemptions::ExemptionError;
-use exemptions::KeptExemptions;
+use exemptions::{KeptExemptions, Over};
 use into_force::{Insists, Wanted};
 use kept::Kept;
+pub use pulse::Pulse;
+pub use reading::NoAnswer;
 pub use snapshot::{Shared, Snapshot};
 pub use start::StartOptions;
 use start::{Chosen, REFUSED, Refusal};
 
-use crate::state::{Prepared, StateDirectory, StateError};
+use crate::{
+    log,
+    state::{Prepared, StateDirectory, StateError},
+};
 
 /// A controller that is enforcing, through the data plane `D`.
 #[derive(Debug)]
@@ -71,6 +81,11 @@ pub struct Controller<D = Kernel> {
     is_kept: bool,
     /// The number of the next temporary exemption.
     next_exemption: u64,
+    /// For how long temporary exemptions have been over.
+    over: Over,
+    /// The moment for which what is in force is in force: whether an exemption holds
+    /// depends on the clock.
+    as_of: Timestamp,
     endpoint: Endpoint,
     dataplane: D,
     status: Status,
@@ -79,6 +94,48 @@ pub struct Controller<D = Kernel> {
     failing: BTreeMap<String, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
+}
+
+/// The files of a configuration, to be read by whoever can wait for a disk.
+#[derive(Clone, Debug)]
+pub struct ToRead {
+    file: PathBuf,
+    now: Timestamp,
+}
+
+impl ToRead {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// When they are wrong, or a disk does not answer.
+    pub fn read(&self) -> Result<Loaded, ApplyError> {
+        start::load(&self.file, self.now)
+    }
+}
+
+/// What is in force, to be compared with the files by whoever has the time.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    in_force: Intent,
+    files: ToRead,
+}
+
+impl Comparison {
+    /// What a reload would change.
+    ///
+    /// # Errors
+    ///
+    /// When it would be refused for a mistake.
+    pub fn make(&self) -> Result<Change, ApplyError> {
+        /// More are for nobody to read; a million take 1.5 GB, and nine seconds.
+        const EXEMPTIONS: usize = 10_000;
+        let new = self.in_force.with_config(self.files.read()?.config);
+        let change = guarded("comparing the configurations", || {
+            Change::in_part(&self.in_force, &new, self.files.now, EXEMPTIONS)
+        });
+        Ok(change?)
+    }
 }
 
 /// Where a controller finds what it needs.
@@ -144,7 +201,7 @@ impl<D: Dataplane> Controller<D> {
                  change: taken"
             );
         }
-        exemptions::warn_of_ignored(&controller.intent);
+        exemptions::warn_of_ignored(&controller.intent, controller.as_of);
         controller.log_standing();
         Ok((controller, listener))
     }
@@ -197,6 +254,7 @@ impl<D: Dataplane> Controller<D> {
             rolled_back: None,
             last_good: None,
             metrics: MetricsStatus::default(),
+            log_lines_lost: kept.log_lines_lost,
             next_expiry: None,
             tables: Vec::new(),
             passed: Vec::new(),
@@ -211,7 +269,6 @@ impl<D: Dataplane> Controller<D> {
         Ok(Self {
             config_file,
             state,
-            clock,
             endpoint: Endpoint::new(config.metrics.listen),
             intent: Intent {
                 config,
@@ -220,6 +277,9 @@ impl<D: Dataplane> Controller<D> {
             standing: chosen.standing.clone(),
             is_kept: chosen.is_kept,
             next_exemption: temporary.next_id,
+            over: Over::new(temporary.over, clock.passed()),
+            as_of: now,
+            clock,
             dataplane,
             status,
             shared: Arc::new(Shared::new(snapshot)),
@@ -242,7 +302,7 @@ impl<D: Dataplane> Controller<D> {
             insists: Insists::OnTheFilter,
             next_exemption: self.next_exemption,
         };
-        let listener = self.put_into_force(wanted, now)?;
+        let listener = guarded("putting into force", || self.put_into_force(wanted, now))??;
         if matches!(self.standing, Standing::Confirmed | Standing::LastGood(_)) {
             // A trial that an earlier run has left is over.
             self.keep_as_it_stands();
@@ -323,8 +383,34 @@ impl<D: Dataplane> Controller<D> {
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
     pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
+        let read = self.begin_reload(options).and_then(|files| files.read());
+        self.finish_reload(options, read)
+    }
+
+    /// What has to be read for a reload, by whoever can wait for it.
+    ///
+    /// # Errors
+    ///
+    /// When it would be refused whatever the files say.
+    pub fn begin_reload(&self, options: ReloadOptions) -> Result<ToRead, ApplyError> {
+        if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
+            let deadline = trial.deadline;
+            return Err(ApplyError::Unconfirmed { deadline });
+        }
+        Ok(ToRead {
+            file: self.config_file.clone(),
+            now: self.clock.now(),
+        })
+    }
+
+    /// Puts what was read into force, or leaves everything as it is.
+    pub fn finish_reload(
+        &mut self,
+        options: ReloadOptions,
+        read: Result<Loaded, ApplyError>,
+    ) -> (ReloadOutcome, NewListener) {
         self.status.reloads.total += 1;
-        let outcome = self.try_reload(options);
+        let outcome = read.and_then(|loaded| self.try_reload(options, loaded));
         self.status.reloads.last_successful = outcome.is_ok();
         let generation = self.status.generation;
         let (outcome, listener) = match outcome {
@@ -333,32 +419,43 @@ impl<D: Dataplane> Controller<D> {
                 tracing::info!(generation, "reloaded: the new configuration is in force");
                 (outcome::success(generation, &warnings), listener)
             }
-            Err(error) => {
-                self.status.reloads.failures += 1;
-                if let ApplyError::Config(report) = &error {
-                    log_report(report);
-                }
-                tracing::error!(
-                    traffic = self.traffic(), %error,
-                    "reload refused, everything is as it was: correct this and reload"
-                );
-                (outcome::refusal(generation, &error), None)
-            }
+            Err(error) => (self.refuse_reload(&error), None),
         };
         self.publish();
         self.log_wires();
         (outcome, listener)
     }
 
-    fn try_reload(&mut self, options: ReloadOptions) -> Result<(Report, NewListener), ApplyError> {
-        let now = self.clock.now();
-        if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
-            let deadline = trial.deadline;
-            return Err(ApplyError::Unconfirmed { deadline });
+    /// Takes note that a reload was refused, and says why.
+    pub fn refuse_reload(&mut self, error: &ApplyError) -> ReloadOutcome {
+        self.status.reloads.failures += 1;
+        self.status.reloads.last_successful = false;
+        if let ApplyError::Config(report) = error {
+            log_report(report);
         }
-        let (intent, warnings, texts) = self.load(now)?;
+        tracing::error!(
+            traffic = self.traffic(), %error,
+            "reload refused, everything is as it was: correct this and reload"
+        );
+        outcome::refusal(self.status.generation, error)
+    }
+
+    fn try_reload(
+        &mut self,
+        options: ReloadOptions,
+        loaded: Loaded,
+    ) -> Result<(Report, NewListener), ApplyError> {
+        // Much may have happened while the files were read.
+        let _again = self.begin_reload(options)?;
+        let now = self.clock.now();
+        let Loaded {
+            config,
+            warnings,
+            texts,
+        } = loaded;
+        let intent = self.intent.with_config(config);
         log_report(&warnings);
-        exemptions::warn_of_ignored(&intent);
+        exemptions::warn_of_ignored(&intent, now);
         let wanted = Wanted {
             intent,
             standing: self.next_standing(options.confirm, now)?,
@@ -391,63 +488,99 @@ impl<D: Dataplane> Controller<D> {
         }
     }
 
-    /// What a reload would put into force, with the warnings about it and what it was
-    /// read from.
-    fn load(&self, now: Timestamp) -> Result<(Intent, Report, Texts), ApplyError> {
-        let Loaded {
-            config,
-            warnings,
-            texts,
-        } = start::load(&self.config_file, now)?;
-        Ok((self.intent.with_config(config), warnings, texts))
+    /// What is in force, and the files that a reload would read.
+    pub fn comparison(&self) -> Comparison {
+        Comparison {
+            in_force: self.intent.clone(),
+            files: ToRead {
+                file: self.config_file.clone(),
+                now: self.clock.now(),
+            },
+        }
     }
 
-    /// What a reload would change.
-    ///
-    /// # Errors
-    ///
-    /// When it would be refused for a mistake.
-    pub fn diff(&self) -> Result<Change, ApplyError> {
-        /// More are for nobody to read; a million take 1.5 GB, and nine seconds of
-        /// a controller who has something else to do.
-        const EXEMPTIONS: usize = 10_000;
+    /// The moment for which what is in force is in force.
+    pub fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// Whether the clock has passed the end of an exemption since, or went back.
+    pub fn is_behind_the_clock(&self) -> bool {
         let now = self.clock.now();
-        let (new, ..) = self.load(now)?;
-        let change = guarded("comparing the configurations", || {
-            Change::in_part(&self.intent, &new, now, EXEMPTIONS)
-        });
-        Ok(change?)
+        now < self.as_of || self.next_expiry().is_some_and(|due| due <= now)
     }
 
     /// Puts what is in force into force as it holds now: without the exemptions that
-    /// have expired.
+    /// have expired, and with those that have not, should the clock have gone back.
     ///
     /// # Errors
     ///
-    /// When the tables could not be changed; the exemptions still exempt.
-    pub fn expire(&mut self) -> Result<(), ApplyError> {
+    /// When the tables could not be changed; everything is as it was.
+    pub fn follow_clock(&mut self) -> Result<(), ApplyError> {
         let now = self.clock.now();
-        // Not since the tables were put into force: loading them takes a while.
-        let due = self.status.next_expiry;
-        let ended = self.intent.config.held_prefixes().filter(|(_, holder)| {
-            let terms = holder.terms;
-            terms.is_expired(now) && terms.expires >= due
-        });
-        let (mut changed, names): (Vec<_>, Vec<_>) =
-            ended.map(|(prefix, holder)| (prefix, holder.name)).unzip();
-        let names = some_of(names);
-        let temporary = self.intent.temporary.iter();
-        changed.extend(temporary.filter(|e| e.is_expired(now)).map(|e| e.prefix));
+        let (names, mut changed) = self.turned(now);
+        changed.extend(self.temporary_turned(now));
+        if changed.is_empty() {
+            self.as_of = now;
+            return Ok(());
+        }
+        let went_back = now < self.as_of;
         let wanted = Wanted {
             only_in: Some(changed),
             insists: Insists::OnTheFilter,
             ..self.as_it_is()
         };
         let _unmoved = self.put_into_force(wanted, now)?;
-        if !names.is_empty() {
-            tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        match (names.is_empty(), went_back) {
+            (true, _) => {}
+            (false, false) => {
+                tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+            }
+            (false, true) => tracing::warn!(
+                customers = ?names,
+                "the clock went back to before the end of exemptions, which exempt again"
+            ),
         }
         Ok(())
+    }
+
+    /// The customers whose exemptions hold at one of two moments only, that of what is in
+    /// force and `now`, and their prefixes.
+    fn turned(&self, now: Timestamp) -> (Vec<String>, Vec<IpNet>) {
+        if !self.is_behind_the_clock() {
+            return Default::default();
+        }
+        let held = self.intent.config.held_prefixes().filter(|(_, holder)| {
+            let terms = holder.terms;
+            terms.is_expired(now) != terms.is_expired(self.as_of)
+        });
+        let (prefixes, names): (Vec<_>, Vec<_>) =
+            held.map(|(prefix, holder)| (prefix, holder.name)).unzip();
+        (some_of(names), prefixes)
+    }
+
+    /// The prefixes of the temporary exemptions of which the same is true.
+    fn temporary_turned(&self, now: Timestamp) -> impl Iterator<Item = IpNet> {
+        let turned = self
+            .intent
+            .temporary
+            .iter()
+            .filter(move |e| e.is_expired(now) != e.is_expired(self.as_of));
+        turned.map(|e| e.prefix)
+    }
+
+    /// Goes by the clock as it was set: a trial ends as much later as was said when it
+    /// began, also for the next controller.
+    pub fn clock_was_set(&mut self) {
+        let Standing::OnTrial(trial) = &mut self.standing else {
+            return;
+        };
+        if trial.go_by(&self.clock) {
+            let deadline = trial.deadline;
+            tracing::info!(%deadline, "the clock was set: the trial lasts as long as it would have");
+            self.keep_as_it_stands();
+            self.publish();
+        }
     }
 
     /// What is in force.
@@ -472,6 +605,7 @@ impl<D: Dataplane> Controller<D> {
             reloads: self.status.reloads.total,
             reload_failures: self.status.reloads.failures,
             attachments: self.status.attachments.clone(),
+            log_lines_lost: self.status.log_lines_lost + log::lines_lost(),
         }
     }
 
@@ -529,7 +663,7 @@ impl<D: Dataplane> Controller<D> {
 
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
-        self.status.temporary = exemptions::listed(&self.intent);
+        self.status.temporary = exemptions::listed(&self.intent, self.as_of);
         let status = &mut self.status;
         (
             status.unconfirmed_until,

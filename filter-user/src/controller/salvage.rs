@@ -3,6 +3,7 @@
 
 use policy::config::Severity;
 
+use super::defect::guarded;
 use crate::{
     disk,
     state::{StateDirectory, StateError},
@@ -23,9 +24,10 @@ pub(super) fn salvage<T>(
     // It opens ports, or may be a whole configuration.
     let doubts = disk::doubts(std::slice::from_ref(&path), Severity::Error);
     let why = match doubts.is_empty() {
-        true => match read() {
-            Ok(content) => return content,
-            Err(error) => error.to_string(),
+        true => match guarded("reading what was kept", read) {
+            Ok(Ok(content)) => return content,
+            Ok(Err(error)) => error.to_string(),
+            Err(defect) => defect.to_string(),
         },
         false => doubts.summary(),
     };

@@ -21,10 +21,12 @@ use super::{
     archive::{self, Archive, CONFIRMED, ON_TRIAL},
     confirmation::{self, KeptTrial, Trial, log_trial, warn_of_rollback},
     defect::guarded,
+    joined,
+    reading::apart,
     salvage::salvage,
 };
 use crate::{
-    disk,
+    disk::{self, Disk},
     state::{Prepared, StateDirectory},
 };
 
@@ -86,7 +88,8 @@ pub(super) fn choose(site: &Site, options: StartOptions) -> Result<Chosen, Apply
         state,
         CONFIRMED,
         "the files are compared with nothing, and nothing is there to go back to",
-    );
+    )
+    .map(Arc::new);
     let on_trial = archive(
         state,
         ON_TRIAL,
@@ -96,7 +99,7 @@ pub(super) fn choose(site: &Site, options: StartOptions) -> Result<Chosen, Apply
         Some(trial) if !options.force => {
             let trial = KeptState {
                 trial,
-                confirmed: confirmed.as_ref(),
+                confirmed: confirmed.as_deref(),
                 on_trial: on_trial.as_ref(),
             };
             trial.go_on(site, now)?
@@ -114,11 +117,30 @@ fn archive(state: &StateDirectory, name: &str, meaning: &str) -> Option<Archive>
     salvage(state, name, meaning, || Archive::read(state, name))
 }
 
+/// Reads the files, in a thread of its own.
+///
+/// # Errors
+///
+/// When they are wrong, or a disk does not answer.
 pub(super) fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
-    guarded("reading the configuration", || {
-        disk::load_to_enforce(file, now)
-    })?
-    .map_err(ApplyError::Config)
+    let file = file.to_owned();
+    let read = apart(move |progress| {
+        guarded("reading the configuration", || {
+            disk::load_to_enforce(&file, now, progress)
+        })
+    });
+    read??.map_err(ApplyError::Config)
+}
+
+/// Whether what is kept is what the files say, as far as the disk can be asked.
+fn is_on_disk(archive: &Arc<Archive>) -> bool {
+    let archive = Arc::clone(archive);
+    let read = apart(move |progress| {
+        guarded("reading the configuration", || {
+            archive.is_on_disk(&Disk::watched(progress.clone()))
+        })
+    });
+    matches!(read, Ok(Ok(true)))
 }
 
 fn load_kept(archive: &Archive, now: Timestamp) -> Result<Loaded, ApplyError> {
@@ -239,7 +261,7 @@ fn unusable(error: &ApplyError) -> Option<Chosen> {
 /// The files, where a reload of what was last in force would take them, and else
 /// that.
 fn held_to(
-    confirmed: &Archive,
+    confirmed: &Arc<Archive>,
     file: &Path,
     state: &StateDirectory,
     options: StartOptions,
@@ -247,8 +269,8 @@ fn held_to(
 ) -> Result<Chosen, ApplyError> {
     // Both at once, where they will both be needed: a million customers take a while.
     let (loaded, kept) = thread::scope(|scope| {
-        let kept = (!confirmed.is_on_disk()).then(|| scope.spawn(|| load_kept(confirmed, now)));
-        (load(file, now), kept.map(thread::ScopedJoinHandle::join))
+        let kept = scope.spawn(|| (!is_on_disk(confirmed)).then(|| load_kept(confirmed, now)));
+        (load(file, now), joined(kept))
     });
     let loaded = match loaded {
         Ok(loaded) if confirmed.holds(file, &loaded.texts) => {
@@ -260,11 +282,7 @@ fn held_to(
         }
         loaded => loaded,
     };
-    let kept = match kept {
-        Some(Ok(kept)) => kept,
-        Some(Err(panic)) => std::panic::resume_unwind(panic),
-        None => load_kept(confirmed, now),
-    };
+    let kept = kept.unwrap_or_else(|| load_kept(confirmed, now));
     let last = match kept {
         Ok(kept) => Last {
             config: kept.config,

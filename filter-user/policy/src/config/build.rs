@@ -22,7 +22,7 @@ use super::{
         boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
         pool_name, port_spec, prefix, ticket,
     },
-    words::quoted,
+    words::{quoted, shown},
 };
 
 /// Reads `main` and what it includes. Also gives the texts that were read.
@@ -108,7 +108,7 @@ impl Reading<'_> {
             return self.included(&path, &pattern.place, form);
         }
         let Some(full) = in_directory(directory, &pattern.value) else {
-            let message = format!("{} is not a path in UTF-8", directory.display());
+            let message = format!("{} is not a path in UTF-8", shown(directory));
             let help = "write patterns in a directory with a plain name";
             self.mistakes
                 .push_unreadable(None, Diagnostic::error(&pattern.place, message).help(help));
@@ -144,7 +144,7 @@ impl Reading<'_> {
     fn cannot_include(&mut self, from: &Place, path: &Path, error: Unreadable) {
         let Unreadable { why, help } = error;
         let (path, relative) = (
-            path.display(),
+            shown(path),
             "includes are relative to the file that names them",
         );
         let (message, help) = match help {

@@ -1,5 +1,19 @@
 //! How messages quote and list.
 
+use std::path::Path;
+
+/// A path, whatever a stranger has called it: on one line, and doing nothing to a terminal.
+pub fn shown(path: &Path) -> String {
+    let mut shown = String::new();
+    for c in path.to_string_lossy().chars() {
+        match is_unprintable(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// As much of `text` as fits into a message, in backquotes.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 64;
@@ -21,7 +35,7 @@ pub(super) fn quoted(text: &str) -> String {
 /// printed, rather than be seen: controls (what Unicode calls Cc), separators of
 /// lines and paragraphs (Zl, Zp), what turns round the direction of writing (UAX
 /// #9), and the byte order mark.
-pub(super) fn is_unprintable(c: char) -> bool {
+pub fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
