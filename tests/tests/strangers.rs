@@ -26,7 +26,7 @@ fn a_device_whose_name_is_not_utf8_keeps_no_other_from_being_filtered() {
     running.log_until("not enforcing here yet");
     let name = OsStr::from_bytes(b"caf\xe9\x1b[31m");
     let mut ip = Command::new("ip");
-    ip.args(["link", "add"]).arg(name).args(["type", "dummy"]);
+    ip.args(["link", "add"]).arg(name).args(["type", "bridge"]);
     let output = machine.output(ip);
     assert!(output.status.success(), "{output:?}");
     machine.add_veth("eth0");
