@@ -11,7 +11,7 @@
 //! use filter_user::args::{Cli, Command};
 //!
 //! let cli = Cli::try_parse_from(["poolguard", "--instance", "east", "reload", "--force"])?;
-//! assert_eq!(cli.instance.name(), "east");
+//! assert_eq!(cli.instance().name(), "east");
 //! assert!(matches!(cli.command, Command::Reload { force: true, .. }));
 //! # Ok::<(), clap::Error>(())
 //! ```

@@ -71,6 +71,9 @@ pub enum StateError {
     },
 }
 
+/// What follows the name of what was set aside, before a number.
+const ASIDE: &str = ".set-aside-";
+
 /// The version of all files.
 const VERSION: u64 = 1;
 
@@ -157,35 +160,29 @@ impl StateDirectory {
         let path = self.file(name);
         // Nobody else writes here: an instance runs once.
         let new = path.with_extension("new");
-        let written = self.write_whole(&new, write);
-        written.map_err(|source| StateError::Unwritable {
+        let unwritable = |source| StateError::Unwritable {
             path: path.clone(),
             source,
-        })?;
-        Ok(Prepared {
+        };
+        let file = self.create(&new).map_err(unwritable)?;
+        // From here on whatever fails takes it away again: a full disk needs the room.
+        let prepared = Prepared {
             state: self.clone(),
             new,
-            path,
-        })
+            path: path.clone(),
+        };
+        write_whole(file, write).map_err(unwritable)?;
+        Ok(prepared)
     }
 
-    fn write_whole(
-        &self,
-        path: &Path,
-        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn create(&self, path: &Path) -> io::Result<File> {
         make_public(&self.0)?;
         // What is left of one that died, or is somebody else's, is not written to.
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = BufWriter::new(File::create_new(path)?);
-        file.get_ref()
-            .set_permissions(Permissions::from_mode(0o644))?;
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()
+        File::create_new(path)
     }
 
     /// Keeps under the name `to` what was kept under the name `from`, in the place
@@ -210,13 +207,27 @@ impl StateDirectory {
     pub fn set_aside(&self, name: &str) -> Result<PathBuf, StateError> {
         let path = self.file(name);
         let aside = (1_u32..)
-            .map(|number| self.file(&format!("{name}.set-aside-{number}")))
+            .map(|number| self.file(&format!("{name}{ASIDE}{number}")))
             .find(|aside| fs::symlink_metadata(aside).is_err());
         let aside = aside.unwrap_or_else(|| path.clone());
         fs::rename(&path, &aside)
             .and_then(|()| self.sync())
             .map_err(|source| StateError::Unwritable { path, source })?;
         Ok(aside)
+    }
+
+    /// Whether something of this name was ever [set aside](Self::set_aside), and still
+    /// is there.
+    pub fn is_set_aside(&self, name: &str) -> bool {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let prefix = format!("{name}{ASIDE}");
+        let mut names = entries.map(|entry| entry.file_name());
+        names.any(|other| other.to_string_lossy().starts_with(&prefix))
+    }
+
+    /// Whether anything was ever kept here.
+    pub fn exists(&self) -> bool {
+        self.0.exists()
     }
 
     /// Keeps nothing any more.
@@ -239,6 +250,18 @@ impl StateDirectory {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
+}
+
+/// Writes all of it, to the disk.
+fn write_whole(
+    file: File,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()
 }
 
 /// Something that is written, and not yet kept. Dropped, it leaves nothing.

@@ -3,7 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{fs, os::unix::fs::symlink, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
+    path::Path,
+};
 
 use filter_user::disk;
 use jiff::Timestamp;
@@ -140,11 +145,9 @@ fn what_is_in_the_way_is_named() {
 }
 
 /// What a stranger has called a file shows, and does nothing to a terminal or a log. No
-/// file is left out for its name.
+/// file is left out for its name without a word.
 #[test]
-fn whatever_a_file_is_called_it_is_read_and_named() {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
-
+fn whatever_a_file_is_called_it_is_named_and_not_passed_over() {
     let directory = std::env::temp_dir().join(format!("poolguard-names-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
     let main = directory.join("poolguard.toml");
@@ -167,7 +170,49 @@ fn whatever_a_file_is_called_it_is_read_and_named() {
     );
     let controls = controls.unwrap_err();
     for text in [controls.render(false), controls.summary()] {
-        assert!(text.contains("a\\n\\u{1b}[31m\\u{202e}d.toml:1:"), "{text}");
+        assert!(
+            text.contains("a\\n\\u{1b}[31m\\u{202e}d.toml: its name has"),
+            "{text}"
+        );
         assert!(!text.contains(['\x1b', '\u{202e}']), "{text}");
     }
+}
+
+/// What is nearly named on a disk, where names need not be UTF-8.
+#[test]
+fn files_that_are_nearly_named() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("near");
+    let _new = fs::remove_dir_all(&directory);
+    let customers = directory.join("customers.d");
+    fs::create_dir_all(&customers).unwrap();
+    let main = directory.join("poolguard.toml");
+    let text = "include = [\"customers.d/*.toml\"]\n\
+        [[interface]]\nname = \"eth1\"\nrole = \"customer\"\n\
+        [[interface]]\nname = \"eth0\"\nrole = \"network\"\n\
+        [mail]\nservers = [\"192.0.2.25\"]\n\
+        [[pool]]\nname = \"dsl\"\nkind = \"static\"\nprefixes = [\"203.0.113.0/24\"]\n";
+    fs::write(&main, text).unwrap();
+    let warnings = || -> Vec<String> {
+        let loaded = disk::load(&main, Timestamp::UNIX_EPOCH).unwrap();
+        let diagnostics = loaded.warnings.diagnostics().iter();
+        diagnostics.map(|warning| warning.message.clone()).collect()
+    };
+    assert_eq!(warnings(), ["`customers.d/*.toml` matches nothing"]);
+    let acme = "[[customer]]\nname = \"acme\"\nprefixes = [\"203.0.113.8/29\"]\n";
+    fs::write(customers.join("acme.toml"), acme).unwrap();
+    fs::create_dir_all(customers.join("old.d")).unwrap();
+    assert_eq!(warnings(), [""; 0]);
+    fs::write(customers.join("bcme.TOML"), acme).unwrap();
+    fs::write(customers.join(OsStr::from_bytes(b"m\xfcller.TOML")), acme).unwrap();
+    let found = warnings();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].ends_with("the pattern is in another case"),
+        "{found:?}"
+    );
+    assert!(found[1].ends_with("its name is not UTF-8"), "{found:?}");
+    fs::remove_dir_all(&customers).unwrap();
+    let expected = "`customers.d/*.toml` matches nothing: there is no such directory";
+    assert_eq!(warnings(), [expected]);
+    fs::remove_dir_all(directory).unwrap();
 }

@@ -14,14 +14,13 @@ const ACME: &str = concat!(
 
 fn poolguard(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_poolguard"))
-        .args(["--config", CONFIG])
         .args(arguments)
         .output()
         .unwrap()
 }
 
 fn explained(arguments: &str) -> String {
-    let words: Vec<&str> = ["explain", "--in"]
+    let words: Vec<&str> = ["explain", "--file", CONFIG, "--in"]
         .into_iter()
         .chain(arguments.split(' '))
         .collect();
@@ -37,6 +36,10 @@ fn explained(arguments: &str) -> String {
 fn assert_explained(arguments: &str, expected: &str) {
     let expected: Vec<&str> = expected.trim().lines().map(str::trim_start).collect();
     let found = explained(arguments);
+    let asked = format!("asked    the file {CONFIG}\n");
+    let found = found
+        .strip_suffix(&asked)
+        .unwrap_or_else(|| panic!("{found}"));
     assert_eq!(found.lines().collect::<Vec<_>>(), expected, "{arguments}");
 }
 
@@ -209,6 +212,8 @@ fn what_has_no_ports_passes() {
 fn json_says_the_same() {
     let output = poolguard(&[
         "explain",
+        "--file",
+        CONFIG,
         "--json",
         "--in",
         "eth0",
@@ -235,6 +240,8 @@ fn json_says_the_same() {
                 },
             ],
             "summary": "DROP: rule 1, a forbidden port of a dynamic pool",
+            "asked": format!("the file {CONFIG}"),
+            "otherwise": null,
         })
     );
 }
@@ -267,7 +274,7 @@ fn a_packet_that_cannot_be_is_wrong_usage() {
             "\"xyz\" is no TCP flag: use fin, syn, rst, psh, ack, urg, separated by commas, or none",
         ),
     ] {
-        let words: Vec<&str> = ["explain", "--in"]
+        let words: Vec<&str> = ["explain", "--file", CONFIG, "--in"]
             .into_iter()
             .chain(arguments.split(' '))
             .collect();
@@ -287,9 +294,9 @@ fn by_wire_it_says_where_a_packet_comes_out() {
     std::fs::write(&file, format!("{text}{wire}")).unwrap();
     let explain = |words: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_poolguard"))
-            .arg("--config")
+            .args(["explain", "--file"])
             .arg(&file)
-            .args(["explain", "--json", "--in"])
+            .args(["--json", "--in"])
             .args(words.split(' '))
             .output()
             .unwrap();

@@ -3,7 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
 
 use filter_user::{
     controller::exemptions,
@@ -51,6 +56,30 @@ fn what_cannot_be_written_leaves_what_there_was() {
     fs::create_dir(state.file("it.new")).unwrap();
     let error = state.write("it.json", &json!({ "a": 2 })).unwrap_err();
     assert!(matches!(error, StateError::Unwritable { .. }), "{error}");
+    assert_eq!(
+        state.read::<Value>("it.json").unwrap(),
+        Some(json!({ "a": 1 }))
+    );
+}
+
+/// Nor does what was written of it stay: the disk may be full.
+#[test]
+fn what_is_written_in_part_leaves_nothing() {
+    let state = StateDirectory::new(&base("half"), "east");
+    state.write("it.json", &json!({ "a": 1 })).unwrap();
+    let prepared = state.prepare("it.json", |file| {
+        file.write_all(&[b' '; 100_000])?;
+        Err(io::ErrorKind::StorageFull.into())
+    });
+    assert!(matches!(prepared, Err(StateError::Unwritable { .. })));
+    let count = || {
+        let file = state.file("it.json");
+        fs::read_dir(file.parent().unwrap()).unwrap().count()
+    };
+    assert_eq!(count(), 1, "no leftovers");
+    let prepared = state.prepare("it.json", |file| file.write_all(b"{}"));
+    drop(prepared.unwrap());
+    assert_eq!(count(), 1, "no leftovers");
     assert_eq!(
         state.read::<Value>("it.json").unwrap(),
         Some(json!({ "a": 1 }))

@@ -1,6 +1,7 @@
 //! A box with the real binary on it, run as an operator runs it.
 
 use std::{
+    ffi::OsString,
     fs::{self, Permissions},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
@@ -130,16 +131,28 @@ impl Machine {
         fs::rename(new, self.config_file()).unwrap();
     }
 
-    /// `poolguard` with these words for arguments.
+    /// `poolguard` with these words for arguments, and those that say which box it is.
     pub fn command(&self, words: &str) -> Command {
         let mut command = self.program(&poolguard());
         command
-            .args(["--instance", &self.instance, "--config"])
-            .arg(self.config_file())
+            .args(self.which(words))
             .args(words.split_whitespace())
             // As systemd does, and with the box it is gone.
             .env("STATE_DIRECTORY", self.state());
         command
+    }
+
+    /// What tells this box's poolguard from others, as far as a command heeds it.
+    pub fn which(&self, words: &str) -> Vec<OsString> {
+        let command = words.split_whitespace().next();
+        let mut arguments = Vec::new();
+        if command != Some("check") {
+            arguments.extend(["--instance".into(), OsString::from(&self.instance)]);
+        }
+        if let Some("run" | "check") = command {
+            arguments.extend(["--config".into(), self.config_file().into_os_string()]);
+        }
+        arguments
     }
 
     /// Where its controllers keep what outlives them.

@@ -74,7 +74,11 @@ fn diff_shows_what_a_reload_would_change() {
          + pool large (dynamic) 10.0.0.0/23: 512 addresses\n\
          \n\
          opened: 512 IPv4 addresses, 40% of the customers' 1280\n\
-         closed: nothing\n"
+         closed: nothing\n\
+         \n\
+         a reload would be refused: it would open 512 IPv4 addresses of pool large (50% of 1024), \
+         and `max_change` is 10%. `poolguard diff` shows what would change; `poolguard reload \
+         --force` does it all the same\n"
     );
     let output = machine.poolguard("diff --json");
     assert_eq!(output.status.code(), Some(3));
@@ -104,21 +108,26 @@ fn a_reload_that_changes_too_much_takes_force() {
     assert_eq!(
         refused(&machine, "reload"),
         "poolguard: not reloaded, generation 1 stays in force: it would open 512 IPv4 addresses of \
-         customers (40% of 1280), and `max_change` is 10%. `poolguard diff` shows what would \
+         pool large (50% of 1024), and `max_change` is 10%. `poolguard diff` shows what would \
          change; `poolguard reload --force` does it all the same"
     );
     kill(running.pid(), Signal::SIGHUP).unwrap();
     running.log_until("SIGHUP");
-    running.log_until("reload refused");
+    let line = running.log_until("reload refused");
+    assert!(line.contains("by=SIGHUP"), "{line}");
     assert_eq!(machine.status()["generation"], 1);
     assert_eq!(
         done(&machine, "reload --force"),
-        "generation 2 is in force\n"
+        "generation 2 is in force\nopened: 512 addresses; closed: no address; gained an exemption: \
+         0 customers; lost one: 0 customers\n"
     );
+    let line = running.log_until("reloaded: the new configuration is in force");
+    let asked = "by=uid 0 forced=true opened=512 addresses closed=no address gained=0 lost=0";
+    assert!(line.contains(asked), "{line}");
     assert_eq!(done(&machine, "diff"), "nothing would change\n");
     // Now its limit is the one that counts, and there is none.
     machine.configure(&large(25));
-    assert_eq!(done(&machine, "reload"), "generation 3 is in force\n");
+    assert!(done(&machine, "reload").starts_with("generation 3 is in force\n"));
     running.stop();
 }
 
@@ -162,11 +171,8 @@ fn an_exemption_is_given_kept_and_taken_back() {
     assert_eq!(count(&machine), 2);
     assert!(done(&machine, "status").contains("a new server, NOC-7"));
     assert!(done(&machine, "diff").contains("a new server, NOC-7: kept\n"));
-    let explain = format!(
-        "explain --state-dir {} --in eth0 tcp 192.0.2.9:4000 203.0.113.9:80",
-        machine.state().display()
-    );
-    assert!(done(&machine, &explain).contains("PASS: an exemption opens this port"));
+    let explain = "explain --in eth0 tcp 192.0.2.9:4000 203.0.113.9:80";
+    assert!(done(&machine, explain).contains("PASS: an exemption opens this port"));
 
     // Neither a reload nor a crash takes them away.
     done(&machine, "reload");
@@ -353,7 +359,7 @@ fn an_exemption_without_room_waits_for_it() {
         text.contains("- temporary exemption 1 203.0.113.9/32 80 until "),
         "{text}"
     );
-    done(&machine, "reload");
+    done(&machine, "reload --force");
     running.log_until("temporary exemption is kept, and does not exempt as it says");
     let listed = machine.status()["temporary"][0].clone();
     assert_eq!(listed["ignored"], "203.0.113.9/32 lies in no pool");
@@ -594,5 +600,121 @@ fn a_temporary_exemption_is_in_force_when_its_command_ends() {
     assert_eq!(send(listed, 80), DROPPED);
     assert_eq!(send(listed, 443), EXEMPTED);
     assert_eq!(program(&machine), before);
+    running.stop();
+}
+
+/// It says what the filter does: what is in force, whatever the file says by now.
+#[test]
+fn explain_says_what_is_in_force_and_where_the_file_differs() {
+    let machine = machine(&business());
+    let mut running = machine.start();
+    let question = "explain --in eth0 tcp 192.0.2.9:4000 203.0.113.9:25";
+    let text = done(&machine, question);
+    assert!(text.contains("verdict  DROP: rule 3"), "{text}");
+    assert!(text.contains("asked    what is in force: generation 1, in force since "));
+    assert!(!text.contains("but "), "{text}");
+
+    // The file is edited, and not loaded.
+    let open = format!(
+        "{}[[customer]]\nname = \"acme\"\nprefixes = [\"203.0.113.8/29\"]\nallow_inbound = [25]\n",
+        business()
+    );
+    machine.configure(&open);
+    let text = done(&machine, question);
+    assert!(text.contains("verdict  DROP: rule 3"), "{text}");
+    assert!(
+        text.contains("is not what is in force, and says: PASS: an exemption opens this port"),
+        "{text}"
+    );
+    let of_file = format!("{question} --file {}", machine.config_file().display());
+    let text = done(&machine, &of_file);
+    assert!(
+        text.contains("verdict  PASS: an exemption opens this port"),
+        "{text}"
+    );
+    assert!(
+        text.contains("but      what is in force says: DROP: rule 3"),
+        "{text}"
+    );
+
+    // On trial, and gone back.
+    done(&machine, "reload --confirm 1h");
+    let text = done(&machine, question);
+    assert!(
+        text.contains("verdict  PASS: an exemption opens this port"),
+        "{text}"
+    );
+    assert!(text.contains("; on trial until "), "{text}");
+    done(&machine, "reload --force --confirm 1s");
+    running.log_until("not confirmed in time");
+    let text = done(&machine, question);
+    assert!(text.contains("verdict  DROP: rule 3"), "{text}");
+    assert!(text.contains("; it came back at "), "{text}");
+    assert!(text.contains("and says: PASS"), "{text}");
+
+    // A file that nobody can read says nothing.
+    machine.configure("[[");
+    let text = done(&machine, question);
+    assert!(text.contains("verdict  DROP: rule 3"), "{text}");
+    assert!(text.contains("is wrong, or cannot be read"), "{text}");
+
+    // What makes no sense is wrong usage, as for a file.
+    let output = machine.poolguard(&question.replace("eth0", "eth9"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(last_line(&output).contains("interface eth9 is not in the configuration"));
+    running.stop();
+}
+
+#[test]
+fn diff_compares_what_is_in_force_with_any_file() {
+    let machine = machine(&large(22));
+    let running = machine.start();
+    let candidate = machine.directory.join("candidate.toml");
+    let customers = machine.directory.join("candidates.d");
+    fs::create_dir(&customers).unwrap();
+    let pool = "[[pool]]\nname = \"new\"\nkind = \"dynamic\"\nprefixes = [\"10.9.0.0/24\"]\n";
+    fs::write(customers.join("new.toml"), pool).unwrap();
+    fs::write(
+        &candidate,
+        format!("include = [\"candidates.d/*.toml\"]\n{}", large(23)),
+    )
+    .unwrap();
+    let words = format!("diff --with {}", candidate.display());
+    let output = machine.poolguard(&words);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = stdout(&output);
+    assert!(
+        text.contains("+ pool large (dynamic) 10.0.0.0/23: 512 addresses\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("+ pool new (dynamic) 10.9.0.0/24: 256 addresses\n"),
+        "{text}"
+    );
+    let refused_then = "a reload would be refused: it would open 512 IPv4 addresses of pool large";
+    assert!(text.contains(refused_then), "{text}");
+    // Its own file is another matter.
+    assert_eq!(done(&machine, "diff"), "nothing would change\n");
+    fs::write(&candidate, "[[").unwrap();
+    assert!(refused(&machine, &words).contains("the configuration is wrong"));
+    running.stop();
+}
+
+/// Two boxes with the same files have the same hash, and others another one.
+#[test]
+fn the_hash_of_the_configuration_in_force_is_a_metric() {
+    let machine = machine(CONFIG);
+    let running = machine.start();
+    let hash = || machine.status()["config_hash"].as_str().unwrap().to_owned();
+    let first = hash();
+    let line = format!("poolguard_config_info{{hash=\"{first}\"}} 1");
+    assert!(machine.get("/metrics").1.lines().any(|found| found == line));
+    machine.configure(&format!("{CONFIG}# another one\n"));
+    assert_eq!(hash(), first, "what is not in force");
+    done(&machine, "reload");
+    assert_ne!(hash(), first);
+    machine.configure(CONFIG);
+    done(&machine, "reload");
+    assert_eq!(hash(), first);
     running.stop();
 }

@@ -10,12 +10,24 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Command, Output},
+    thread,
 };
 
 use filter_user::disk;
 use jiff::Timestamp;
-use nix::sys::signal::{Signal, kill};
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::mkfifo,
+};
 use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, metric};
+use rustix::{
+    net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket},
+    process::Uid,
+    thread::set_thread_uid,
+};
 use serde_json::{Value, json};
 
 /// Pools of 4,096 and 512 addresses, and a customer in a file and one in a list.
@@ -114,7 +126,7 @@ fn what_a_reload_would_refuse_is_not_put_into_force_by_a_start() {
         text.replace(from, to)
     };
     let slips = [
-        ("[[".to_owned(), "add an [[interface]]"),
+        ("[[".to_owned(), "poolguard.toml:1"),
         (changed("10.0.0.0/20", "10.0.0.1/20"), "has host bits set"),
         (
             format!("enforcement = \"monitor\"\n{}", provider()),
@@ -125,7 +137,7 @@ fn what_a_reload_would_refuse_is_not_put_into_force_by_a_start() {
                 "max_change = \"100%\"\n{}",
                 changed("10.0.0.0/20", "10.0.0.0/16")
             ),
-            "it would close 61440 IPv4 addresses",
+            "it would turn 10.0.0.0/20 of pool large into 10.0.0.0/16",
         ),
         (changed("\"static\"", "\"dynamic\""), "203.0.113"),
         (changed("eth0", "etho"), "it would take the filter off eth0"),
@@ -172,10 +184,25 @@ fn a_refused_reload_is_not_done_by_the_next_start() {
     running.stop();
 }
 
+/// Every file that a reload refused stays refused, whatever was refused or accepted
+/// after it, and what would have been accepted at another moment does not.
 #[test]
-fn whatever_a_reload_was_refused_for_counts_at_the_next_start() {
+fn what_a_reload_was_refused_for_counts_at_the_next_start_unless_it_passes() {
     let machine = provider_machine();
     let running = machine.start_with("run");
+    let monitor = format!("enforcement = \"monitor\"\n{}", provider());
+    machine.configure(&monitor);
+    refused(&machine, "reload");
+    machine.configure(&format!("{}# wide\n", provider().replace("/20", "/16")));
+    refused(&machine, "reload");
+    machine.configure(&format!("max_change = \"100%\"\n{}", provider()));
+    done(&machine, "reload");
+    machine.configure(&monitor);
+    running.kill();
+    let mut running = machine.start_with("run");
+    goes_on_with_the_last(&machine, &mut running, "a reload of it was refused at ");
+    machine.configure(&provider());
+    done(&machine, "reload");
     let taken = machine
         .namespace
         .run(|| TcpListener::bind("127.0.0.1:9190").unwrap());
@@ -184,21 +211,20 @@ fn whatever_a_reload_was_refused_for_counts_at_the_next_start() {
     assert!(refused(&machine, "reload").contains("Address already in use"));
     drop(taken);
     running.kill();
-    let mut running = machine.start_with("run");
-    goes_on_with_the_last(&machine, &mut running, "a reload of it was refused at ");
-    // Another text is another matter, however little it changes.
-    machine.configure(&format!("{}# a comment\n", provider()));
-    running.kill();
     let running = machine.start_with("run");
-    goes_by_the_file(&machine);
-    running.kill();
-    // And a reload that succeeds makes up for the one that did not.
-    machine.configure(&moved);
-    let running = machine.start();
-    machine.configure(&provider());
-    done(&machine, "reload");
-    running.stop();
-    assert!(!machine.state_file("refused.json").exists());
+    assert_eq!(machine.status()["last_good"], Value::Null);
+    assert!(answers(&machine, "127.0.0.1:9190"));
+    // What is accepted after all makes up for the refusal.
+    machine.configure(&monitor);
+    done(&machine, "reload --force");
+    done(&machine, "detach");
+    running.ended();
+    let kept = fs::read_to_string(machine.state_file("refused.json")).unwrap();
+    assert_eq!(
+        kept.matches("fingerprint").count(),
+        1,
+        "the other one: {kept}"
+    );
 }
 
 #[test]
@@ -230,7 +256,7 @@ fn the_last_good_configuration_is_whole() {
     fs::remove_dir_all(machine.directory.join("customers.d")).unwrap();
     machine.configure("nonsense");
     let mut running = machine.start();
-    goes_on_with_the_last(&machine, &mut running, "no interface has the role");
+    goes_on_with_the_last(&machine, &mut running, "poolguard.toml:1");
     running.stop();
     // Whoever lost the files gets them back with tar.
     let mut tar = Command::new("tar");
@@ -294,6 +320,22 @@ fn a_configuration_that_was_kept_and_makes_no_sense_is_set_aside() {
     ] {
         assert!(line.contains(words), "{words:?} in {line}");
     }
+    // Nobody knows what the file changes: it filters, until somebody has looked at it.
+    running.log_until("UNCONFIRMED");
+    let status = machine.status();
+    assert_eq!(status["monitor"], true);
+    let error = status["unconfirmed"]["error"].as_str().unwrap();
+    assert!(error.contains("confirmed.tar is damaged"), "{error}");
+    assert!(done(&machine, "status").contains("UNCONFIRMED"));
+    let (code, text) = machine.get("/readyz");
+    assert_eq!(code, 200, "{text}");
+    assert!(text.contains("UNCONFIRMED"), "{text}");
+    assert_eq!(gauge(&machine, "poolguard_config_unconfirmed"), 1);
+    running.kill();
+    let running = machine.start();
+    assert!(machine.status()["unconfirmed"].is_object());
+    done(&machine, "confirm");
+    assert_eq!(gauge(&machine, "poolguard_config_unconfirmed"), 0);
     goes_by_the_file(&machine);
     running.stop();
     // It is kept again.
@@ -330,31 +372,9 @@ fn a_trial_goes_on_with_what_was_on_trial_whatever_the_file_says_by_now() {
     running.stop();
 }
 
+/// Nobody knows what was on trial.
 #[test]
-fn a_trial_that_an_older_poolguard_began_goes_back() {
-    let machine = provider_machine();
-    let before = disk::load(&machine.config_file(), Timestamp::now()).unwrap();
-    machine.configure(&format!("enforcement = \"monitor\"\n{}", provider()));
-    let state = machine.state().join(&machine.instance);
-    fs::create_dir_all(&state).unwrap();
-    let deadline = Timestamp::now() + jiff::SignedDuration::from_secs(5);
-    let kept = json!({
-        "version": 1, "deadline": deadline, "rolled_back": false, "previous": *before.config,
-    });
-    fs::write(state.join("unconfirmed.json"), kept.to_string()).unwrap();
-    let mut running = machine.start_with("run");
-    assert_eq!(machine.status()["monitor"], true, "it goes on");
-    running.log_until("not confirmed in time");
-    assert_eq!(machine.status()["monitor"], false);
-    running.kill();
-    let running = machine.start();
-    assert_eq!(machine.status()["monitor"], false);
-    assert_eq!(machine.status()["rolled_back"], deadline.to_string());
-    running.stop();
-}
-
-#[test]
-fn a_trial_that_an_older_poolguard_began_can_be_confirmed() {
+fn a_trial_that_an_older_poolguard_began_goes_back_at_once() {
     let machine = provider_machine();
     let before = disk::load(&machine.config_file(), Timestamp::now()).unwrap();
     machine.configure(&format!("enforcement = \"monitor\"\n{}", provider()));
@@ -365,14 +385,43 @@ fn a_trial_that_an_older_poolguard_began_can_be_confirmed() {
         "version": 1, "deadline": deadline, "rolled_back": false, "previous": *before.config,
     });
     fs::write(state.join("unconfirmed.json"), kept.to_string()).unwrap();
-    let running = machine.start_with("run");
-    done(&machine, "confirm");
-    running.kill();
-    machine.configure(&provider());
-    let mut running = machine.start();
-    running.log_until("the files are NOT in force");
-    assert_eq!(machine.status()["monitor"], true, "that was confirmed");
-    running.stop();
+    for _ in 0..2 {
+        let mut running = machine.start();
+        let line = running.log_until("the configuration before it is in force again");
+        for words in [
+            "ERROR",
+            "what was on trial is lost (on-trial.tar is missing)",
+        ] {
+            assert!(line.contains(words), "{words:?} in {line}");
+        }
+        assert_eq!(machine.status()["monitor"], false);
+        assert_eq!(machine.status()["rolled_back"], deadline.to_string());
+        running.stop();
+    }
+}
+
+/// Also where nobody is there to be asked.
+#[test]
+fn a_trial_ends_with_the_filter_that_is_taken_off() {
+    let machine = provider_machine();
+    for is_running in [true, false] {
+        let running = machine.start_with("run --force");
+        machine.configure(&format!("{}# tried {is_running}\n", provider()));
+        done(&machine, "reload --confirm 1h");
+        let running = match is_running {
+            true => Some(running),
+            false => {
+                running.kill();
+                None
+            }
+        };
+        done(&machine, "detach");
+        drop(running);
+        let mut running = machine.start();
+        goes_on_with_the_last(&machine, &mut running, "it was on trial when");
+        running.stop();
+        machine.configure(&provider());
+    }
 }
 
 #[test]
@@ -384,10 +433,10 @@ fn force_ends_a_trial_also_where_the_file_is_wrong() {
     running.kill();
     machine.configure("[[");
     let mut running = machine.start_with("run --force");
-    goes_on_with_the_last(&machine, &mut running, "no interface has the role");
+    goes_on_with_the_last(&machine, &mut running, "poolguard.toml:1");
     running.kill();
     let mut running = machine.start();
-    goes_on_with_the_last(&machine, &mut running, "no interface has the role");
+    goes_on_with_the_last(&machine, &mut running, "poolguard.toml:1");
     assert!(!machine.state_file("on-trial.tar").exists());
     running.stop();
 }
@@ -527,10 +576,80 @@ fn metrics_whose_old_address_is_taken_meanwhile_are_not_lost() {
     running.log_until("the metrics stay where they are, on 127.0.0.1:9189");
     running.log_until("not confirmed in time");
     assert!(answers(&machine, "127.0.0.1:9189"));
+    // An address that is in force and cannot be had refuses no reload of something else.
+    machine.configure(&format!("{CONFIG}# another text\n"));
+    done(&machine, "reload");
+    assert!(machine.status()["metrics"]["problem"].is_string());
     drop(taken);
     running.log_until("serving /metrics");
     assert!(answers(&machine, "127.0.0.1:9188"));
     assert!(!answers(&machine, "127.0.0.1:9189"));
+    running.stop();
+}
+
+#[test]
+fn a_control_socket_that_cannot_be_does_not_keep_the_filter_off() {
+    let machine = Machine::new();
+    let run = Path::new("/run/poolguard");
+    let [socket, lock] =
+        ["sock", "lock"].map(|kind| run.join(format!("{}.{kind}", machine.instance)));
+    fs::create_dir_all(&socket).unwrap();
+    // What a poolguard before this one opened, and would have waited for.
+    mkfifo(&lock, Mode::S_IRUSR).unwrap();
+    let mut running = machine.start();
+    let line = running.log_until("NO CONTROL SOCKET");
+    for words in ["ERROR", "remove the directory that is there", "Tried again"] {
+        assert!(line.contains(words), "{words:?} in {line}");
+    }
+    assert_eq!(machine.get("/readyz").0, 200);
+    // Whoever cannot ask it sees that it runs all the same.
+    let line = refused(&machine, "run");
+    let pid = running.pid();
+    assert!(line.contains(&format!("as process {pid}")), "{line}");
+    let line = refused(&machine, "detach");
+    for words in ["NOTHING WAS DETACHED", &format!("`kill {pid}`")] {
+        assert!(line.contains(words), "{words:?} in {line}");
+    }
+    assert_eq!(machine.get("/readyz").0, 200);
+    fs::remove_dir(&socket).unwrap();
+    running.log_until("the control socket is there again");
+    assert_eq!(machine.status()["interfaces"][0]["attached"], true);
+    // It comes back as often as somebody tidies up, and goes with the controller.
+    fs::remove_file(&socket).unwrap();
+    running.log_until("the control socket is there again");
+    done(&machine, "reload");
+    running.stop();
+    assert!(!socket.exists());
+    fs::remove_file(lock).unwrap();
+}
+
+/// Anybody may take any name among the abstract sockets.
+#[test]
+fn a_stranger_does_not_keep_the_filter_off() {
+    let machine = Machine::new();
+    let name = format!("poolguard/{}", machine.instance);
+    let taken = machine.namespace.run(|| {
+        let stranger = thread::spawn(move || {
+            let nobody = Uid::from_raw(65_534);
+            set_thread_uid(nobody).unwrap();
+            let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+            let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+            bind(&socket, &address).unwrap();
+            listen(&socket, 1).unwrap();
+            socket
+        });
+        stranger.join().unwrap()
+    });
+    let mut running = machine.start();
+    let line = running.log_until("somebody else has the name");
+    assert!(
+        line.contains("ERROR") && line.contains("user=65534"),
+        "{line}"
+    );
+    assert_eq!(machine.get("/readyz").0, 200);
+    // Its socket still tells.
+    assert!(refused(&machine, "run").contains("is running already"));
+    drop(taken);
     running.stop();
 }
 
@@ -554,6 +673,7 @@ fn state_that_cannot_be_read_does_not_keep_the_filter_off() {
         running.log_until("what an earlier run left cannot be used");
     }
     assert_eq!(machine.get("/readyz").0, 200);
+    done(&machine, "confirm");
     assert!(machine.state_file("confirmed.tar").is_file());
     running.stop();
 }

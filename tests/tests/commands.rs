@@ -47,7 +47,8 @@ fn it_comes_serves_and_goes() {
     let output = machine.poolguard("reload");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "generation 2 is in force\n"
+        "generation 2 is in force\nopened: no address; closed: no address; gained an exemption: 0 \
+         customers; lost one: 0 customers\n"
     );
     assert!(output.status.success());
 
@@ -163,7 +164,10 @@ fn an_instance_runs_once() {
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);
     assert!(
-        line.contains("is running already: its socket /run/poolguard/"),
+        line.contains(&format!(
+            "is running already, as process {}.",
+            running.pid()
+        )),
         "{line}"
     );
     assert_eq!(machine.get("/readyz").0, 200, "the first one goes on");

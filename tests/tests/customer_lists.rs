@@ -8,8 +8,10 @@
 
 use std::{
     cell::RefCell,
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     net::IpAddr,
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -325,6 +327,39 @@ fn every_line_is_a_row_as_python_reads_it_or_a_mistake() {
         seen.rows > 4_096 && seen.mistakes > 500 && seen.refused > 100,
         "{seen:?}"
     );
+}
+
+/// The conversion in docs/operations/customers.md: the export there, in ISO 8859-1,
+/// comes to the list there, and that is accepted.
+#[test]
+fn a_billing_export_is_converted_as_the_handbook_says() {
+    let handbook = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/operations/customers.md"
+    );
+    let handbook = fs::read_to_string(handbook).unwrap();
+    let mut blocks = handbook.split("```").skip(1).step_by(2);
+    let mut block = || blocks.next().unwrap().split_once('\n').unwrap().1;
+    let (export, script, list) = (block(), block(), block());
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conversion");
+    fs::create_dir_all(&directory).unwrap();
+    let latin_1: Vec<u8> = export.chars().map(|c| u8::try_from(c).unwrap()).collect();
+    fs::write(directory.join("export.csv"), latin_1).unwrap();
+    fs::write(directory.join("convert.py"), script).unwrap();
+    let mut python = Command::new("python3");
+    python.args(["convert.py", "export.csv", "customers.csv"]);
+    let status = python.current_dir(&directory).status().unwrap();
+    assert!(status.success());
+    let converted = fs::read_to_string(directory.join("customers.csv")).unwrap();
+    assert_eq!(converted, list);
+    let rest = account_for(&converted).unwrap();
+    assert_eq!(rest.text, converted, "no line of it is a mistake");
+    let rows: Vec<_> = rest.config.listed.iter().map(|(_, row)| row).collect();
+    assert_eq!(rows[0].name, "Müller & Söhne");
+    assert_eq!(rows[0].ticket, Some("4711"));
+    assert!(rows[0].terms.allow_smtp_out);
+    assert!(rows[1].terms.allow_inbound.is_empty());
+    fs::remove_dir_all(directory).unwrap();
 }
 
 /// What came of the lists that were drawn.

@@ -69,8 +69,8 @@ fn a_refused_configuration_is_named_by_file_and_line() {
         (
             "[[".to_owned(),
             [
-                format!("{file}: no interface has"),
-                "add an [[interface]]".to_owned(),
+                format!("{file}:1:3: unquoted keys cannot be empty"),
+                ", and 1 more".to_owned(),
             ],
         ),
         (

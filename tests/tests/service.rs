@@ -52,8 +52,7 @@ fn confined(machine: &Machine, capabilities: &[&str], words: &str) -> Command {
         .args(["--no-new-privs", &format!("--groups={GROUP}")])
         .arg(format!("--bounding-set=-all{}", list("+")))
         .arg(poolguard())
-        .args(["--instance", &machine.instance, "--config"])
-        .arg(machine.config_file())
+        .args(machine.which(words))
         .args(words.split_whitespace())
         .env("STATE_DIRECTORY", machine.state());
     command
@@ -61,12 +60,17 @@ fn confined(machine: &Machine, capabilities: &[&str], words: &str) -> Command {
 
 /// Asks for the status as a user who is in one group.
 fn ask(machine: &Machine, group: u32) -> std::process::Output {
+    ask_for(machine, group, "status")
+}
+
+fn ask_for(machine: &Machine, group: u32, words: &str) -> std::process::Output {
     let mut command = machine.program(Path::new("setpriv"));
     command
         .args([format!("--reuid={NOBODY}"), format!("--regid={group}")])
         .arg("--clear-groups")
         .arg(machine.poolguard_for_all())
-        .args(["--instance", &machine.instance, "status"]);
+        .args(machine.which(words))
+        .args(words.split_whitespace());
     machine.output(command)
 }
 
@@ -126,10 +130,24 @@ fn the_capabilities_of_the_unit_are_enough_for_wires() {
 #[test]
 fn root_and_one_group_may_ask() {
     let machine = box_with_group();
+    machine.configure(&format!(
+        "{CONFIG}[[pool]]\nname = \"business\"\nkind = \"static\"\nprefixes = [\"203.0.113.0/24\"]\n"
+    ));
     let running = machine.start();
     assert!(machine.poolguard("status").status.success());
     let output = ask(&machine, GROUP);
     assert!(output.status.success(), "{output:?}");
+    // What was exempted is beside the file, in a directory that is not theirs.
+    let exempt = "exempt add 203.0.113.9 25 --expires 1h --reason mail";
+    assert!(machine.poolguard(exempt).status.success());
+    let explain = "explain --in eth0 tcp 192.0.2.9:4000 203.0.113.9:25";
+    let output = ask_for(&machine, GROUP, explain);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("verdict  PASS: an exemption opens this port"),
+        "{output:?}"
+    );
+    assert!(!text.contains("\nbut "), "{text}");
     let output = ask(&machine, OTHER_GROUP);
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);

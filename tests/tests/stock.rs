@@ -21,8 +21,7 @@ fn command(machine: &Machine, first: &str, words: &str) -> Command {
     command.args(["-c", &format!("{first} && exec \"$@\""), "sh"]);
     command
         .arg(poolguard())
-        .args(["--instance", &machine.instance, "--config"])
-        .arg(machine.config_file())
+        .args(machine.which(words))
         .args(words.split_whitespace());
     command
 }
@@ -44,10 +43,7 @@ fn lives(machine: &Machine, first: &str, look: impl FnOnce()) {
     running.log_until("an earlier run was still enforcing: taken over");
     asked("exempt add 203.0.113.9 25 --expires 2h --reason mail --ticket NOC-7");
     assert!(asked("exempt list").contains("NOC-7"));
-    let explained = asked(&format!(
-        "explain --state-dir {} --in eth0 tcp 192.0.2.9:4000 203.0.113.9:25",
-        state.display()
-    ));
+    let explained = asked("explain --in eth0 tcp 192.0.2.9:4000 203.0.113.9:25");
     assert!(explained.contains("PASS"), "{explained}");
     assert!(asked("reload").contains("is in force"));
     assert!(asked("status").contains("eth0"));

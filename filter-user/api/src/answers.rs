@@ -1,6 +1,9 @@
 //! What whoever asks is answered, but for what [`status`](crate::status) says.
 
-use policy::change::Change;
+use std::{fmt, path::PathBuf};
+
+use jiff::Timestamp;
+use policy::{change::Change, config::TemporaryExemption, explain::Explanation};
 use serde::{Deserialize, Serialize};
 
 /// What `reload` is answered.
@@ -10,6 +13,9 @@ pub struct ReloadOutcome {
     pub successful: bool,
     /// The generation in force, new or old.
     pub generation: u64,
+    /// What that opened and closed, gained and lost, in a line.
+    #[serde(default)]
+    pub change: Option<String>,
     /// Why not, in a sentence.
     pub error: Option<String>,
     /// Mistakes and warnings, as `check` prints them.
@@ -29,6 +35,44 @@ pub struct DiffOutcome {
     pub report: String,
     /// The same for machines.
     pub diagnostics: serde_json::Value,
+}
+
+/// What `explain` is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// What becomes of the packet.
+    pub explanation: Explanation,
+    /// What that was asked of.
+    pub in_force: InForce,
+}
+
+/// What is in force, for whoever holds a file against it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Its number.
+    pub generation: u64,
+    /// When it was put into force.
+    pub since: Timestamp,
+    /// The main configuration file that a reload would read.
+    pub config_file: PathBuf,
+    /// Why it may not be what that file says, in words.
+    pub standing: Option<String>,
+    /// The temporary exemptions, which stay whatever the file says.
+    pub temporary: Vec<TemporaryExemption>,
+}
+
+impl fmt::Display for InForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "generation {}, in force since {}",
+            self.generation, self.since
+        )?;
+        match &self.standing {
+            Some(standing) => write!(f, "; {standing}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What `confirm` is answered.

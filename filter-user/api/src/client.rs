@@ -11,6 +11,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::net::UnixStream;
 
+use crate::version::{self, OtherVersion};
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -62,6 +64,9 @@ pub enum ClientError {
     /// The controller could not answer, and why.
     #[error("the controller answers: {0}")]
     Failed(String),
+    /// The controller speaks another version.
+    #[error("the controller is of another version: {0}")]
+    Version(#[from] OtherVersion),
     /// The path is none.
     #[error("the request cannot be sent: {0}")]
     Request(#[from] hyper::http::Error),
@@ -115,7 +120,8 @@ impl Client<'_> {
         let Self { instance, patience } = self;
         let answer = async {
             let patience = Duration::try_from(patience).unwrap_or(Duration::MAX);
-            tokio::time::timeout(patience, ask(instance, request)).await
+            let asked = async { ask(connect(instance).await?, request).await };
+            tokio::time::timeout(patience, asked).await
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -128,16 +134,19 @@ impl Client<'_> {
 }
 
 async fn ask<T: DeserializeOwned>(
-    instance: &Instance,
+    stream: UnixStream,
     mut request: Request<Full<Bytes>>,
 ) -> Result<T, ClientError> {
-    let stream = connect(instance).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let host = header::HeaderValue::from_static("localhost");
     request.headers_mut().insert(header::HOST, host);
+    let spoken = header::HeaderValue::from(version::VERSION);
+    request.headers_mut().insert(version::HEADER, spoken);
     let response = sender.send_request(request).await?;
+    let said = response.headers().get(version::HEADER);
+    version::check(said.map(header::HeaderValue::as_bytes))?;
     let status = response.status();
     let body = response.into_body().collect().await?.to_bytes();
     if status.is_success() {
@@ -164,4 +173,74 @@ async fn connect(instance: &Instance) -> Result<UnixStream, ClientError> {
             io::ErrorKind::PermissionDenied => ClientError::Refused { socket, source },
             _ => ClientError::Unreachable { socket, source },
         })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::{answers::Confirmed, routes};
+
+    /// What a controller is asked, and what becomes of it where these headers and this body
+    /// come back.
+    fn asked(headers: &str, body: &str) -> (String, Result<Confirmed, ClientError>) {
+        let response = format!(
+            "HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        runtime.unwrap().block_on(async {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            let controller = tokio::spawn(async move {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(theirs.read_u8().await.unwrap());
+                }
+                theirs.write_all(response.as_bytes()).await.unwrap();
+                String::from_utf8(request).unwrap()
+            });
+            let request = Request::post(routes::CONFIRM)
+                .body(Full::default())
+                .unwrap();
+            let answer = ask(ours, request).await;
+            (controller.await.unwrap(), answer)
+        })
+    }
+
+    const ANSWER: &str = "{\"generation\": 3}";
+
+    #[test]
+    fn a_question_says_its_version_under_the_path_of_ever() {
+        let (request, answer) = asked("poolguard-api: 1\r\n", ANSWER);
+        assert!(
+            request.starts_with("POST /confirm HTTP/1.1\r\n"),
+            "{request}"
+        );
+        assert!(request.contains("\r\npoolguard-api: 1\r\n"), "{request}");
+        assert_eq!(answer.unwrap().generation, 3);
+    }
+
+    #[test]
+    fn a_controller_from_before_there_were_versions_is_understood() {
+        let (_, answer) = asked("", ANSWER);
+        assert_eq!(answer.unwrap().generation, 3);
+    }
+
+    #[test]
+    fn a_controller_of_another_version_is_named_and_not_taken_at_its_word() {
+        for other in ["2", "0", "one"] {
+            let (_, answer) = asked(&format!("poolguard-api: {other}\r\n"), ANSWER);
+            let error = answer.unwrap_err().to_string();
+            assert!(
+                error.contains("the controller is of another version"),
+                "{error}"
+            );
+            assert!(error.contains(&format!("in version {other}:")), "{error}");
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //!
 //! The poolguard that asks and the one that answers may be of different versions: the
 //! controller goes on while the package is upgraded. What an older one does not send has a
-//! default, and what a newer one sends besides is passed over.
+//! default, and what a newer one sends besides is passed over. What cannot be bridged so has
+//! another [`version`], and whoever meets another version says so.
 //!
 //! ```
 //! use api::{answers::Confirmed, routes};
@@ -24,3 +25,4 @@ pub mod client;
 pub mod requests;
 pub mod routes;
 pub mod status;
+pub mod version;

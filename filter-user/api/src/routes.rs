@@ -7,8 +7,13 @@ pub const STATUS: &str = "/status";
 /// [`ReloadOutcome`](crate::answers::ReloadOutcome).
 pub const RELOAD: &str = "/reload";
 
-/// Answered with a [`DiffOutcome`](crate::answers::DiffOutcome).
+/// Answered with a [`DiffOutcome`](crate::answers::DiffOutcome): what a reload would change,
+/// or, where a [`Candidate`](crate::requests::Candidate) is sent, what that would.
 pub const DIFF: &str = "/diff";
+
+/// Takes a [`Question`](policy::explain::Question), and is answered with
+/// [`Explained`](crate::answers::Explained).
+pub const EXPLAIN: &str = "/explain";
 
 /// Answered with [`Confirmed`](crate::answers::Confirmed).
 pub const CONFIRM: &str = "/confirm";

@@ -1,7 +1,7 @@
 //! What a running controller says of itself: the facts behind `status` and the
 //! gauges of `/metrics`.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use jiff::Timestamp;
 use policy::{
@@ -35,6 +35,9 @@ pub struct Status {
     pub generation: u64,
     /// When the running generation was put into force.
     pub generation_since: Timestamp,
+    /// What tells the texts of its configuration from others, in hexadecimal digits.
+    #[serde(default)]
+    pub config_hash: String,
     /// What became of reloads.
     pub reloads: Reloads,
     /// The interfaces of the configuration.
@@ -52,12 +55,21 @@ pub struct Status {
     pub temporary: Vec<ListedExemption>,
     /// When the configuration in force goes back unless it is confirmed.
     pub unconfirmed_until: Option<Timestamp>,
+    /// Why it could not go back yet, though that moment has passed.
+    #[serde(default)]
+    pub roll_back_problem: Option<String>,
     /// When it was gone back to, because another one was not confirmed: the
     /// configuration file says something else.
     pub rolled_back: Option<Timestamp>,
+    /// Why it was.
+    #[serde(default)]
+    pub rolled_back_because: Option<String>,
     /// Why the configuration file is not what is in force since the start.
     #[serde(default)]
     pub last_good: Option<LastGood>,
+    /// Why what is in force waits for `poolguard confirm`, with nothing to go back to.
+    #[serde(default)]
+    pub unconfirmed: Option<Unconfirmed>,
     /// Where `/metrics` is served.
     #[serde(default)]
     pub metrics: MetricsStatus,
@@ -95,6 +107,26 @@ pub struct LastGood {
     pub error: String,
 }
 
+/// What a start found of what was in force before: nothing that could be used, and so
+/// nothing could be compared with what is in force now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// When what is in force came into force.
+    pub since: Timestamp,
+    /// What is wrong with what was kept.
+    pub error: String,
+}
+
+impl fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "UNCONFIRMED, in force since {}, compared with nothing, and nothing to go back to ({})",
+            self.since, self.error
+        )
+    }
+}
+
 /// Where `/metrics`, `/healthz` and `/readyz` are served.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricsStatus {
@@ -105,7 +137,7 @@ pub struct MetricsStatus {
 }
 
 /// What became of the attempts to load the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reloads {
     /// Whether the last attempt succeeded.
     pub last_successful: bool,
@@ -115,6 +147,9 @@ pub struct Reloads {
     pub total: u64,
     /// Those that failed.
     pub failures: u64,
+    /// Why the last attempt failed, if it did.
+    #[serde(default)]
+    pub last_error: Option<String>,
 }
 
 /// An interface of the configuration.

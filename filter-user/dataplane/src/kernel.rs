@@ -397,7 +397,13 @@ impl Kernel {
 
     /// Sees that a group of which something is attached stays as it should be, and
     /// attaches what has come back of it.
-    fn look_after(&mut self, running: &mut Generation, group: &Group<'_>, events: &mut Events) {
+    fn look_after(
+        &mut self,
+        running: &mut Generation,
+        group: &Group<'_>,
+        waiting: &BTreeSet<String>,
+        events: &mut Events,
+    ) {
         for end in &group.ends {
             let prepared = self.settings.prepare(end, &self.pins);
             let prepared = prepared.and(running.send_to(&end.interface, end.peer_index));
@@ -405,7 +411,8 @@ impl Kernel {
                 events.push((end.interface.clone(), Event::Unfit(error)));
             }
         }
-        for &(index, interface) in &group.claims {
+        let claims = group.claims.iter();
+        for &(index, interface) in claims.filter(|(_, claim)| !waiting.contains(&claim.name)) {
             let link = self.links.get(&index);
             let event = match link.filter(|link| link.serves == interface.name) {
                 // It could not go over to this generation when that came into force.
@@ -665,7 +672,7 @@ impl Dataplane for Kernel {
             .map_or(Ok(()), |running| running.amend(amendment))
     }
 
-    fn reconcile(&mut self) -> Result<Events, DataplaneError> {
+    fn reconcile(&mut self, waiting: &BTreeSet<String>) -> Result<Events, DataplaneError> {
         let interfaces = self.running.as_ref().map(Generation::interfaces);
         let interfaces = interfaces.unwrap_or_default();
         let claims = Claims::of(&interfaces, &self.links)?;
@@ -673,6 +680,7 @@ impl Dataplane for Kernel {
             return Ok(Vec::new());
         };
         let refused = claims.refused.into_iter();
+        let refused = refused.filter(|(interface, _)| !waiting.contains(interface));
         let mut events: Vec<_> = refused
             .map(|(interface, error)| (interface, Event::Failed(error)))
             .collect();
@@ -696,8 +704,10 @@ impl Dataplane for Kernel {
         for group in Group::all(&claims) {
             let mut indices = group.claims.iter().map(|(index, _)| index);
             if indices.any(|index| self.links.contains_key(index)) {
-                self.look_after(&mut running, &group, &mut events);
+                self.look_after(&mut running, &group, waiting, &mut events);
                 ends.extend(group.ends);
+            } else if waiting.contains(&group.name()) {
+                continue;
             } else if self.join(&mut running, &group, &claims, &mut events) {
                 ends.extend(group.ends);
             }

@@ -77,7 +77,11 @@ pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
 pub use wire::WireError;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use filter_common::Policy;
 use indexmap::IndexSet;
@@ -155,12 +159,13 @@ pub trait Dataplane: Sized {
     fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError>;
 
     /// Gives the running generation to interfaces that have come (back), and takes
-    /// notice of those that have gone. Nothing happens to the others.
+    /// notice of those that have gone. Nothing happens to the others, nor to those that
+    /// are `waiting` because they could not have it a moment ago.
     ///
     /// # Errors
     ///
     /// When nobody can say which interfaces there are. Nothing is done then.
-    fn reconcile(&mut self) -> Result<Events, DataplaneError>;
+    fn reconcile(&mut self, waiting: &BTreeSet<String>) -> Result<Events, DataplaneError>;
 
     /// The devices that have the filter, and would not under a configuration with
     /// these interfaces.

@@ -278,14 +278,14 @@ impl Dataplane for Memory {
         Ok(())
     }
 
-    fn reconcile(&mut self) -> Result<Events, DataplaneError> {
+    fn reconcile(&mut self, waiting: &BTreeSet<String>) -> Result<Events, DataplaneError> {
         self.machine.operate()?;
         let Some(running) = self.running.clone() else {
             return Ok(Events::new());
         };
         let mut events = Events::new();
         for CompiledInterface { name, .. } in &running.interfaces {
-            if self.decides(name, &running.tables) {
+            if waiting.contains(name) || self.decides(name, &running.tables) {
                 continue;
             }
             match self.attach(name, &running.tables) {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, io, path::Path};
 
-use rustix::io::Errno;
+use rustix::{io::Errno, process::geteuid};
 
 use crate::refused_link::RefusedLink;
 
@@ -15,6 +15,11 @@ pub fn remedy(error: &io::Error) -> &'static str {
         Some(Errno::NOMEM) => "free memory, or raise `MemoryMax=` of the unit where it is set",
         Some(Errno::NOSPC | Errno::DQUOT) => "make room there: `df` shows what is full",
         Some(Errno::ROFS) => "make it writable: `mount -o remount,rw`, see `findmnt -T`",
+        Some(Errno::ACCESS | Errno::PERM) if geteuid().is_root() => {
+            "root may not either: another file system may be mounted there (`findmnt -T`), or the \
+             unit, a security module or a missing capability (CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN) \
+             forbids it"
+        }
         Some(Errno::ACCESS | Errno::PERM) => {
             "run as root, with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, and let the unit write there"
         }

@@ -6,7 +6,7 @@
 
 mod packet;
 
-use std::{cell::RefCell, fmt::Write as _};
+use std::{borrow::Cow, cell::RefCell, fmt::Write as _};
 
 use filter_common::{
     Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Settings, Tables, Verdict, decide,
@@ -14,31 +14,90 @@ use filter_common::{
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
 };
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
-    compile::Compiled,
+    compile::{CompileError, Compiled, compile},
     config::{PoolKind, shown},
     directory::Directory,
     host::HostTables,
     intent::Intent,
 };
 
+/// What is to be explained, in the words of the command line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Question {
+    /// The interface that the packet arrives at.
+    pub interface: String,
+    /// The protocol.
+    pub protocol: String,
+    /// The source, with its port if the protocol has any.
+    pub source: String,
+    /// The destination.
+    pub destination: String,
+    /// The TCP flags.
+    pub flags: String,
+    /// As if the customer had just sent a packet of this flow.
+    pub known_flow: bool,
+}
+
+/// Why there is nothing to explain.
+#[derive(Debug, Error)]
+pub enum Unexplained {
+    /// The question makes no sense.
+    #[error(transparent)]
+    Packet(#[from] BadPacket),
+    /// The tables cannot be built.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+}
+
+impl Question {
+    /// The packet that is asked about.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot exist.
+    pub fn packet(&self) -> Result<Packet, BadPacket> {
+        Packet::parse(&self.protocol, &self.source, &self.destination, &self.flags)
+    }
+
+    /// What becomes of it as things hold at `now`.
+    ///
+    /// # Errors
+    ///
+    /// When it makes no sense, or the tables cannot be built.
+    pub fn answer(&self, intent: &Intent, now: Timestamp) -> Result<Explanation, Unexplained> {
+        let packet = self.packet()?;
+        let compiled = compile(intent, now)?;
+        let explanation = explain(
+            intent,
+            &compiled,
+            &self.interface,
+            &packet,
+            self.known_flow,
+            now,
+        )?;
+        Ok(explanation)
+    }
+}
+
 /// A packet's verdict with everything that led to it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// The packet, the interface and its role.
     pub packet: String,
     /// `pass` or `drop`.
-    pub verdict: &'static str,
+    pub verdict: Cow<'static, str>,
     /// What decided: `exempted`, `would_drop`, ...
-    pub outcome: &'static str,
+    pub outcome: Cow<'static, str>,
     /// The rule that denied the packet, as the metrics name it.
-    pub rule: Option<&'static str>,
+    pub rule: Option<Cow<'static, str>>,
     /// The last detail of the reason, as the metrics name it.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
     /// The interface that it goes out of if it passes, where a wire says so.
     pub out: Option<String>,
     /// What was looked at on the way, in order.
@@ -48,7 +107,7 @@ pub struct Explanation {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What.
     pub subject: String,
@@ -152,10 +211,10 @@ pub fn explain(
             interface.name,
             interface.role.name()
         ),
-        verdict: if verdict.passes() { "pass" } else { "drop" },
-        outcome: verdict.outcome.name(),
-        rule: verdict.reason.map(|reason| reason.rule().name()),
-        reason: verdict.reason.map(|reason| reason.name()),
+        verdict: if verdict.passes() { "pass" } else { "drop" }.into(),
+        outcome: verdict.outcome.name().into(),
+        rule: verdict.reason.map(|reason| reason.rule().name().into()),
+        reason: verdict.reason.map(|reason| reason.name().into()),
         steps: narrator.steps(&traced.lookups.into_inner()),
         summary: narrator.summary(&verdict, out.as_deref()),
         out,

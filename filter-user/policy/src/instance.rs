@@ -10,6 +10,16 @@ pub struct Instance {
     bpffs: PathBuf,
 }
 
+/// The one that is meant where none is named.
+impl Default for Instance {
+    fn default() -> Self {
+        Self {
+            name: "default".to_owned(),
+            bpffs: PathBuf::from(BPFFS),
+        }
+    }
+}
+
 /// A name that cannot be a part of a path.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("instance {0:?}: use letters, digits, `-` and `_`, at most 32 of them")]

@@ -43,7 +43,7 @@
 //! let packet = Packet::parse("tcp", "198.51.100.7:40000", "203.0.113.9:80", "syn")?;
 //! let explanation = explain(&intent, &tables, "eth0", &packet, false, now)?;
 //! assert_eq!(explanation.verdict, "drop");
-//! assert_eq!(explanation.rule, Some("inbound_port"));
+//! assert_eq!(explanation.rule.as_deref(), Some("inbound_port"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -25,26 +25,16 @@ use jiff::{SignedDuration, Timestamp};
     arg_required_else_help = true
 )]
 pub struct Cli {
-    /// The configuration file.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "/etc/poolguard/poolguard.toml"
-    )]
-    pub config: PathBuf,
+    /// The configuration file of `run` and `check`. Default:
+    /// /etc/poolguard/poolguard.toml. Every other command asks the running controller,
+    /// which knows its own.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 
     /// Which poolguard, where several run on one machine: names its pins and
-    /// its control socket.
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        default_value = "default",
-        value_parser = Instance::new
-    )]
-    pub instance: Instance,
+    /// its control socket. Default: default.
+    #[arg(long, global = true, value_name = "NAME", value_parser = Instance::new)]
+    pub instance: Option<Instance>,
 
     /// Where what has to outlive a restart is kept, in a directory for each
     /// instance. Default: $STATE_DIRECTORY, as systemd sets it, or
@@ -58,6 +48,49 @@ pub struct Cli {
 }
 
 impl Cli {
+    /// The configuration file.
+    pub fn config_file(&self) -> PathBuf {
+        let given = self.config.clone();
+        given.unwrap_or_else(|| PathBuf::from("/etc/poolguard/poolguard.toml"))
+    }
+
+    /// The instance.
+    pub fn instance(&self) -> Instance {
+        self.instance.clone().unwrap_or_default()
+    }
+
+    /// What is wrong with an option that is given and that the command would not heed.
+    pub fn unheeded(&self) -> Option<String> {
+        use Command::{Check, Detach, Diff, Explain, Run};
+        let command = &self.command;
+        let reads_files = matches!(command, Run { .. } | Check { .. });
+        if self.config.is_some() && !reads_files {
+            let instead = match command {
+                Explain(_) => "`explain --file FILE` asks a file",
+                Diff(_) => "`diff --with FILE` compares what is in force with a file",
+                _ => "it asks the running controller, which reads its own file",
+            };
+            return Some(format!("--config is not for this command: {instead}"));
+        }
+        let knows_state = match command {
+            Run { .. } | Detach { .. } => true,
+            Explain(explain) => explain.file.is_some(),
+            _ => false,
+        };
+        if self.state_dir.is_some() && !knows_state {
+            let why =
+                "only `run`, `detach` and `explain --file` look into that directory themselves";
+            return Some(format!("--state-dir is not for this command: {why}"));
+        }
+        let asks_nobody = match command {
+            Check { .. } => true,
+            Diff(diff) => diff.new.is_some(),
+            _ => false,
+        };
+        (self.instance.is_some() && asks_nobody)
+            .then(|| "--instance is not for this command: it reads files only".to_owned())
+    }
+
     /// Where the instance keeps what has to outlive a restart.
     pub fn state_directory(&self) -> StateDirectory {
         let from_systemd = || {
@@ -68,7 +101,7 @@ impl Cli {
         };
         let base = self.state_dir.clone().or_else(from_systemd);
         let base = base.unwrap_or_else(|| PathBuf::from("/var/lib/poolguard"));
-        StateDirectory::new(&base, self.instance.name())
+        StateDirectory::new(&base, self.instance().name())
     }
 }
 
@@ -106,10 +139,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Say what becomes of a packet, and why. Needs no privileges.
+    /// Say what becomes of a packet, and why.
     ///
-    /// From the configuration alone, through the same decision as the XDP
-    /// program: explain --in eth0 tcp 192.0.2.9:40000 203.0.113.9:25
+    /// From what is in force, with its temporary exemptions, through the same decision as
+    /// the XDP program: explain --in eth0 tcp 192.0.2.9:40000 203.0.113.9:25. Root and
+    /// every member of group poolguard may ask. With --file from a file, which needs no
+    /// privileges. Where the two differ, it says so.
     Explain(Explain),
     /// Show what is attached, loaded, passed and dropped.
     Status {
@@ -121,8 +156,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what a reload would change, or what differs between two files.
+    /// Show what a reload would change, or another file, or what differs between two.
     ///
+    /// Compares what is in force with the configuration file, with --with another one.
     /// Lines with `-` are lost, lines with `+` gained. Exit status 0: nothing;
     /// 3: something. Two files need no privileges and no running controller.
     Diff(Diff),
@@ -266,13 +302,16 @@ pub struct Add {
 // Not documentation: clap would show it in the place of the command's own.
 #[expect(missing_docs)]
 pub struct Diff {
-    /// A configuration file, in place of the running configuration.
-    #[arg(requires = "new")]
+    /// A configuration file, in place of what is in force.
+    #[arg(requires = "new", conflicts_with = "with")]
     pub old: Option<PathBuf>,
 
     /// The configuration file to compare it with.
     pub new: Option<PathBuf>,
 
+    /// Compare what is in force with this file, in place of the configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub with: Option<PathBuf>,
     /// How long the controller may take to answer. Exit status 4 after that.
     #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "10m")]
     pub timeout: SignedDuration,
@@ -304,9 +343,17 @@ pub struct Explain {
     #[arg(long, default_value = "syn")]
     pub flags: String,
 
+    /// Ask this configuration file, in place of what is in force.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
     /// As if the customer had just sent a packet of this flow.
     #[arg(long)]
     pub known_flow: bool,
+
+    /// How long the controller may take to answer. Exit status 4 after that.
+    #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+    pub timeout: SignedDuration,
 
     /// Print JSON.
     #[arg(long)]

@@ -4,6 +4,7 @@
 mod check;
 mod diff;
 mod exempt;
+mod explain;
 mod progress;
 mod status;
 
@@ -20,22 +21,17 @@ use api::{
     status::Status,
 };
 use filter_user::{
-    args::{Cli, Command, Explain},
+    args::{Cli, Command},
     controller::{
         ApplyError, StartOptions,
         daemon::{self, Afterwards},
-        exemptions,
     },
-    disk, log,
-    state::StateDirectory,
+    log,
 };
 use jiff::{SignedDuration, Timestamp};
 use policy::{
-    compile::compile,
-    config::{Report, Severity, TemporaryExemption, shown},
-    explain,
+    config::{Report, shown},
     instance::Instance,
-    intent::Intent,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -102,11 +98,32 @@ pub(crate) fn main(cli: Cli) -> ExitCode {
 
 /// Does what a command asks for. Gives back the exit status.
 fn carry_out(cli: &Cli) -> u8 {
+    let result = match cli.unheeded() {
+        Some(why) => Err(Failure::Usage(why)),
+        None => done(cli),
+    };
+    let (text, kind, status) = match result {
+        Ok(()) => return 0,
+        Err(Failure::Printed) => return 1,
+        Err(Failure::Differs) => return 3,
+        Err(Failure::Failed(text)) => (text, "failed", 1),
+        Err(Failure::Usage(text)) => (text, "usage", 2),
+        Err(Failure::NoAnswer(text)) => (text, "no_answer", 4),
+    };
+    if cli.command.prints_json() {
+        let _unprinted = print_json(&json!({ "error": error_in_json(kind, &text) }));
+    }
+    print_error(&format!("poolguard: {text}\n"));
+    status
+}
+
+fn done(cli: &Cli) -> Result<(), Failure> {
+    let instance = &cli.instance();
     let client = |timeout: &SignedDuration| Client {
-        instance: &cli.instance,
+        instance,
         patience: *timeout,
     };
-    let result = match &cli.command {
+    match &cli.command {
         Command::Run {
             detach_on_exit,
             force,
@@ -124,12 +141,15 @@ fn carry_out(cli: &Cli) -> u8 {
             };
             run(cli, options, afterwards, *json)
         }
-        Command::Check { json } => check::check(&cli.config, *json),
-        Command::Explain(arguments) => explain(cli, arguments),
+        Command::Check { json } => check::check(&cli.config_file(), *json),
+        Command::Explain(arguments) => explain::explain(cli, client(&arguments.timeout), arguments),
         Command::Status { timeout, json } => status(client(timeout), *json),
-        Command::Exempt(command) => exempt::exempt(&cli.instance, command),
-        Command::Diff(arguments) => match (&arguments.old, &arguments.new) {
-            (Some(old), Some(new)) => diff::files(old, new, arguments.json),
+        Command::Exempt(command) => exempt::exempt(instance, command),
+        Command::Diff(arguments) => match (&arguments.old, &arguments.new, &arguments.with) {
+            (Some(old), Some(new), _) => diff::files(old, new, arguments.json),
+            (_, _, Some(candidate)) => {
+                diff::candidate(client(&arguments.timeout), candidate, arguments.json)
+            }
             _ => diff::running(client(&arguments.timeout), arguments.json),
         },
         Command::Reload {
@@ -145,21 +165,8 @@ fn carry_out(cli: &Cli) -> u8 {
             reload(client(timeout), options, *json)
         }
         Command::Confirm { timeout, json } => confirm(client(timeout), *json),
-        Command::Detach { timeout, json } => detach(client(timeout), *json),
-    };
-    let (text, kind, status) = match result {
-        Ok(()) => return 0,
-        Err(Failure::Printed) => return 1,
-        Err(Failure::Differs) => return 3,
-        Err(Failure::Failed(text)) => (text, "failed", 1),
-        Err(Failure::Usage(text)) => (text, "usage", 2),
-        Err(Failure::NoAnswer(text)) => (text, "no_answer", 4),
-    };
-    if cli.command.prints_json() {
-        let _unprinted = print_json(&json!({ "error": error_in_json(kind, &text) }));
+        Command::Detach { timeout, json } => detach(cli, client(timeout), *json),
     }
-    print_error(&format!("poolguard: {text}\n"));
-    status
 }
 
 /// Prints to standard error, where there is one.
@@ -189,7 +196,7 @@ fn run(
     afterwards: Afterwards,
     json: bool,
 ) -> Result<(), Failure> {
-    let (config_file, instance) = (&cli.config, &cli.instance);
+    let (config_file, instance) = (&*cli.config_file(), &cli.instance());
     log::begin(json)?;
     let state = cli.state_directory();
     match daemon::run(config_file, instance, state, options, afterwards) {
@@ -202,11 +209,15 @@ fn run(
                 shown(file)
             )))
         }
-        Err(error @ daemon::RunError::Start(_)) => Err(Failure::Failed(format!(
+        // The other one goes on, and this one had started.
+        Err(error @ (daemon::RunError::AlreadyRunning { .. } | daemon::RunError::Stop(_))) => {
+            Err(error.into())
+        }
+        Err(error) => Err(Failure::Failed(format!(
             "not started: {}. {error}",
             consequence(instance)
         ))),
-        result => Ok(result?),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -220,59 +231,6 @@ fn consequence(instance: &Instance) -> String {
         }
         Err(_) => "what an earlier run left attached, if anything, goes on filtering".to_owned(),
     }
-}
-
-fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
-    let usage = |error: explain::BadPacket| Failure::Usage(error.to_string());
-    let packet = explain::Packet::parse(
-        &arguments.protocol,
-        &arguments.source,
-        &arguments.destination,
-        &arguments.flags,
-    )
-    .map_err(usage)?;
-    let now = Timestamp::now();
-    let loaded = progress::during("reading the configuration", || disk::load(&cli.config, now));
-    let loaded = loaded.map_err(|report| {
-        print_report(&report);
-        Failure::Failed("nothing is explained from a wrong configuration".to_owned())
-    })?;
-    let mut intent = Intent::from(loaded.config);
-    match trusted_exemptions(&cli.state_directory()) {
-        Ok(temporary) => intent.temporary = temporary,
-        Err(error) => print_error(&format!(
-            "poolguard: explained without temporary exemptions: {error}\n"
-        )),
-    }
-    let compiled = progress::during("building the tables", || compile(&intent, now))?;
-    let explanation = explain::explain(
-        &intent,
-        &compiled,
-        &arguments.interface,
-        &packet,
-        arguments.known_flow,
-        now,
-    )
-    .map_err(usage)?;
-    if arguments.json {
-        print_json(&explanation)
-    } else {
-        print(&explanation.render())
-    }
-}
-
-/// The temporary exemptions that a start would take: none from a file that others may
-/// write.
-fn trusted_exemptions(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, String> {
-    let file = exemptions::file(state);
-    // Where there is none, nobody can have written it.
-    if file.symlink_metadata().is_ok() {
-        let doubts = disk::doubts(&[file], Severity::Error);
-        if !doubts.is_empty() {
-            return Err(doubts.summary());
-        }
-    }
-    exemptions::read(state).map_err(|error| error.to_string())
 }
 
 fn status(client: Client<'_>, json: bool) -> Result<(), Failure> {
@@ -293,6 +251,9 @@ fn reload(client: Client<'_>, options: ReloadOptions, json: bool) -> Result<(), 
         print_error(&outcome.report);
         if outcome.successful {
             print(&format!("generation {} is in force\n", outcome.generation))?;
+            if let Some(change) = &outcome.change {
+                print(&format!("{change}\n"))?;
+            }
             if options.confirm.is_some() {
                 print("it goes back by itself unless `poolguard confirm` follows in time\n")?;
             }
@@ -319,14 +280,16 @@ fn confirm(client: Client<'_>, json: bool) -> Result<(), Failure> {
     ))
 }
 
-fn detach(client: Client<'_>, json: bool) -> Result<(), Failure> {
+fn detach(cli: &Cli, client: Client<'_>, json: bool) -> Result<(), Failure> {
     // Where it cannot say, it will not detach either.
     let cut = client.get(routes::STATUS);
     let cut = cut.map_or_else(|_| Vec::new(), ends_of_wires);
     let cut = match client.post::<Option<String>>(routes::DETACH, &()) {
         Ok(None) => Some(cut),
         Ok(Some(error)) => return Err(Failure::Failed(error)),
-        Err(ClientError::NotRunning { .. }) => daemon::detach_leftovers(client.instance)?,
+        Err(ClientError::NotRunning { .. }) => {
+            daemon::detach_leftovers(client.instance, &cli.state_directory())?
+        }
         Err(error) => return Err(error.into()),
     };
     if json {

@@ -22,15 +22,27 @@ pub(super) fn table(header: &[&str]) -> Table {
 pub(super) fn render(status: &Status, now: Timestamp) -> String {
     let mut text = summary(status, now);
     if let Some(deadline) = status.unconfirmed_until {
-        let _infallible = writeln!(
-            text,
-            "ON TRIAL: goes back at {deadline} unless `poolguard confirm` follows"
-        );
+        let _infallible = match &status.roll_back_problem {
+            None => writeln!(
+                text,
+                "ON TRIAL: goes back at {deadline} unless `poolguard confirm` follows"
+            ),
+            Some(problem) => writeln!(
+                text,
+                "NOT CONFIRMED by {deadline}, and STILL IN FORCE: the configuration before cannot \
+                 be put into force, tried again: {problem}"
+            ),
+        };
+    }
+    if let Some(error) = &status.reloads.last_error {
+        let _infallible = writeln!(text, "LAST RELOAD REFUSED: {error}");
     }
     if let Some(at) = status.rolled_back {
+        let why = status.rolled_back_because.as_deref();
         let _infallible = writeln!(
             text,
-            "ROLLED BACK at {at}, not confirmed in time: {} is NOT what is in force",
+            "ROLLED BACK at {at}, {}: {} is NOT what is in force",
+            why.unwrap_or("not confirmed in time"),
             status.config_file.display()
         );
     }
@@ -45,6 +57,9 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
              would refuse it: {error}",
             status.config_file.display()
         );
+    }
+    if let Some(unconfirmed) = &status.unconfirmed {
+        let _infallible = writeln!(text, "{unconfirmed}: `poolguard confirm`, or reload");
     }
     if let Some(problem) = &status.metrics.problem {
         let _infallible = writeln!(text, "METRICS NOT SERVED as configured: {problem}");
@@ -73,7 +88,7 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
 
 fn summary(status: &Status, now: Timestamp) -> String {
     let enforcement = if status.monitor { "monitor" } else { "enforce" };
-    let reloads = status.reloads;
+    let reloads = &status.reloads;
     let last = match (reloads.total, reloads.last_successful) {
         (0, _) => "",
         (_, true) => "; the last one succeeded",

@@ -35,7 +35,7 @@ const CONTENTS: &str = "poolguard-contents.json";
 const VERSION: u64 = 1;
 
 /// What an archive says of itself.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Contents {
     version: u64,
     /// When it came into force.
@@ -45,7 +45,7 @@ struct Contents {
 }
 
 /// An archive, as it was read back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Archive {
     contents: Contents,
     bytes: Vec<u8>,
@@ -179,6 +179,13 @@ impl Archive {
                 })
     }
 
+    /// What tells its texts from others, as [`fingerprint`] does.
+    pub(super) fn fingerprint(&self) -> String {
+        let files = self.contents.files.iter().zip(&self.texts);
+        let files = files.map(|(path, range)| (path.clone(), &self.bytes[range.clone()]));
+        hash(&self.contents.main, files)
+    }
+
     /// The configuration that it holds, read as if its files were where they were.
     ///
     /// # Errors
@@ -203,15 +210,21 @@ impl Archive {
 
 /// What tells these texts, read from these files, from others: SHA-256.
 pub(super) fn fingerprint(main: &Path, texts: &Texts) -> String {
+    let files = texts.iter();
+    let files = files.map(|(path, text)| (text_of(path), text.as_bytes()));
+    hash(&text_of(main), files)
+}
+
+fn hash<'a>(main: &str, files: impl Iterator<Item = (String, &'a [u8])>) -> String {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     };
-    add(text_of(main).as_bytes());
-    for (path, text) in texts.iter() {
-        add(text_of(path).as_bytes());
-        add(text.as_bytes());
+    add(main.as_bytes());
+    for (path, text) in files {
+        add(path.as_bytes());
+        add(text);
     }
     let bytes = hash.finalize();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -311,6 +324,7 @@ mod tests {
         let archive = Archive::parse(archive(&loaded)).unwrap();
         assert!(archive.holds(main, &loaded.texts));
         let print = fingerprint(main, &loaded.texts);
+        assert_eq!(archive.fingerprint(), print);
         let changed = files().with("/etc/poolguard/main.toml", MAIN.replace("dsl", "ds1"));
         let more = files().with("/etc/poolguard/customers.d/y.toml", "");
         for (main, files) in [

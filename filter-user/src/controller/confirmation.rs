@@ -3,19 +3,23 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use api::{answers::Confirmed, status::LastGood};
+use api::{
+    answers::Confirmed,
+    status::{LastGood, Unconfirmed},
+};
 use dataplane::Dataplane;
 use jiff::{SignedDuration, Timestamp};
 use policy::config::Config;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use thiserror::Error;
 
 use super::{
     ApplyError, Clock, Controller, NewListener,
-    archive::{CONFIRMED, ON_TRIAL},
+    archive::{Archive, CONFIRMED, ON_TRIAL},
     into_force::{Insists, Wanted},
+    refusals::Refusals,
 };
-use crate::state::StateError;
+use crate::state::{StateDirectory, StateError};
 
 /// What it is called in the state directory.
 pub(super) const FILE: &str = "unconfirmed.json";
@@ -26,11 +30,17 @@ pub(super) const FILE: &str = "unconfirmed.json";
 pub(super) struct KeptTrial<C> {
     pub(super) deadline: Timestamp,
     pub(super) rolled_back: bool,
+    /// Why, where that is not [`NOT_IN_TIME`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
     /// What was in force before, where no archive has it: one could not be written,
     /// or a poolguard that wrote none began the trial.
     #[serde(default = "Option::default", skip_serializing_if = "Option::is_none")]
     pub(super) previous: Option<C>,
 }
+
+/// Why a trial is mostly gone back from.
+pub(super) const NOT_IN_TIME: &str = "not confirmed in time";
 
 /// Whether what is in force is there to stay.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +50,12 @@ pub(super) enum Standing {
     /// It goes back.
     OnTrial(Trial),
     /// It was gone back to at that moment: the files say something else.
-    RolledBack(Timestamp),
+    RolledBack { at: Timestamp, why: String },
     /// It was in force when this controller was started, whose files were refused.
     LastGood(LastGood),
+    /// It was all that there was when this controller was started, and nothing could
+    /// be compared with it.
+    Unconfirmed(Unconfirmed),
 }
 
 /// A trial that goes on.
@@ -97,7 +110,7 @@ pub enum ConfirmError {
         deadline: Timestamp,
     },
     /// The next start would go back.
-    #[error("{0}. It goes back unless it can be confirmed")]
+    #[error("{0}. Nothing is confirmed: correct this and confirm again, or reload")]
     State(#[from] StateError),
 }
 
@@ -130,13 +143,17 @@ impl<D: Dataplane> Controller<D> {
     /// is about to be.
     pub(super) fn keep(&self, config: &Config, standing: &Standing) -> Result<(), StateError> {
         let (deadline, rolled_back, previous) = match standing {
-            Standing::Confirmed | Standing::LastGood(_) => return self.state.remove(FILE),
-            Standing::OnTrial(trial) => (trial.deadline, false, &*trial.previous),
-            Standing::RolledBack(deadline) => (*deadline, true, config),
+            // Of what is unconfirmed it is enough that it is kept where trials are.
+            Standing::Confirmed | Standing::LastGood(_) | Standing::Unconfirmed(_) => {
+                return self.state.remove(FILE);
+            }
+            Standing::OnTrial(trial) => (trial.deadline, None, &*trial.previous),
+            Standing::RolledBack { at, why } => (*at, Some(why.clone()), config),
         };
         let kept = KeptTrial {
             deadline,
-            rolled_back,
+            rolled_back: rolled_back.is_some(),
+            why: rolled_back,
             previous: (!self.is_kept).then_some(previous),
         };
         self.state.write(FILE, &kept)
@@ -159,12 +176,15 @@ impl<D: Dataplane> Controller<D> {
     ///
     /// When nothing is, or it is over, or that cannot be kept.
     pub fn confirm(&mut self) -> Result<Confirmed, ConfirmError> {
-        let Standing::OnTrial(trial) = &self.standing else {
-            return Err(ConfirmError::NothingOnTrial);
-        };
-        let deadline = trial.deadline;
-        if trial.left(&self.clock).is_zero() {
-            return Err(ConfirmError::TooLate { deadline });
+        match &self.standing {
+            Standing::OnTrial(trial) if trial.left(&self.clock).is_zero() => {
+                let deadline = trial.deadline;
+                return Err(ConfirmError::TooLate { deadline });
+            }
+            Standing::OnTrial(_) | Standing::Unconfirmed(_) => {}
+            Standing::Confirmed | Standing::RolledBack { .. } | Standing::LastGood(_) => {
+                return Err(ConfirmError::NothingOnTrial);
+            }
         }
         // A crash in between goes back to what this makes of it: the same.
         self.state.rename(ON_TRIAL, CONFIRMED)?;
@@ -199,16 +219,42 @@ impl<D: Dataplane> Controller<D> {
         } = trial.clone();
         let wanted = Wanted {
             intent: self.intent.with_config(previous),
-            standing: Standing::RolledBack(deadline),
+            standing: Standing::RolledBack {
+                at: deadline,
+                why: NOT_IN_TIME.to_owned(),
+            },
             // What is filtered matters more.
             insists: Insists::OnTheFilter,
             ..self.as_it_is()
         };
-        let listener = self.put_into_force(wanted, self.clock.now())?;
+        let put = self.put_into_force(wanted, self.clock.now());
+        let (_, listener) = put.inspect_err(|error| {
+            self.status.roll_back_problem = Some(error.to_string());
+            self.publish();
+        })?;
         self.forget_trial();
-        warn_of_rollback(&self.config_file, deadline);
+        log_rollback(&self.config_file, deadline, NOT_IN_TIME);
         Ok(listener)
     }
+}
+
+/// Ends a trial that an earlier controller has left, together with its filter: what was
+/// on trial counts as refused, and the next start is held to what was confirmed.
+///
+/// # Errors
+///
+/// When that cannot be kept.
+pub(super) fn give_up(state: &StateDirectory, now: Timestamp) -> Result<(), StateError> {
+    let trial: Option<KeptTrial<IgnoredAny>> = state.read(FILE)?;
+    if trial.is_none_or(|trial| trial.rolled_back) {
+        return Ok(());
+    }
+    if let Some(archive) = Archive::read(state, ON_TRIAL)? {
+        let error = "it was on trial when the filter was taken off, and not confirmed".to_owned();
+        Refusals::read(state).add(state, archive.fingerprint(), now, error)?;
+    }
+    state.remove(ON_TRIAL)?;
+    state.remove(FILE)
 }
 
 /// Says that what is in force goes back.
@@ -219,10 +265,13 @@ pub(super) fn log_trial(deadline: Timestamp) {
     );
 }
 
-pub(super) fn warn_of_rollback(config_file: &Path, deadline: Timestamp) {
-    tracing::warn!(
-        file = %config_file.display(), %deadline,
-        "not confirmed in time: the configuration before it is in force again, and stays so over \
-         restarts. The file is NOT what is in force until it is reloaded"
-    );
+/// Says that it has gone back. It is an error where nobody let the time pass.
+pub(super) fn log_rollback(config_file: &Path, at: Timestamp, why: &str) {
+    const MEANS: &str = "the configuration before it is in force again, and stays so over restarts. \
+                         The file is NOT what is in force until it is reloaded";
+    let file = config_file.display();
+    match why {
+        NOT_IN_TIME => tracing::warn!(%file, %at, "{why}: {MEANS}"),
+        _ => tracing::error!(%file, %at, "{why}: {MEANS}"),
+    }
 }

@@ -1,25 +1,26 @@
 //! What else the controller can be asked over its control socket.
 
 use api::{
-    answers::{Confirmed, DiffOutcome},
-    requests::NewExemption,
+    answers::{Confirmed, DiffOutcome, Explained},
+    requests::{Candidate, NewExemption},
     routes,
     status::ListedExemption,
 };
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, Path, State, connect_info::Connected},
+    extract::{ConnectInfo, DefaultBodyLimit, Path, State, connect_info::Connected},
     routing::{get, post},
     serve::IncomingStream,
 };
-use policy::config::TemporaryExemption;
+use policy::{config::TemporaryExemption, explain::Question};
 use tokio::{
     net::UnixListener,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Mutex, Semaphore, mpsc, oneshot},
+    task::spawn_blocking,
 };
 
 use super::{
-    Controller, Defect,
+    Comparison, Controller, Defect,
     defect::guarded,
     http::{Failure, Request, ask},
     outcome,
@@ -30,7 +31,7 @@ type Requests = mpsc::Sender<Request>;
 
 /// Who asks: a user ID, as the kernel knows it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(u32);
+pub(super) struct Peer(pub(super) u32);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
@@ -44,6 +45,12 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 pub(super) fn wishes() -> Router<Requests> {
     Router::new()
         .route(routes::DIFF, get(diff))
+        // A million customers are 60 MB.
+        .route(
+            routes::DIFF,
+            post(diff_with).layer(DefaultBodyLimit::max(1 << 30)),
+        )
+        .route(routes::EXPLAIN, post(explain))
         .route(routes::CONFIRM, post(confirm))
         .route(routes::EXEMPTIONS, post(exempt))
         .route(routes::REMOVE_EXEMPTION, post(remove_exemption))
@@ -70,16 +77,52 @@ fn answered<T, E: std::error::Error>(answer: Result<T, E>) -> Result<Json<T>, Fa
         .map_err(|error| Failure::Refused(error.to_string()))
 }
 
-/// Compares beside the controller, which goes on meanwhile.
 async fn diff(State(requests): State<Requests>) -> Result<Json<DiffOutcome>, Failure> {
+    compare(&requests, |controller| controller.comparison()).await
+}
+
+async fn diff_with(
+    State(requests): State<Requests>,
+    Json(candidate): Json<Candidate>,
+) -> Result<Json<DiffOutcome>, Failure> {
+    compare(&requests, |controller| {
+        controller.comparison_with(candidate)
+    })
+    .await
+}
+
+/// Compares beside the controller, which goes on meanwhile.
+async fn compare(
+    requests: &Requests,
+    comparison: impl FnOnce(&mut Controller) -> Comparison + Send + 'static,
+) -> Result<Json<DiffOutcome>, Failure> {
     /// Each reads all files, and takes as much memory as a reload.
     static AT_ONCE: Semaphore = Semaphore::const_new(2);
     let place = AT_ONCE.acquire().await.map_err(|_| Failure::Gone)?;
-    let comparison = have(&requests, |controller| controller.comparison()).await?;
-    let outcome = tokio::task::spawn_blocking(move || outcome::of_diff(comparison.make()));
+    let comparison = have(requests, comparison).await?;
+    let outcome = spawn_blocking(move || outcome::of_diff(comparison.make()));
     let outcome = outcome.await.map_err(|_| Failure::Gone)?;
     drop(place);
     Ok(Json(outcome))
+}
+
+/// Building the tables takes a second with a million customers, and memory: the
+/// controller does not wait for it, and one at a time is enough.
+static EXPLAINING: Mutex<()> = Mutex::const_new(());
+
+async fn explain(
+    State(requests): State<Requests>,
+    Json(question): Json<Question>,
+) -> Result<Json<Explained>, Failure> {
+    let _alone = EXPLAINING.lock().await;
+    let (intent, in_force, now) = have(&requests, |controller| controller.in_force()).await?;
+    let answer = move || guarded("explaining", || question.answer(&intent, now));
+    let answer = spawn_blocking(answer).await.map_err(|_| Failure::Gone)?;
+    let explanation = answer.map_err(Failure::Defect)?;
+    answered(explanation.map(|explanation| Explained {
+        explanation,
+        in_force,
+    }))
 }
 
 async fn confirm(State(requests): State<Requests>) -> Result<Json<Confirmed>, Failure> {

@@ -2,26 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, Permissions},
     io,
     net::TcpListener,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use api::{answers::ReloadOutcome, requests::ReloadOptions};
-use dataplane::{
-    DataplaneError, Kernel,
-    remedy::{remedy, remedy_at},
-};
-use nix::unistd::Group;
-
+use axum::Router;
+use dataplane::{DataplaneError, Kernel, remedy::remedy};
+use jiff::Timestamp;
 use policy::{config::Loaded, instance::Instance};
-use rustix::{
-    fs::{FlockOperation, Mode},
-    process::{Resource, Rlimit, getrlimit, setrlimit, umask},
-};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::{
     net::UnixListener,
@@ -31,15 +23,19 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, Clock, Controller, Defect, NewListener, Pulse, Site, StartOptions,
+    ApplyError, AskedBy, Backoff, Clock, Controller, Defect, NewListener, Pulse, Site,
+    StartOptions,
     clock_watch::ClockWatch,
+    confirmation::give_up,
     control::Peer,
+    control_socket::ControlSocket,
     defect::{guarded, log_panics},
+    exclusion::Exclusion,
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
     service_manager::{Message, ServiceManager},
 };
-use crate::{public_directory::make_public, state::StateDirectory};
+use crate::state::{StateDirectory, StateError};
 
 /// How often the controller looks whether all is as it should be, of which it
 /// tells the service manager's watchdog. A link that somebody detached is
@@ -59,29 +55,41 @@ pub enum RunError {
     /// It could not start. Nothing was attached.
     #[error(transparent)]
     Start(#[from] ApplyError),
-    /// Another controller of this instance answers on its socket.
+    /// There is another controller of this instance.
     #[error(
-        "instance {instance} is running already: its socket {} answers. Use `poolguard reload`, \
-         or another --instance",
-        socket.display()
+        "instance {instance} is running already, as process {process}. Use `poolguard reload`, or \
+         another --instance"
     )]
     AlreadyRunning {
         /// The name of the instance.
         instance: String,
-        /// Its control socket.
+        /// The process.
+        process: i32,
+    },
+    /// There is one that nobody can ask.
+    #[error(
+        "instance {instance} is running, as process {process}, and does not answer on its control \
+         socket {}: NOTHING WAS DETACHED. That makes the socket again within some seconds: try again; \
+         or `kill {process}`, and detach then",
+        socket.display()
+    )]
+    RunsUnasked {
+        /// The name of the instance.
+        instance: String,
+        /// The process.
+        process: i32,
+        /// Where it should answer.
         socket: PathBuf,
     },
-    /// The control socket cannot be served.
-    #[error("control socket {}: {source}: {}", path.display(), remedy_at(path, source))]
-    ControlSocket {
-        /// The socket.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// Nobody can tell whether there is another controller.
+    #[error("cannot see whether the instance is running already: {}: {}", .0, remedy(.0))]
+    Exclusion(io::Error),
     /// The process cannot have what every process can.
     #[error("cannot set up the process: {}: {}", .0, remedy(.0))]
     Process(io::Error),
+    /// The filter is off, and what was on trial is not forgotten.
+    #[error("detached, but the trial goes on, or back, with the next start: {0}")]
+    TrialStays(StateError),
     /// The way out did not go in order.
     #[error("cannot detach: {0}. `bpftool net` shows what is still attached")]
     Stop(DataplaneError),
@@ -131,9 +139,24 @@ pub fn run(
 /// # Errors
 ///
 /// When it runs after all, or something cannot be removed.
-pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, RunError> {
-    let _socket = ControlSocket::bind(instance)?;
-    dataplane::detach_leftovers(instance).map_err(RunError::Stop)
+pub fn detach_leftovers(
+    instance: &Instance,
+    state: &StateDirectory,
+) -> Result<Option<Vec<String>>, RunError> {
+    let _alone = Exclusion::take(instance).map_err(|error| match error {
+        RunError::AlreadyRunning {
+            instance: name,
+            process,
+        } => RunError::RunsUnasked {
+            instance: name,
+            process,
+            socket: instance.control_socket(),
+        },
+        error => error,
+    })?;
+    let detached = dataplane::detach_leftovers(instance).map_err(RunError::Stop)?;
+    give_up(state, Timestamp::now()).map_err(RunError::TrialStays)?;
+    Ok(detached)
 }
 
 async fn serve(
@@ -147,8 +170,10 @@ async fn serve(
     let mut signals = Signals::new().map_err(RunError::Process)?;
     dataplane::preflight(&instance).map_err(ApplyError::from)?;
     raise_descriptor_limit();
-    let socket = ControlSocket::bind(&instance)?;
-    let control_listener = socket.listener()?;
+    let _alone = Exclusion::take(&instance)?;
+    // Whoever asks from now on waits until it can be answered.
+    let mut socket = ControlSocket::at(instance.control_socket());
+    let control_listener = socket.keep();
     // Before the interfaces are looked at, so that no change of them is missed.
     let watch = Watch::new().map_err(RunError::Process)?;
     let clock = Clock::system();
@@ -164,7 +189,9 @@ async fn serve(
     })?;
     log_interfaces(&controller);
     let (requests, received) = mpsc::channel(16);
+    let control = http::control(controller.shared(), requests);
     let mut daemon = Daemon {
+        control: Control::serve_at(socket, control_listener, control),
         metrics: listener.map(|listener| Metrics::serve(listener, &controller, &pulse)),
         controller,
         clock,
@@ -178,14 +205,9 @@ async fn serve(
         clock_watch: ClockWatch::new(),
         retry_expiry: None,
         retry_roll_back: None,
+        roll_back_fails: Backoff::default(),
         afterwards,
     };
-    let control = http::control(daemon.controller.shared(), requests);
-    let control = control.into_make_service_with_connect_info::<Peer>();
-    let (end_control, control_ends) = oneshot::channel::<()>();
-    let control = axum::serve(control_listener, control)
-        .with_graceful_shutdown(async { drop(control_ends.await) });
-    let control = tokio::spawn(control.into_future());
     // The first pass over the interfaces is done.
     daemon.told = daemon.headline();
     daemon
@@ -200,6 +222,11 @@ async fn serve(
     if daemon.afterwards == Afterwards::Detach {
         let controller = daemon.controller;
         let cut = controller.shared().latest().cut_by_detaching();
+        if detached.is_some()
+            && let Err(error) = controller.give_up_trial()
+        {
+            tracing::error!(%error, "the trial goes on, or back, with the next start");
+        }
         let result = tokio::task::block_in_place(|| controller.detach());
         if let Some(asked) = detached {
             let text = result.as_ref().err().map(ToString::to_string);
@@ -218,9 +245,7 @@ async fn serve(
     } else {
         tokio::task::block_in_place(|| daemon.controller.leave());
     }
-    // Whoever is being answered still is.
-    drop(end_control);
-    let _ended = tokio::time::timeout(LAST_ANSWERS, control).await;
+    daemon.control.end().await;
     tokio::task::block_in_place(|| daemon.service_manager.end());
     outcome
 }
@@ -259,6 +284,7 @@ const WAITING: usize = 16;
 /// A reload that somebody wishes for, and whom to tell how it went.
 struct Reload {
     options: ReloadOptions,
+    asked_by: AskedBy,
     answer: Option<oneshot::Sender<ReloadOutcome>>,
 }
 
@@ -270,6 +296,7 @@ struct Reading {
 
 struct Daemon {
     controller: Controller,
+    control: Control,
     clock: Clock,
     pulse: Pulse,
     service_manager: ServiceManager,
@@ -286,6 +313,7 @@ struct Daemon {
     clock_watch: ClockWatch,
     retry_expiry: Option<Instant>,
     retry_roll_back: Option<Instant>,
+    roll_back_fails: Backoff,
     afterwards: Afterwards,
 }
 
@@ -305,12 +333,14 @@ impl Daemon {
                     // Nobody is there to say that it may change a lot.
                     Wish::Reload => self.wish_for(Reload {
                         options: ReloadOptions::default(),
+                        asked_by: AskedBy::Hangup,
                         answer: None,
                     }),
                 },
                 Some(request) = self.requests.recv() => match request {
-                    Request::Reload(options, answer) => self.wish_for(Reload {
+                    Request::Reload(options, asked_by, answer) => self.wish_for(Reload {
                         options,
+                        asked_by,
                         answer: Some(answer),
                     }),
                     Request::Other(done) => {
@@ -324,8 +354,8 @@ impl Daemon {
                 },
                 read = all_read(&mut self.reading) => self.reload_from(read),
                 carriers = self.watch.changed() => {
-                    self.log_carriers(&carriers);
                     self.reconcile();
+                    self.log_carriers(&carriers);
                 }
                 _ = check.tick() => self.check(),
                 () = self.clock_watch.set() => {
@@ -355,7 +385,13 @@ impl Daemon {
         let headline = tokio::task::block_in_place(|| {
             guarded("telling the service manager", || latest.headline())
         });
-        headline.unwrap_or_else(|_| self.told.clone())
+        let Ok(text) = headline else {
+            return self.told.clone();
+        };
+        match self.control.socket.problem() {
+            Some(problem) => format!("NO CONTROL SOCKET ({problem}); {text}"),
+            None => text,
+        }
     }
 
     fn serve_at(&mut self, listener: NewListener) {
@@ -375,6 +411,8 @@ impl Daemon {
                 .map_err(ApplyError::from)
                 .and_then(|read| Ok(read?))
         });
+        self.control.keep();
+        tokio::task::block_in_place(|| self.controller.look_after_state());
         let listener = self.controller.retry_metrics();
         self.serve_at(listener);
         // Where the kernel did not say so.
@@ -402,13 +440,24 @@ impl Daemon {
     fn log_carriers(&self, carriers: &[Carrier]) {
         let configured = self.controller.shared().latest().interfaces();
         for Carrier { interface, is_up } in carriers {
-            if !configured.iter().any(|known| known.name == *interface) {
+            let Some(known) = configured.iter().find(|known| known.name == *interface) else {
                 continue;
-            }
-            if *is_up {
-                tracing::info!(%interface, "the interface is up: its frames are filtered");
-            } else {
-                tracing::warn!(%interface, "the interface is down. The filter stays attached to it");
+            };
+            match (is_up, known.attached) {
+                (true, true) => {
+                    tracing::info!(%interface, "the interface is up: its frames are filtered");
+                }
+                (true, false) => {
+                    tracing::warn!(%interface, "the interface is up, and NOTHING FILTERS there");
+                }
+                (false, true) => tracing::warn!(
+                    %interface,
+                    "the interface is down. The filter stays attached to it"
+                ),
+                (false, false) => tracing::warn!(
+                    %interface,
+                    "the interface is down, and nothing filters there"
+                ),
             }
         }
     }
@@ -448,15 +497,13 @@ impl Daemon {
     }
 
     fn finish(&mut self, reload: Reload, read: Result<Loaded, ApplyError>) {
-        let Reload { options, answer } = reload;
-        let controller = &mut self.controller;
-        let finished = tokio::task::block_in_place(|| {
-            guarded("putting into force", || {
-                controller.finish_reload(options, read)
-            })
-        });
+        let Reload {
+            options,
+            asked_by,
+            answer,
+        } = reload;
         let (outcome, listener) =
-            finished.unwrap_or_else(|defect| (controller.refuse_reload(&defect.into()), None));
+            tokio::task::block_in_place(|| self.controller.finish_reload(options, asked_by, read));
         self.retry_expiry = None;
         self.serve_at(listener);
         self.service_manager.tell(Message::Ready);
@@ -488,13 +535,17 @@ impl Daemon {
                 .flatten()
         });
         match went_back {
-            Ok(listener) => self.serve_at(listener),
+            Ok(listener) => {
+                self.roll_back_fails = Backoff::default();
+                self.serve_at(listener);
+            }
             Err(error) => {
-                self.retry_roll_back = Some(Instant::now() + CHECK_INTERVAL);
+                let wait = self.roll_back_fails.failed();
+                self.retry_roll_back = Some(Instant::now() + wait);
                 tracing::error!(
                     traffic = self.controller.traffic(), %error,
                     "not confirmed in time, and still in force: the configuration before could not \
-                     be put into force. Tried again in {} seconds", CHECK_INTERVAL.as_secs()
+                     be put into force. Tried again in {} seconds", wait.as_secs()
                 );
             }
         }
@@ -561,6 +612,65 @@ async fn for_as_long_as(left: Option<Duration>) {
     }
 }
 
+/// The control socket, and what answers on it.
+struct Control {
+    socket: ControlSocket,
+    router: Router,
+    server: Option<ControlServer>,
+}
+
+struct ControlServer {
+    /// Dropped, it stops listening.
+    listens: oneshot::Sender<()>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl Control {
+    fn serve_at(
+        socket: ControlSocket,
+        listener: Option<std::os::unix::net::UnixListener>,
+        router: Router,
+    ) -> Self {
+        let mut control = Self {
+            socket,
+            router,
+            server: None,
+        };
+        control.serve(listener);
+        control
+    }
+
+    /// Sees that the socket is there.
+    fn keep(&mut self) {
+        let listener = self.socket.keep();
+        self.serve(listener);
+    }
+
+    /// Answers on another one, and on the one before until it has answered.
+    fn serve(&mut self, listener: Option<std::os::unix::net::UnixListener>) {
+        let Some(listener) = listener else {
+            return;
+        };
+        let service = self.router.clone();
+        let service = service.into_make_service_with_connect_info::<Peer>();
+        let (listens, ends) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            axum::serve(UnixListener::from_std(listener)?, service)
+                .with_graceful_shutdown(async { drop(ends.await) })
+                .await
+        });
+        self.server = Some(ControlServer { listens, task });
+    }
+
+    /// Whoever is being answered still is.
+    async fn end(self) {
+        if let Some(ControlServer { listens, task }) = self.server {
+            drop(listens);
+            let _ended = tokio::time::timeout(LAST_ANSWERS, task).await;
+        }
+    }
+}
+
 /// The server of `/metrics`.
 struct Metrics {
     task: JoinHandle<io::Result<()>>,
@@ -619,120 +729,6 @@ impl Signals {
 enum Wish {
     Stop,
     Reload,
-}
-
-/// Whose members may ask the controller for everything that root may, where
-/// there is such a group.
-const GROUP: &str = "poolguard";
-
-/// The control socket: for root and [`GROUP`], removed when dropped.
-struct ControlSocket {
-    path: PathBuf,
-    listener: std::os::unix::net::UnixListener,
-    /// Locked for as long as the process lives, so that nobody else takes the
-    /// socket or the pins for leftovers.
-    _lock: File,
-}
-
-impl ControlSocket {
-    fn bind(instance: &Instance) -> Result<Self, RunError> {
-        let path = instance.control_socket();
-        let error = |source: io::Error| RunError::ControlSocket {
-            path: path.clone(),
-            source,
-        };
-        let lock = lock_beside(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::WouldBlock => RunError::AlreadyRunning {
-                instance: instance.name().to_owned(),
-                socket: path.clone(),
-            },
-            _ => error(source),
-        })?;
-        let listener = bind_for_root(&path).map_err(error)?;
-        if let Err(error) = admit_group(&path) {
-            tracing::warn!(%error, "the control socket is for root alone, not for group {GROUP}");
-        }
-        Ok(Self {
-            path,
-            listener,
-            _lock: lock,
-        })
-    }
-
-    fn listener(&self) -> Result<UnixListener, RunError> {
-        self.listener
-            .try_clone()
-            .and_then(UnixListener::from_std)
-            .map_err(|source| RunError::ControlSocket {
-                path: self.path.clone(),
-                source,
-            })
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        for path in [&self.path, &lock_path(&self.path)] {
-            if let Err(error) = fs::remove_file(path) {
-                tracing::warn!(
-                    path = %path.display(), %error,
-                    "cannot remove the socket. The next start replaces it"
-                );
-            }
-        }
-    }
-}
-
-fn lock_beside(socket: &Path) -> io::Result<File> {
-    if let Some(directory) = socket.parent() {
-        make_public(directory)?;
-    }
-    let path = lock_path(socket);
-    loop {
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-        // Whoever held it before may have removed it since it was opened here.
-        let is_current = fs::metadata(&path).is_ok_and(|named| {
-            let locked = lock.metadata().map(|locked| locked.ino());
-            locked.is_ok_and(|locked| locked == named.ino())
-        });
-        if is_current {
-            return Ok(lock);
-        }
-    }
-}
-
-fn lock_path(socket: &Path) -> PathBuf {
-    socket.with_extension("lock")
-}
-
-fn bind_for_root(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // From the first moment on, and not only after a change of its mode.
-    let before = umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
-    let listener = std::os::unix::net::UnixListener::bind(path);
-    umask(before);
-    let listener = listener?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
-/// Opens the socket to [`GROUP`]. To give it away takes `CAP_CHOWN`, or being in
-/// the group: so the unit has it.
-fn admit_group(path: &Path) -> io::Result<()> {
-    if let Some(group) = Group::from_name(GROUP)? {
-        chown(path, None, Some(group.gid.as_raw()))?;
-        fs::set_permissions(path, Permissions::from_mode(0o660))?;
-    }
-    Ok(())
 }
 
 /// How often to look: twice as often as the service manager's watchdog, if there

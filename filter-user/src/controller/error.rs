@@ -81,6 +81,14 @@ pub enum ApplyError {
         /// How many.
         waiting: usize,
     },
+    /// Nothing is there to compare the files with.
+    #[error(
+        "the files cannot be compared with what was last in force, which cannot be used: {why}"
+    )]
+    Uncompared {
+        /// Why not.
+        why: String,
+    },
     /// Poolguard itself is wrong.
     #[error(transparent)]
     Defect(#[from] Defect),
@@ -98,6 +106,29 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// Whether the same files would be refused again, whatever else becomes of the box.
+    pub(super) fn is_of_the_files(&self) -> bool {
+        match self {
+            Self::Config(_)
+            | Self::Compile(_)
+            | Self::Leaves { .. }
+            | Self::TooMuch(_)
+            | Self::Defect(_)
+            | Self::Dataplane(
+                DataplaneError::Misplaced { .. } | DataplaneError::NoNativeXdp { .. },
+            ) => true,
+            Self::Dataplane(_)
+            | Self::State(_)
+            | Self::Unconfirmed { .. }
+            | Self::TrialTooLong { .. }
+            | Self::Refused { .. }
+            | Self::Uncompared { .. }
+            | Self::NoAnswer(_)
+            | Self::Busy { .. }
+            | Self::Listen { .. } => false,
+        }
+    }
+
     /// That no interface is left `without` the filter, or changes sides, or is
     /// joined to another one.
     pub(super) fn check_sides(

@@ -1,12 +1,21 @@
 //! What becomes of interfaces and wires without anybody's asking, for the log.
 
+use std::collections::BTreeSet;
+
 use dataplane::{Dataplane, Event, Events};
 
 use super::{Controller, Standing};
 
 impl<D: Dataplane> Controller<D> {
-    pub(super) fn log_events(&mut self, events: Events) {
+    /// Says what became of interfaces, but for those that were left `waiting`.
+    pub(super) fn log_events(&mut self, events: Events, waiting: &BTreeSet<String>) {
         let failed_before = std::mem::take(&mut self.failing);
+        let still = failed_before.iter();
+        let still = still.filter(|(name, _)| waiting.contains(*name));
+        self.failing = still
+            .map(|(name, text)| (name.clone(), text.clone()))
+            .collect();
+        self.put_off(&events, waiting);
         for (interface, event) in events {
             match event {
                 Event::Attached => {
@@ -24,7 +33,7 @@ impl<D: Dataplane> Controller<D> {
                         tracing::error!(
                             %interface, %error,
                             "the interface cannot be attached to as configured, NOT ENFORCING \
-                             there unless by an earlier configuration. Tried again every few seconds"
+                             there unless by an earlier configuration. Tried again, after a minute at most"
                         );
                     }
                     self.failing.insert(interface, text);
@@ -54,6 +63,21 @@ impl<D: Dataplane> Controller<D> {
                 }
             }
         }
+    }
+
+    /// Lets those that failed wait, each time for longer.
+    fn put_off(&mut self, events: &Events, waiting: &BTreeSet<String>) {
+        let mut before = std::mem::take(&mut self.retries);
+        let now = self.clock.passed();
+        for (interface, event) in events {
+            if let Event::Failed(_) = event {
+                let mut retry = before.remove(interface).unwrap_or_default();
+                retry.at = now + retry.backoff.failed();
+                self.retries.insert(interface.clone(), retry);
+            }
+        }
+        before.retain(|interface, _| waiting.contains(interface));
+        self.retries.extend(before);
     }
 
     /// Says what has become of the wires since this was last asked.

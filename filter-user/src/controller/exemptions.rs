@@ -7,7 +7,7 @@ use dataplane::Dataplane;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
-    config::{NoRoom, TemporaryExemption, is_unprintable},
+    config::{NoRoom, TemporaryExemption, is_line},
     directory::Directory,
     intent::Intent,
 };
@@ -18,7 +18,7 @@ use super::{ApplyError, Controller, into_force::Wanted, salvage::salvage};
 use crate::state::{StateDirectory, StateError};
 
 /// What it is called in the state directory.
-const FILE: &str = "exemptions.json";
+pub(super) const FILE: &str = "exemptions.json";
 
 /// What is kept over restarts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,18 @@ impl Default for KeptExemptions {
 }
 
 impl KeptExemptions {
+    /// Whether there were ever any: numbers are not given twice.
+    pub(super) fn is_worth_keeping(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The number that is given next: none that was given before.
+    fn next_id(&self) -> u64 {
+        let given = self.exemptions.iter().map(|exemption| exemption.id).max();
+        let next = given.map_or(0, |given| given.saturating_add(1));
+        self.next_id.max(next)
+    }
+
     /// Keeps them in the place of those that were kept.
     pub(super) fn write(&self, state: &StateDirectory) -> Result<(), StateError> {
         state.write(FILE, self)
@@ -84,7 +96,8 @@ fn read_kept(state: &StateDirectory) -> Result<Option<KeptExemptions>, StateErro
 pub(super) fn at_start(state: &StateDirectory, now: Timestamp) -> KeptExemptions {
     let meaning = "the temporary exemptions in it do not exempt";
     let kept = salvage(state, FILE, meaning, || read_kept(state));
-    let mut kept = kept.unwrap_or_default();
+    let mut kept = kept.whole().unwrap_or_default();
+    kept.next_id = kept.next_id();
     let mut is_news = false;
     for exemption in kept.exemptions.iter().filter(|e| e.is_expired(now)) {
         if !kept.over.iter().any(|(id, _)| *id == exemption.id) {
@@ -170,6 +183,12 @@ pub enum ExemptionError {
         /// `reason` or `ticket`.
         what: &'static str,
     },
+    /// All numbers were given.
+    #[error(
+        "no number is left for another exemption: `next_id` in {FILE} is the last one. Correct that \
+         while poolguard does not run"
+    )]
+    NoNumber,
     /// There is none of this number.
     #[error("there is no temporary exemption {id}: `poolguard exempt list` shows them")]
     Unknown {
@@ -208,9 +227,10 @@ impl<D: Dataplane> Controller<D> {
             added: now,
             added_by: uid,
         };
+        let next = added.id.checked_add(1).ok_or(ExemptionError::NoNumber)?;
         let mut temporary = self.intent.temporary.clone();
         temporary.push(added.clone());
-        self.replace_exemptions(temporary, added.id + 1, added.prefix, now)
+        self.replace_exemptions(temporary, next, added.prefix, now)
             .inspect_err(|error| {
                 tracing::error!(
                     prefix = %added.prefix, traffic = self.traffic(), %error,
@@ -305,7 +325,7 @@ impl<D: Dataplane> Controller<D> {
 
 /// Keeps for how long exemptions have been over.
 fn keep_over(state: &StateDirectory, kept: &KeptExemptions) {
-    if let Err(error) = state.write(FILE, kept) {
+    if let Err(error) = kept.write(state) {
         tracing::warn!(
             %error,
             "for how long exemptions have been over cannot be kept: they stay on disk for longer, and \
@@ -374,7 +394,7 @@ fn check(new: &NewExemption, intent: &Intent, now: Timestamp) -> Result<(), Exem
 
 /// That logs and terminals can show them.
 fn check_text(reason: &str, ticket: Option<&str>) -> Result<(), ExemptionError> {
-    let is_bad = |text: &str| text.trim().is_empty() || text.chars().any(is_unprintable);
+    let is_bad = |text: &str| text.trim().is_empty() || !is_line(text);
     if is_bad(reason) {
         return Err(ExemptionError::BadText { what: "reason" });
     }

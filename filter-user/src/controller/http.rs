@@ -3,11 +3,12 @@
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
-use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status};
+use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status, version};
 use axum::{
     Json, Router,
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    extract::{self, ConnectInfo, State},
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -25,14 +26,17 @@ use tokio::{
 };
 
 use super::{
-    Controller, Defect, Pulse, Shared, Snapshot, control, defect::guarded, pulse::STANDSTILL,
+    AskedBy, Controller, Defect, Pulse, Shared, Snapshot,
+    control::{self, Peer},
+    defect::guarded,
+    pulse::STANDSTILL,
 };
 use crate::metrics::exposition;
 
 /// A question to the controller, with the way back for its answer.
 pub(super) enum Request {
     /// Read the configuration again.
-    Reload(ReloadOptions, oneshot::Sender<ReloadOutcome>),
+    Reload(ReloadOptions, AskedBy, oneshot::Sender<ReloadOutcome>),
     /// Do something else between two other things, so that nobody sees half of
     /// it.
     Other(Box<dyn FnOnce(&mut Controller) + Send>),
@@ -123,7 +127,23 @@ pub(super) fn control(shared: Arc<Shared>, requests: mpsc::Sender<Request>) -> R
         .route(routes::DETACH, post(detach))
         .merge(control::wishes())
         .with_state(requests);
-    questions.merge(wishes)
+    versioned(questions.merge(wishes))
+}
+
+/// Refuses requests of another version, and says the version of every answer.
+fn versioned(router: Router) -> Router {
+    router.layer(middleware::from_fn(speak))
+}
+
+async fn speak(request: extract::Request, next: Next) -> Response {
+    let said = request.headers().get(version::HEADER);
+    let mut response = match version::check(said.map(HeaderValue::as_bytes)) {
+        Ok(()) => next.run(request).await,
+        Err(other) => (StatusCode::BAD_REQUEST, other.to_string()).into_response(),
+    };
+    let spoken = HeaderValue::from(version::VERSION);
+    response.headers_mut().insert(version::HEADER, spoken);
+    response
 }
 
 /// What can be wrong with an answer.
@@ -191,7 +211,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
         false => (StatusCode::SERVICE_UNAVAILABLE, text),
     };
     // Frames are filtered, as they were when all was well.
-    (code, text + &latest.last_good())
+    (code, text + &latest.doubts())
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failure> {
@@ -200,9 +220,10 @@ async fn status(State(shared): State<Arc<Shared>>) -> Result<Json<Status>, Failu
 
 async fn reload(
     State(requests): State<mpsc::Sender<Request>>,
+    ConnectInfo(Peer(uid)): ConnectInfo<Peer>,
     Json(options): Json<ReloadOptions>,
 ) -> Result<Json<ReloadOutcome>, Failure> {
-    let request = |answer| Request::Reload(options, answer);
+    let request = |answer| Request::Reload(options, AskedBy::User(uid), answer);
     ask(&requests, request).await.map(Json)
 }
 
@@ -225,8 +246,13 @@ pub(super) async fn ask<T>(
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
     use std::time::Duration;
 
+    use axum::body::Body;
+    use http_body_util::BodyExt as _;
+    use hyper::service::Service as _;
     use jiff::Timestamp;
 
     use super::*;
@@ -244,5 +270,51 @@ mod tests {
         assert!(text.contains("stood still for 121 seconds"), "{text}");
         pulse.beat();
         assert_eq!(health(State(pulse)).await.0, StatusCode::OK);
+    }
+
+    /// What is answered to a request that says this version, or none.
+    fn answered(path: &str, said: Option<&str>) -> (StatusCode, String) {
+        let router = versioned(Router::new().route("/status", get(|| async { "done" })));
+        let mut request = extract::Request::get(path);
+        if let Some(said) = said {
+            request = request.header(version::HEADER, said);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let response = TowerToHyperService::new(router)
+                .call(request)
+                .await
+                .unwrap();
+            assert_eq!(response.headers()[version::HEADER], "1", "{path}");
+            let status = response.status();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        })
+    }
+
+    #[test]
+    fn a_command_of_this_version_and_one_from_before_there_were_versions_are_served() {
+        for said in [None, Some("1")] {
+            let done = (StatusCode::OK, "done".to_owned());
+            assert_eq!(answered("/status", said), done);
+        }
+    }
+
+    #[test]
+    fn a_command_of_another_version_is_told_so_and_nothing_is_done() {
+        for said in ["2", "0", "", "one"] {
+            let (status, text) = answered("/status", Some(said));
+            assert_eq!(status, StatusCode::BAD_REQUEST);
+            assert!(text.contains(&format!("in version {said}:")), "{text}");
+            assert!(text.contains("nothing was done"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_none_has_a_version_too() {
+        assert_eq!(answered("/none", None).0, StatusCode::NOT_FOUND);
     }
 }

@@ -7,7 +7,7 @@
 //! first the disk, so that a crash at any moment leaves a way back, then the data plane,
 //! which takes all of it or none, and at last what this controller knows of it.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
 use dataplane::{Dataplane, Demand, Events};
 use ipnet::IpNet;
@@ -22,7 +22,6 @@ use policy::{
 use super::{
     ApplyError, Controller, NewListener, Standing,
     archive::{self, CONFIRMED, ON_TRIAL},
-    confirmation::log_trial,
     defect::guarded,
     endpoint::Move,
     exemptions::{KeptExemptions, log_back, log_over},
@@ -38,16 +37,26 @@ pub(super) struct Wanted {
     pub(super) standing: Standing,
     /// What it was read from, if that is to be kept.
     pub(super) texts: Option<Texts>,
-    /// Whether it may change only so much of what is in force.
-    pub(super) is_limited: bool,
+    /// Whether it is compared with what is in force.
+    pub(super) compare: Compare,
     /// The prefixes in which it differs from what is in force, if it does in no others.
     pub(super) only_in: Option<Vec<IpNet>>,
-    /// What is asked of the interfaces.
-    pub(super) demand: Demand,
-    /// What it comes to if the disk or the address of the metrics are not to be had.
+    /// What it comes to if an interface, the disk or the address of the metrics is not
+    /// to be had.
     pub(super) insists: Insists,
     /// The number of the next temporary exemption.
     pub(super) next_exemption: u64,
+}
+
+/// What a comparison with what is in force is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compare {
+    /// Nothing: nobody asked for another configuration.
+    Not,
+    /// To say what it changes.
+    ToSay,
+    /// Also to refuse what changes too much.
+    ToJudge,
 }
 
 /// What has to work for something to come into force.
@@ -59,12 +68,23 @@ pub(super) enum Insists {
     OnTheFilter,
 }
 
+impl Insists {
+    /// On the interfaces.
+    fn demand(self) -> Demand {
+        match self {
+            Self::OnAll => Demand::All,
+            Self::OnTheFilter => Demand::WhatCan,
+        }
+    }
+}
+
 /// Something that can come into force at once.
 pub(super) struct Prepared<G> {
     wanted: Wanted,
     tables: Tables<G>,
     archive: Option<Result<state::Prepared, StateError>>,
     endpoint: Result<Option<Move>, ApplyError>,
+    extent: Option<Extent>,
     now: Timestamp,
 }
 
@@ -81,14 +101,16 @@ enum Tables<G> {
 const FEW: usize = 256;
 
 impl<D: Dataplane> Controller<D> {
-    /// Puts something into force, or leaves everything as it is.
+    /// Puts something into force, or leaves everything as it is. Says what it changes, if
+    /// that was compared.
     pub(super) fn put_into_force(
         &mut self,
         wanted: Wanted,
         now: Timestamp,
-    ) -> Result<NewListener, ApplyError> {
-        let prepared = self.prepare(wanted, now)?;
-        self.commit(prepared)
+    ) -> Result<(Option<Extent>, NewListener), ApplyError> {
+        let mut prepared = self.prepare(wanted, now)?;
+        let extent = prepared.extent.take();
+        Ok((extent, self.commit(prepared)?))
     }
 
     /// Makes everything ready that can be without anybody's noticing.
@@ -102,21 +124,27 @@ impl<D: Dataplane> Controller<D> {
                 tables: Tables::Amended(Box::new(amendment)),
                 archive: None,
                 endpoint: Ok(None),
+                extent: None,
                 wanted,
                 now,
             });
         }
         let (extent, archive, compiled) = self.compared_kept_and_compiled(&wanted, now);
         let (compiled, mut archive) = (compiled?, archive.transpose()?);
-        if let Some(extent) = extent {
+        let extent = extent.transpose()?;
+        if let (Some(extent), Compare::ToJudge) = (&extent, wanted.compare) {
             // Not the new one's limit: a mistake could be in there as well.
-            check_limit(extent?, self.intent.config.max_change)?;
+            check_limit(extent, self.intent.config.max_change)?;
             let without = self.dataplane.would_leave(&compiled.interfaces)?;
             ApplyError::check_sides(without, &self.intent.config, &wanted.intent.config)?;
         }
-        let mut endpoint = self.endpoint.prepare(wanted.intent.config.metrics.listen);
+        let listen = wanted.intent.config.metrics.listen;
+        let mut endpoint = self.endpoint.prepare(listen);
         if wanted.insists == Insists::OnAll {
-            endpoint = Ok(endpoint?);
+            // One that is in force already is waited for, whatever else changes.
+            if listen != self.intent.config.metrics.listen {
+                endpoint = Ok(endpoint?);
+            }
             // What is on trial has to be there after a crash. What stays is kept if it
             // can be.
             if let Standing::OnTrial(_) = wanted.standing {
@@ -128,6 +156,7 @@ impl<D: Dataplane> Controller<D> {
             tables: Tables::Loaded(Box::new(compiled), generation),
             archive,
             endpoint,
+            extent,
             wanted,
             now,
         })
@@ -162,7 +191,7 @@ impl<D: Dataplane> Controller<D> {
     ) {
         thread::scope(|scope| {
             let (old, new) = (&self.intent, &wanted.intent);
-            let extent = wanted.is_limited.then(|| {
+            let extent = (wanted.compare != Compare::Not).then(|| {
                 scope.spawn(|| {
                     guarded("comparing the configurations", || {
                         Extent::between(old, new, now)
@@ -198,6 +227,7 @@ impl<D: Dataplane> Controller<D> {
             tables,
             archive,
             endpoint,
+            extent: _,
             now,
         } = prepared;
         if let Err(error) = self.write_ahead(&wanted) {
@@ -216,7 +246,8 @@ impl<D: Dataplane> Controller<D> {
         self.take_over(wanted, now);
         if let Some((compiled, events)) = replaced {
             self.note(&compiled);
-            self.log_events(events);
+            self.retries.clear();
+            self.log_events(events, &BTreeSet::new());
         }
         let listen = self.intent.config.metrics.listen;
         let listener = match endpoint {
@@ -299,7 +330,8 @@ impl<D: Dataplane> Controller<D> {
     ) -> Result<Option<(Compiled, Events)>, ApplyError> {
         let amendment = match tables {
             Tables::Loaded(compiled, generation) => {
-                let events = self.dataplane.enforce(generation, wanted.demand)?;
+                let demand = wanted.insists.demand();
+                let events = self.dataplane.enforce(generation, demand)?;
                 return Ok(Some((*compiled, events)));
             }
             Tables::Amended(amendment) => amendment,
@@ -327,7 +359,9 @@ impl<D: Dataplane> Controller<D> {
     ) -> Result<(Compiled, Events), ApplyError> {
         let compiled = guarded("compiling", || compile(&wanted.intent, now))??;
         let generation = self.kept().load(&mut self.dataplane, &compiled)?;
-        let events = self.dataplane.enforce(generation, wanted.demand)?;
+        let events = self
+            .dataplane
+            .enforce(generation, wanted.insists.demand())?;
         Ok((compiled, events))
     }
 
@@ -368,15 +402,17 @@ impl<D: Dataplane> Controller<D> {
 
     /// Keeps what was read, which is in force.
     fn keep_archive(&mut self, archive: Result<state::Prepared, StateError>) {
-        let Standing::OnTrial(trial) = &self.standing else {
-            return self.keep_prepared(archive);
-        };
-        log_trial(trial.deadline);
-        if let Err(error) = archive.and_then(state::Prepared::commit) {
-            tracing::error!(
-                %error,
+        let lost = match &self.standing {
+            Standing::OnTrial(_) => {
                 "what is on trial cannot be kept: a restart goes back before the time"
-            );
+            }
+            Standing::Unconfirmed(_) => {
+                "the configuration in force cannot be kept, nor confirmed: correct this and reload"
+            }
+            _ => return self.keep_prepared(archive),
+        };
+        if let Err(error) = archive.and_then(state::Prepared::commit) {
+            tracing::error!(%error, "{lost}");
         }
     }
 }
@@ -389,7 +425,7 @@ impl Standing {
     /// Under which name what it was read from is kept.
     fn archive(&self) -> &'static str {
         match self {
-            Self::OnTrial(_) => ON_TRIAL,
+            Self::OnTrial(_) | Self::Unconfirmed(_) => ON_TRIAL,
             _ => CONFIRMED,
         }
     }

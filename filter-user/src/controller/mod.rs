@@ -3,50 +3,67 @@
 //! under signals, sockets and clocks.
 
 mod archive;
+mod backoff;
 mod clock;
 mod clock_watch;
 mod confirmation;
 mod control;
+mod control_socket;
 pub mod daemon;
 mod defect;
 mod endpoint;
 mod error;
 mod events;
+mod exclusion;
 pub mod exemptions;
 mod http;
 mod interfaces;
 mod into_force;
+mod keeping;
 mod kept;
 mod outcome;
 mod pulse;
 mod reading;
+mod refusals;
 mod salvage;
 mod service_manager;
 mod snapshot;
 mod start;
 
-use std::{collections::BTreeMap, panic::resume_unwind, path::PathBuf, sync::Arc, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    panic::resume_unwind,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use api::{
-    answers::ReloadOutcome,
-    requests::ReloadOptions,
-    status::{FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, WireStatus},
+    answers::{InForce, ReloadOutcome},
+    requests::{Candidate, ReloadOptions},
+    status::{
+        FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, Unconfirmed,
+        WireStatus,
+    },
 };
-use dataplane::{Dataplane, DataplaneError, Demand, Kernel};
+use dataplane::{Dataplane, DataplaneError, Kernel};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
     compile::{self, Compiled},
-    config::{Loaded, Report, Severity, Texts},
+    config::{self, Loaded, Memory, Report, Severity, Texts},
     intent::Intent,
     listing::some_of,
 };
 
 use archive::ON_TRIAL;
+pub use backoff::Backoff;
 pub use clock::{Clock, Hand};
 pub use confirmation::ConfirmError;
-use confirmation::Standing;
+use confirmation::{Standing, log_rollback, log_trial};
 pub use defect::Defect;
 use defect::guarded;
 use endpoint::Endpoint;
@@ -54,13 +71,14 @@ pub use endpoint::NewListener;
 pub use error::ApplyError;
 pub use exemptions::ExemptionError;
 use exemptions::{KeptExemptions, Over};
-use into_force::{Insists, Wanted};
+use into_force::{Compare, Insists, Wanted};
 use kept::Kept;
 pub use pulse::Pulse;
 pub use reading::NoAnswer;
+use refusals::Refusals;
 pub use snapshot::{Shared, Snapshot};
+use start::Chosen;
 pub use start::StartOptions;
-use start::{Chosen, REFUSED, Refusal};
 
 use crate::{
     log,
@@ -79,6 +97,7 @@ pub struct Controller<D = Kernel> {
     /// Whether the archive of the confirmed configuration is the one in force, or
     /// the one that comes back after a trial.
     is_kept: bool,
+    refusals: Refusals,
     /// The number of the next temporary exemption.
     next_exemption: u64,
     /// For how long temporary exemptions have been over.
@@ -92,6 +111,10 @@ pub struct Controller<D = Kernel> {
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
     failing: BTreeMap<String, String>,
+    /// When these are tried again, by the time that passes.
+    retries: BTreeMap<String, Retry>,
+    /// What somebody removed and cannot be written again, and why.
+    unwritten: BTreeMap<&'static str, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
 }
@@ -114,27 +137,75 @@ impl ToRead {
     }
 }
 
-/// What is in force, to be compared with the files by whoever has the time.
-#[derive(Clone, Debug)]
+/// What is in force, to be compared with something else by whoever has the time.
+#[derive(Debug)]
 pub struct Comparison {
     in_force: Intent,
-    files: ToRead,
+    now: Timestamp,
+    with: ComparedWith,
+}
+
+#[derive(Debug)]
+enum ComparedWith {
+    Files(ToRead),
+    /// What is on no disk that has to answer.
+    Candidate(Candidate),
 }
 
 impl Comparison {
-    /// What a reload would change.
+    /// What a reload would change, or the candidate.
     ///
     /// # Errors
     ///
-    /// When it would be refused for a mistake.
+    /// When there is a mistake in it.
     pub fn make(&self) -> Result<Change, ApplyError> {
         /// More are for nobody to read; a million take 1.5 GB, and nine seconds.
         const EXEMPTIONS: usize = 10_000;
-        let new = self.in_force.with_config(self.files.read()?.config);
+        let loaded = match &self.with {
+            ComparedWith::Files(files) => files.read()?,
+            ComparedWith::Candidate(candidate) => self.read(candidate)?,
+        };
+        let new = self.in_force.with_config(loaded.config);
         let change = guarded("comparing the configurations", || {
-            Change::in_part(&self.in_force, &new, self.files.now, EXEMPTIONS)
+            Change::in_part(&self.in_force, &new, self.now, EXEMPTIONS)
         });
         Ok(change?)
+    }
+
+    fn read(&self, candidate: &Candidate) -> Result<Loaded, ApplyError> {
+        let files = candidate.files.iter();
+        let files = files.fold(Memory::default(), |files, (path, text)| {
+            files.with(path, text.as_bytes())
+        });
+        let loaded = guarded("reading the configuration", || {
+            config::load_from(&files, &candidate.main, self.now)
+        })?;
+        loaded.map_err(ApplyError::Config)
+    }
+}
+
+/// When something is tried again that did not work.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retry {
+    at: Duration,
+    backoff: Backoff,
+}
+
+/// Who asked for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// A user, by the number that the kernel knows.
+    User(u32),
+    /// Whoever sent SIGHUP.
+    Hangup,
+}
+
+impl fmt::Display for AskedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Hangup => f.write_str("SIGHUP"),
+        }
     }
 }
 
@@ -169,21 +240,26 @@ impl<D: Dataplane> Controller<D> {
         let now = site.clock.now();
         let file = site.config_file.clone();
         tracing::info!(file = %file.display(), "reading the configuration");
-        let mut chosen = start::choose(&site, options)?;
+        let refusals = Refusals::read(&site.state);
+        let mut chosen = start::choose(&site, options, &refusals)?;
         let temporary = exemptions::at_start(&site.state, now);
-        let mut controller = Self::before(site, open()?, &chosen, temporary)?;
+        let mut controller = Self::before(site, open()?, &chosen, temporary, refusals)?;
         let found = controller.dataplane.link_count();
         tracing::info!("building the tables and loading the program for each interface");
         let listener = loop {
-            match (controller.begin(&mut chosen, now), chosen.last.take()) {
-                (Ok(listener), _) => break listener,
-                // The files may be what the kernel does not take.
-                (Err(error), Some(last)) if !options.strict => chosen = last.goes_on(&error),
-                (Err(error), _) => {
+            let error = match controller.begin(&mut chosen, now) {
+                Ok(listener) => break listener,
+                Err(error) => error,
+            };
+            // It may be what the tables or the kernel do not take.
+            let instead = chosen.instead.take().filter(|_| !options.strict);
+            chosen = match instead.map(|instead| instead(&error)) {
+                Some(Ok(chosen)) => chosen,
+                Some(Err(_)) | None => {
                     controller.leave_as_found();
                     return Err(error);
                 }
-            }
+            };
         };
         if found > 0 {
             let kept = controller.dataplane.link_count();
@@ -194,9 +270,16 @@ impl<D: Dataplane> Controller<D> {
             );
         }
         log_report(&chosen.warnings);
-        if let Some(Extent { opened, closed, .. }) = chosen.extent {
+        if let Some(extent) = chosen.extent {
+            let Extent {
+                opened,
+                closed,
+                gained,
+                lost,
+                ..
+            } = extent;
             tracing::warn!(
-                file = %file.display(), %opened, %closed,
+                file = %file.display(), %opened, %closed, gained, lost,
                 "the files have changed since they were last in force, by no more than a reload may \
                  change: taken"
             );
@@ -212,6 +295,7 @@ impl<D: Dataplane> Controller<D> {
         mut dataplane: D,
         chosen: &Chosen,
         temporary: KeptExemptions,
+        refusals: Refusals,
     ) -> Result<Self, ApplyError> {
         let Site {
             instance,
@@ -238,11 +322,13 @@ impl<D: Dataplane> Controller<D> {
             forwarding: String::new(),
             generation: kept.generation,
             generation_since: now,
+            config_hash: String::new(),
             reloads: Reloads {
                 last_successful: true,
                 last_success: now,
                 total: kept.reloads,
                 failures: kept.reload_failures,
+                last_error: None,
             },
             interfaces: Vec::new(),
             attachments: kept.attachments,
@@ -251,8 +337,11 @@ impl<D: Dataplane> Controller<D> {
             temporary_exemptions: FamilyCounts::default(),
             temporary: Vec::new(),
             unconfirmed_until: None,
+            roll_back_problem: None,
             rolled_back: None,
+            rolled_back_because: None,
             last_good: None,
+            unconfirmed: None,
             metrics: MetricsStatus::default(),
             log_lines_lost: kept.log_lines_lost,
             next_expiry: None,
@@ -276,6 +365,7 @@ impl<D: Dataplane> Controller<D> {
             },
             standing: chosen.standing.clone(),
             is_kept: chosen.is_kept,
+            refusals,
             next_exemption: temporary.next_id,
             over: Over::new(temporary.over, clock.passed()),
             as_of: now,
@@ -284,6 +374,8 @@ impl<D: Dataplane> Controller<D> {
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            unwritten: BTreeMap::new(),
             cut: BTreeMap::new(),
         })
     }
@@ -292,21 +384,28 @@ impl<D: Dataplane> Controller<D> {
     fn begin(&mut self, chosen: &mut Chosen, now: Timestamp) -> Result<NewListener, ApplyError> {
         self.is_kept = chosen.is_kept;
         self.standing = chosen.standing.clone();
+        let texts = chosen.to_keep.take();
+        let fingerprint = texts.as_ref().and_then(|texts| self.fingerprint(texts));
         let wanted = Wanted {
             intent: self.intent.with_config(Arc::clone(&chosen.config)),
             standing: chosen.standing.clone(),
-            texts: chosen.to_keep.take(),
-            is_limited: false,
+            texts,
+            compare: Compare::Not,
             only_in: None,
-            demand: Demand::WhatCan,
             insists: Insists::OnTheFilter,
             next_exemption: self.next_exemption,
         };
-        let listener = guarded("putting into force", || self.put_into_force(wanted, now))??;
-        if matches!(self.standing, Standing::Confirmed | Standing::LastGood(_)) {
-            // A trial that an earlier run has left is over.
-            self.keep_as_it_stands();
-            self.forget_trial();
+        let put = guarded("putting into force", || self.put_into_force(wanted, now))?;
+        let (_, listener) = put?;
+        self.forget_refusal(fingerprint);
+        // A trial that an earlier run has left is over.
+        match self.standing {
+            Standing::Confirmed | Standing::LastGood(_) => {
+                self.keep_as_it_stands();
+                self.forget_trial();
+            }
+            Standing::RolledBack { .. } => self.forget_trial(),
+            Standing::OnTrial(_) | Standing::Unconfirmed(_) => {}
         }
         Ok(listener)
     }
@@ -327,42 +426,86 @@ impl<D: Dataplane> Controller<D> {
             );
         }
         self.forget_trial();
-        self.forget_refusal();
     }
 
     /// What was on trial is not any more.
     fn forget_trial(&self) {
-        self.forget(ON_TRIAL);
-    }
-
-    fn forget_refusal(&self) {
-        self.forget(REFUSED);
-    }
-
-    fn forget(&self, name: &str) {
-        if let Err(error) = self.state.remove(name) {
-            tracing::warn!(%error, "what is over stays on disk, where it does no harm");
+        if let Err(error) = self.state.remove(ON_TRIAL) {
+            tracing::warn!(
+                %error,
+                "what was on trial stays on disk, and the next start may take it for a trial that \
+                 is over"
+            );
         }
     }
 
-    /// Says that the files are not what is in force, if that is so.
+    /// What tells these files from others, where any were refused.
+    fn fingerprint(&self, texts: &Texts) -> Option<String> {
+        let are_there = !self.refusals.is_empty();
+        are_there.then(|| archive::fingerprint(&self.config_file, texts))
+    }
+
+    /// What was refused before is accepted by now.
+    fn forget_refusal(&mut self, fingerprint: Option<String>) {
+        let forgotten = fingerprint.map(|print| self.refusals.forget(&self.state, &print));
+        if let Some(Err(error)) = forgotten {
+            tracing::warn!(
+                %error,
+                "that these files were refused before stays on disk: a start that cannot see that \
+                 they were in force may refuse them"
+            );
+        }
+    }
+
+    /// Says whether what is in force is there to stay, and whether it is what the files
+    /// say.
     fn log_standing(&self) {
-        if let Standing::LastGood(LastGood {
-            in_force_since,
-            error,
-        }) = &self.standing
-        {
-            tracing::error!(
-                file = %self.config_file.display(), %in_force_since, %error,
+        let file = self.config_file.display();
+        match &self.standing {
+            Standing::Confirmed => {}
+            Standing::OnTrial(trial) => log_trial(trial.deadline),
+            Standing::RolledBack { at, why } => log_rollback(&self.config_file, *at, why),
+            Standing::LastGood(LastGood {
+                in_force_since,
+                error,
+            }) => tracing::error!(
+                %file, %in_force_since, %error,
                 "the files are NOT in force, a reload would refuse them: the last good configuration \
                  goes on. Correct them and `poolguard reload`"
-            );
+            ),
+            Standing::Unconfirmed(Unconfirmed { since, error }) => tracing::error!(
+                %file, %since, %error,
+                "UNCONFIRMED: what is in force could be compared with nothing, and there is nothing \
+                 to go back to. Look at it, then `poolguard confirm`, or `poolguard reload` another \
+                 one"
+            ),
         }
     }
 
     /// All that is in force.
     pub fn intent(&self) -> &Intent {
         &self.intent
+    }
+
+    /// All that is in force with what it is called, and what time it is.
+    pub fn in_force(&self) -> (Intent, InForce, Timestamp) {
+        let standing = match &self.standing {
+            Standing::Confirmed => None,
+            Standing::OnTrial(trial) => Some(format!("on trial until {}", trial.deadline)),
+            Standing::RolledBack { at, why } => Some(format!("it came back at {at}: {why}")),
+            Standing::LastGood(_) => {
+                Some("it is the last good configuration: the file was refused".to_owned())
+            }
+            Standing::Unconfirmed(_) => Some("it waits for `poolguard confirm`".to_owned()),
+        };
+        let in_force = InForce {
+            generation: self.status.generation,
+            since: self.status.generation_since,
+            config_file: self.config_file.clone(),
+            standing,
+            temporary: self.intent.temporary.clone(),
+        };
+        (self.intent.clone(), in_force, self.clock.now())
     }
 
     /// What scrapes and `status` read.
@@ -382,9 +525,15 @@ impl<D: Dataplane> Controller<D> {
 
     /// Reads the configuration again and puts it into force, or leaves
     /// everything as it is.
-    pub fn reload(&mut self, options: ReloadOptions) -> (ReloadOutcome, NewListener) {
+    ///
+    /// `asked_by`: who asked for it, for the log.
+    pub fn reload(
+        &mut self,
+        options: ReloadOptions,
+        asked_by: AskedBy,
+    ) -> (ReloadOutcome, NewListener) {
         let read = self.begin_reload(options).and_then(|files| files.read());
-        self.finish_reload(options, read)
+        self.finish_reload(options, asked_by, read)
     }
 
     /// What has to be read for a reload, by whoever can wait for it.
@@ -397,44 +546,85 @@ impl<D: Dataplane> Controller<D> {
             let deadline = trial.deadline;
             return Err(ApplyError::Unconfirmed { deadline });
         }
-        Ok(ToRead {
+        Ok(self.to_read())
+    }
+
+    fn to_read(&self) -> ToRead {
+        ToRead {
             file: self.config_file.clone(),
             now: self.clock.now(),
-        })
+        }
     }
 
     /// Puts what was read into force, or leaves everything as it is.
+    ///
+    /// `asked_by`: who asked for it, for the log.
     pub fn finish_reload(
         &mut self,
         options: ReloadOptions,
+        asked_by: AskedBy,
         read: Result<Loaded, ApplyError>,
     ) -> (ReloadOutcome, NewListener) {
-        self.status.reloads.total += 1;
-        let outcome = read.and_then(|loaded| self.try_reload(options, loaded));
-        self.status.reloads.last_successful = outcome.is_ok();
-        let generation = self.status.generation;
-        let (outcome, listener) = match outcome {
-            Ok((warnings, listener)) => {
-                self.status.reloads.last_success = self.clock.now();
-                tracing::info!(generation, "reloaded: the new configuration is in force");
-                (outcome::success(generation, &warnings), listener)
-            }
-            Err(error) => (self.refuse_reload(&error), None),
+        let before = self.status.reloads.clone();
+        let total = before.total + 1;
+        // As it will be if it succeeds: said together with what comes into force.
+        self.status.reloads = Reloads {
+            last_successful: true,
+            last_success: self.clock.now(),
+            last_error: None,
+            total,
+            ..before
         };
-        self.publish();
-        self.log_wires();
-        (outcome, listener)
+        let outcome = read.and_then(|loaded| {
+            guarded("putting into force", || self.try_reload(options, loaded))
+                .map_err(ApplyError::from)
+                .flatten()
+        });
+        let generation = self.status.generation;
+        match outcome {
+            Ok((warnings, extent, listener)) => {
+                let Extent {
+                    opened,
+                    closed,
+                    gained,
+                    lost,
+                    ..
+                } = &extent;
+                tracing::info!(
+                    generation, by = %asked_by, forced = options.force, %opened, %closed,
+                    gained, lost,
+                    "reloaded: the new configuration is in force"
+                );
+                let outcome = outcome::success(generation, extent.to_string(), &warnings);
+                (outcome, listener)
+            }
+            Err(error) => {
+                self.status.reloads = Reloads {
+                    last_successful: false,
+                    last_error: Some(error.to_string()),
+                    total,
+                    failures: before.failures + 1,
+                    ..before
+                };
+                (self.refuse_reload(options, asked_by, &error), None)
+            }
+        }
     }
 
     /// Takes note that a reload was refused, and says why.
-    pub fn refuse_reload(&mut self, error: &ApplyError) -> ReloadOutcome {
-        self.status.reloads.failures += 1;
-        self.status.reloads.last_successful = false;
+    fn refuse_reload(
+        &mut self,
+        options: ReloadOptions,
+        asked_by: AskedBy,
+        error: &ApplyError,
+    ) -> ReloadOutcome {
+        self.publish();
+        self.log_wires();
         if let ApplyError::Config(report) = error {
             log_report(report);
         }
         tracing::error!(
-            traffic = self.traffic(), %error,
+            traffic = self.traffic(), by = %asked_by, forced = options.force, %error,
             "reload refused, everything is as it was: correct this and reload"
         );
         outcome::refusal(self.status.generation, error)
@@ -444,7 +634,7 @@ impl<D: Dataplane> Controller<D> {
         &mut self,
         options: ReloadOptions,
         loaded: Loaded,
-    ) -> Result<(Report, NewListener), ApplyError> {
+    ) -> Result<(Report, Extent, NewListener), ApplyError> {
         // Much may have happened while the files were read.
         let _again = self.begin_reload(options)?;
         let now = self.clock.now();
@@ -460,26 +650,34 @@ impl<D: Dataplane> Controller<D> {
             intent,
             standing: self.next_standing(options.confirm, now)?,
             texts: Some(texts.clone()),
-            is_limited: !options.force,
+            compare: match options.force {
+                true => Compare::ToSay,
+                false => Compare::ToJudge,
+            },
             only_in: None,
-            demand: Demand::All,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         };
-        let listener = self
-            .put_into_force(wanted, now)
-            .inspect_err(|error| self.remember_refusal(&texts, error, now))?;
-        Ok((warnings, listener))
+        let put = self.put_into_force(wanted, now);
+        let (extent, listener) =
+            put.inspect_err(|error| self.remember_refusal(&texts, error, now))?;
+        let fingerprint = self.fingerprint(&texts);
+        self.forget_refusal(fingerprint);
+        if let Standing::OnTrial(trial) = &self.standing {
+            log_trial(trial.deadline);
+        }
+        Ok((warnings, extent.unwrap_or_default(), listener))
     }
 
-    /// Keeps that these files were refused, for a start that would take them.
-    fn remember_refusal(&self, texts: &Texts, error: &ApplyError, now: Timestamp) {
-        let refusal = Refusal {
-            fingerprint: archive::fingerprint(&self.config_file, texts),
-            at: now,
-            error: error.to_string(),
-        };
-        if let Err(error) = self.state.write(REFUSED, &refusal) {
+    /// Keeps that these files were refused, for a start that would take them. What was
+    /// wrong with something else may have passed by then.
+    fn remember_refusal(&mut self, texts: &Texts, error: &ApplyError, now: Timestamp) {
+        if !error.is_of_the_files() {
+            return;
+        }
+        let fingerprint = archive::fingerprint(&self.config_file, texts);
+        let error = error.to_string();
+        if let Err(error) = self.refusals.add(&self.state, fingerprint, now, error) {
             tracing::warn!(
                 %error,
                 "the refusal cannot be kept: a start compares the files with what was last in force, \
@@ -490,12 +688,19 @@ impl<D: Dataplane> Controller<D> {
 
     /// What is in force, and the files that a reload would read.
     pub fn comparison(&self) -> Comparison {
+        self.compared_with(ComparedWith::Files(self.to_read()))
+    }
+
+    /// What is in force, and another configuration than that of the files.
+    pub fn comparison_with(&self, candidate: Candidate) -> Comparison {
+        self.compared_with(ComparedWith::Candidate(candidate))
+    }
+
+    fn compared_with(&self, with: ComparedWith) -> Comparison {
         Comparison {
             in_force: self.intent.clone(),
-            files: ToRead {
-                file: self.config_file.clone(),
-                now: self.clock.now(),
-            },
+            now: self.clock.now(),
+            with,
         }
     }
 
@@ -589,9 +794,8 @@ impl<D: Dataplane> Controller<D> {
             intent: self.intent.clone(),
             standing: self.standing.clone(),
             texts: None,
-            is_limited: false,
+            compare: Compare::Not,
             only_in: None,
-            demand: Demand::All,
             insists: Insists::OnAll,
             next_exemption: self.next_exemption,
         }
@@ -612,7 +816,10 @@ impl<D: Dataplane> Controller<D> {
     /// Attaches to interfaces that have come (back), and takes notice of those
     /// that have gone. Says whether the kernel could be asked.
     pub fn reconcile(&mut self) -> bool {
-        let events = match self.dataplane.reconcile() {
+        let now = self.clock.passed();
+        let waiting = self.retries.iter().filter(|(_, retry)| retry.at > now);
+        let waiting: BTreeSet<_> = waiting.map(|(name, _)| name.clone()).collect();
+        let events = match self.dataplane.reconcile(&waiting) {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(
@@ -622,9 +829,9 @@ impl<D: Dataplane> Controller<D> {
                 return false;
             }
         };
-        let is_news = !events.is_empty() || !self.failing.is_empty();
-        self.log_events(events);
-        if is_news {
+        let (before, is_news) = (self.failing.clone(), !events.is_empty());
+        self.log_events(events, &waiting);
+        if is_news || self.failing != before {
             self.publish();
         }
         self.log_wires();
@@ -664,17 +871,26 @@ impl<D: Dataplane> Controller<D> {
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
         self.status.temporary = exemptions::listed(&self.intent, self.as_of);
+        self.status.config_hash.clone_from(&self.intent.config.hash);
         let status = &mut self.status;
-        (
-            status.unconfirmed_until,
-            status.rolled_back,
-            status.last_good,
-        ) = match &self.standing {
-            Standing::Confirmed => (None, None, None),
-            Standing::OnTrial(trial) => (Some(trial.deadline), None, None),
-            Standing::RolledBack(at) => (None, Some(*at), None),
-            Standing::LastGood(last) => (None, None, Some(last.clone())),
-        };
+        (status.unconfirmed_until, status.rolled_back) = (None, None);
+        (status.last_good, status.unconfirmed) = (None, None);
+        status.rolled_back_because = None;
+        if !matches!(self.standing, Standing::OnTrial(_)) {
+            status.roll_back_problem = None;
+        }
+        match &self.standing {
+            Standing::Confirmed => {}
+            Standing::OnTrial(trial) => status.unconfirmed_until = Some(trial.deadline),
+            Standing::RolledBack { at, why } => {
+                status.rolled_back = Some(*at);
+                status.rolled_back_because = Some(why.clone());
+            }
+            Standing::LastGood(last) => status.last_good = Some(last.clone()),
+            Standing::Unconfirmed(unconfirmed) => {
+                status.unconfirmed = Some(unconfirmed.clone());
+            }
+        }
         status.metrics = MetricsStatus {
             listen: Some(self.intent.config.metrics.listen),
             problem: self.endpoint.problem().map(str::to_owned),
@@ -690,6 +906,19 @@ impl<D: Dataplane> Controller<D> {
                 "cannot save the state for a restart: counters start over then. The \
                  filter goes on. Noted again with the next change"
             );
+        }
+    }
+
+    /// Ends a trial that goes on, for good: what was on trial counts as refused. For
+    /// whoever takes the filter off after it.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be kept. The next start goes on with the trial, or back.
+    pub fn give_up_trial(&self) -> Result<(), StateError> {
+        match self.standing {
+            Standing::OnTrial(_) => confirmation::give_up(&self.state, self.clock.now()),
+            _ => Ok(()),
         }
     }
 

@@ -5,10 +5,11 @@ use policy::{change::Change, config::Report};
 
 use super::ApplyError;
 
-pub(super) fn success(generation: u64, warnings: &Report) -> ReloadOutcome {
+pub(super) fn success(generation: u64, change: String, warnings: &Report) -> ReloadOutcome {
     ReloadOutcome {
         successful: true,
         generation,
+        change: Some(change),
         error: None,
         report: warnings.render(false),
         diagnostics: diagnostics(warnings),
@@ -20,6 +21,7 @@ pub(super) fn refusal(generation: u64, error: &ApplyError) -> ReloadOutcome {
     ReloadOutcome {
         successful: false,
         generation,
+        change: None,
         error: Some(error.to_string()),
         report,
         diagnostics,

@@ -84,17 +84,19 @@ impl Snapshot {
         why.map_or_else(|| Standing::Unattached.to_string(), Clone::clone)
     }
 
-    /// A line for `/readyz` where the configuration file is not what is in force.
-    pub(super) fn last_good(&self) -> String {
-        let last = self.status.last_good.as_ref();
-        last.map_or_else(String::new, |last| {
+    /// A line for `/readyz` where somebody has to look at what is in force, though
+    /// frames are filtered as ever.
+    pub(super) fn doubts(&self) -> String {
+        let file = self.status.config_file.display();
+        let last = self.status.last_good.as_ref().map(|last| {
             format!(
-                "the last good configuration is in force, of {}, not {}: {}\n",
-                last.in_force_since,
-                self.status.config_file.display(),
-                last.error
+                "the last good configuration is in force, of {}, not {file}: {}\n",
+                last.in_force_since, last.error
             )
-        })
+        });
+        let unconfirmed = self.status.unconfirmed.as_ref();
+        let unconfirmed = unconfirmed.map(|unconfirmed| format!("{unconfirmed}\n"));
+        last.or(unconfirmed).unwrap_or_default()
     }
 
     /// What is enforced and what is not, in a line.
@@ -110,6 +112,9 @@ impl Snapshot {
                 "LAST GOOD CONFIGURATION, of {}; {text}",
                 last.in_force_since
             );
+        }
+        if let Some(unconfirmed) = &self.status.unconfirmed {
+            text = format!("UNCONFIRMED, since {}; {text}", unconfirmed.since);
         }
         text
     }

@@ -3,31 +3,32 @@
 //! A start is held to what a reload is held to. The files are compared with the
 //! configuration that was last in force, and what a reload would refuse a start
 //! does not put into force either: the last one that was then goes on. So neither
-//! a crash nor an upgrade nor a reboot makes anything live that was refused.
+//! a crash nor an upgrade nor a reboot makes anything live that was refused, that was
+//! on trial only, or that nobody has looked at.
 
 use std::{path::Path, sync::Arc, thread};
 
-use api::status::LastGood;
+use api::status::{LastGood, Unconfirmed};
 use jiff::Timestamp;
 use policy::{
     change::{Extent, check_limit},
     config::{Config, Loaded, Report, Texts},
     intent::Intent,
 };
-use serde::{Deserialize, Serialize};
 
 use super::{
     ApplyError, Site, Standing,
     archive::{self, Archive, CONFIRMED, ON_TRIAL},
-    confirmation::{self, KeptTrial, Trial, log_trial, warn_of_rollback},
+    confirmation::{self, KeptTrial, NOT_IN_TIME, Trial},
     defect::guarded,
     joined,
     reading::apart,
-    salvage::salvage,
+    refusals::Refusals,
+    salvage::{Left, salvage, set_aside},
 };
 use crate::{
     disk::{self, Disk},
-    state::{Prepared, StateDirectory},
+    state::StateDirectory,
 };
 
 /// How a start is to go about it.
@@ -35,7 +36,8 @@ use crate::{
 pub struct StartOptions {
     /// Takes the files, however much they change, and ends a trial.
     pub force: bool,
-    /// Refuses where otherwise the last good configuration would be enforced.
+    /// Refuses where otherwise something else than the files would be enforced, or
+    /// files that nothing could be compared with.
     pub strict: bool,
 }
 
@@ -48,73 +50,37 @@ pub(super) struct Chosen {
     pub(super) to_keep: Option<Texts>,
     /// Whether what is kept as confirmed is what is in force, or comes back.
     pub(super) is_kept: bool,
-    /// What was last in force, should the kernel not take this.
-    pub(super) last: Option<Last>,
-    /// How much the files change of it.
+    /// How much the files change of what was last in force.
     pub(super) extent: Option<Extent>,
+    /// What comes into force in its place, should the kernel not take this.
+    pub(super) instead: Option<Instead>,
 }
 
-/// What was last in force.
-pub(super) struct Last {
-    config: Arc<Config>,
-    since: Timestamp,
-}
+/// Told why the other one could not be.
+type Instead = Box<dyn FnOnce(&ApplyError) -> Result<Chosen, ApplyError>>;
 
-/// The files that a reload refused, by their fingerprint.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Refusal {
-    pub(super) fingerprint: String,
-    pub(super) at: Timestamp,
-    pub(super) error: String,
-}
-
-/// What that is called in the state directory.
-pub(super) const REFUSED: &str = "refused.json";
+/// Why the files cannot be compared with what was in force.
+const MEANS_UNCOMPARED: &str =
+    "the files are compared with nothing, and nothing is there to go back to";
 
 /// Reads the files and what is kept, and takes what may be put into force.
 ///
 /// # Errors
 ///
 /// When the files are wrong or refused, and nothing is kept that could go on.
-pub(super) fn choose(site: &Site, options: StartOptions) -> Result<Chosen, ApplyError> {
-    let (file, state, now) = (&*site.config_file, &site.state, site.clock.now());
-    let trial = salvage(
-        state,
-        confirmation::FILE,
-        "a trial that went on is over, and what was confirmed last is in force",
-        || state.read::<KeptTrial<Config>>(confirmation::FILE),
-    );
-    let confirmed = archive(
-        state,
-        CONFIRMED,
-        "the files are compared with nothing, and nothing is there to go back to",
-    )
-    .map(Arc::new);
-    let on_trial = archive(
-        state,
-        ON_TRIAL,
-        "what was on trial is not in force any more",
-    );
-    let chosen = match trial {
-        Some(trial) if !options.force => {
-            let trial = KeptState {
-                trial,
-                confirmed: confirmed.as_deref(),
-                on_trial: on_trial.as_ref(),
-            };
-            trial.go_on(site, now)?
-        }
-        _ => None,
+pub(super) fn choose(
+    site: &Site,
+    options: StartOptions,
+    refusals: &Refusals,
+) -> Result<Chosen, ApplyError> {
+    let start = Start {
+        file: &site.config_file,
+        site,
+        options,
+        refusals,
+        now: site.clock.now(),
     };
-    match (chosen, confirmed) {
-        (Some(chosen), _) => Ok(chosen),
-        (None, Some(confirmed)) => held_to(&confirmed, file, state, options, now),
-        (None, None) => load(file, now).map(from_files),
-    }
-}
-
-fn archive(state: &StateDirectory, name: &str, meaning: &str) -> Option<Archive> {
-    salvage(state, name, meaning, || Archive::read(state, name))
+    start.choose()
 }
 
 /// Reads the files, in a thread of its own.
@@ -150,6 +116,322 @@ fn load_kept(archive: &Archive, now: Timestamp) -> Result<Loaded, ApplyError> {
     .map_err(ApplyError::Config)
 }
 
+/// All that a choice depends on, but for what is kept.
+struct Start<'a> {
+    site: &'a Site,
+    file: &'a Path,
+    options: StartOptions,
+    refusals: &'a Refusals,
+    now: Timestamp,
+}
+
+impl Start<'_> {
+    fn choose(&self) -> Result<Chosen, ApplyError> {
+        let state = &self.site.state;
+        let trial = salvage(
+            state,
+            confirmation::FILE,
+            "until when something was on trial is not known, and so the trial is over",
+            || state.read::<KeptTrial<Config>>(confirmation::FILE),
+        );
+        let confirmed = archive(state, CONFIRMED, MEANS_UNCOMPARED);
+        let on_trial = archive(state, ON_TRIAL, "what was on trial cannot go on");
+        let is_trial = !trial.is_nothing() || !on_trial.is_nothing();
+        if is_trial
+            && !self.options.force
+            && let Some(chosen) = self.after_trial(trial, &confirmed, on_trial)?
+        {
+            return Ok(chosen);
+        }
+        match confirmed {
+            Left::Whole(confirmed) => self.held_to(&Arc::new(confirmed)),
+            Left::Unusable(_) | Left::Nothing if self.options.force => {
+                Ok(from_files(load(self.file, self.now)?))
+            }
+            Left::Unusable(why) => self.uncompared(why),
+            Left::Nothing if state.is_set_aside(CONFIRMED) => self.uncompared(was_set_aside()),
+            Left::Nothing => self.first(),
+        }
+    }
+
+    /// The files, where nothing was ever in force before.
+    fn first(&self) -> Result<Chosen, ApplyError> {
+        let loaded = self.load_unrefused()?;
+        let message = "no configuration is kept that was in force before: the files are compared \
+                       with nothing, and taken as they are";
+        match self.site.state.exists() {
+            false => tracing::info!("{message}"),
+            true => tracing::warn!("{message}"),
+        }
+        Ok(from_files(loaded))
+    }
+
+    /// The files, where something was in force before and nobody knows what.
+    fn uncompared(&self, why: String) -> Result<Chosen, ApplyError> {
+        let loaded = self.load_unrefused()?;
+        self.unconfirmed(loaded, self.now, why)
+    }
+
+    /// What nobody has confirmed, in force until somebody does.
+    fn unconfirmed(
+        &self,
+        loaded: Loaded,
+        since: Timestamp,
+        why: String,
+    ) -> Result<Chosen, ApplyError> {
+        if self.options.strict {
+            return Err(ApplyError::Uncompared { why });
+        }
+        let unconfirmed = Unconfirmed { since, error: why };
+        Ok(Chosen {
+            standing: Standing::Unconfirmed(unconfirmed),
+            ..from_files(loaded)
+        })
+    }
+
+    fn load_unrefused(&self) -> Result<Loaded, ApplyError> {
+        let loaded = load(self.file, self.now)?;
+        self.check_unrefused(&loaded)?;
+        Ok(loaded)
+    }
+
+    fn check_unrefused(&self, loaded: &Loaded) -> Result<(), ApplyError> {
+        if self.refusals.is_empty() {
+            return Ok(());
+        }
+        let fingerprint = archive::fingerprint(self.file, &loaded.texts);
+        self.refusals.check(&fingerprint)
+    }
+
+    /// Goes on with a trial that an earlier controller has left, or goes back: `None`
+    /// if the files are what it went back to.
+    fn after_trial(
+        &self,
+        trial: Left<KeptTrial<Config>>,
+        confirmed: &Left<Archive>,
+        on_trial: Left<Archive>,
+    ) -> Result<Option<Chosen>, ApplyError> {
+        let (trial, recorded) = match trial {
+            Left::Whole(mut trial) => {
+                let previous = trial.previous.take();
+                (Ok(trial), previous.map(Arc::new))
+            }
+            Left::Unusable(why) => (Err(why), None),
+            Left::Nothing => (Err(missing(confirmation::FILE)), None),
+        };
+        let is_kept = recorded.is_none();
+        let previous = match recorded {
+            Some(previous) => Ok(previous),
+            None => self.confirmed(confirmed),
+        };
+        let previous = match previous {
+            Ok(previous) => previous,
+            Err(why) => return self.with_nothing_before(on_trial, confirmed, why).map(Some),
+        };
+        let going_back = GoingBack {
+            previous,
+            is_kept,
+            at: trial.as_ref().map_or(self.now, |trial| trial.deadline),
+        };
+        let why = match trial {
+            Err(why) => format!("until when it was on trial is not known ({why})"),
+            Ok(KeptTrial {
+                rolled_back: true,
+                why,
+                ..
+            }) => why.unwrap_or_else(|| NOT_IN_TIME.to_owned()),
+            Ok(trial) if trial.deadline <= self.now => NOT_IN_TIME.to_owned(),
+            Ok(trial) => match self.tried(on_trial) {
+                Ok(tried) => return Ok(Some(self.go_on(tried, trial.deadline, going_back))),
+                Err(why) => format!("what was on trial is lost ({why})"),
+            },
+        };
+        if let (true, Left::Whole(archive), Ok(loaded)) =
+            (is_kept, confirmed, load(self.file, self.now))
+            && archive.holds(self.file, &loaded.texts)
+        {
+            return Ok(None);
+        }
+        let mut chosen = going_back.chosen(&self.site.state, why.clone());
+        if let (false, Left::Whole(confirmed)) = (is_kept, confirmed) {
+            // What came before what comes back.
+            let (state, now) = (self.site.state.clone(), self.now);
+            let (confirmed, at) = (confirmed.clone(), going_back.at);
+            chosen.instead = Some(Box::new(move |error| {
+                let going_back = GoingBack {
+                    previous: load_kept(&confirmed, now)?.config,
+                    is_kept: true,
+                    at,
+                };
+                let why = format!("{why}, and what was in force before cannot be: {error}");
+                Ok(going_back.chosen(&state, why))
+            }));
+        }
+        Ok(Some(chosen))
+    }
+
+    /// The configuration that is kept as confirmed, or why there is none.
+    fn confirmed(&self, confirmed: &Left<Archive>) -> Result<Arc<Config>, String> {
+        match confirmed {
+            Left::Whole(archive) => match load_kept(archive, self.now) {
+                Ok(loaded) => Ok(loaded.config),
+                Err(error) => Err(error.to_string()),
+            },
+            Left::Unusable(why) => Err(why.clone()),
+            Left::Nothing if self.site.state.is_set_aside(CONFIRMED) => Err(was_set_aside()),
+            Left::Nothing => Err(missing(CONFIRMED)),
+        }
+    }
+
+    fn tried(&self, on_trial: Left<Archive>) -> Result<Loaded, String> {
+        match on_trial {
+            Left::Whole(archive) => {
+                load_kept(&archive, self.now).map_err(|error| error.to_string())
+            }
+            Left::Unusable(why) => Err(why),
+            Left::Nothing => Err(missing(ON_TRIAL)),
+        }
+    }
+
+    fn go_on(&self, tried: Loaded, deadline: Timestamp, going_back: GoingBack) -> Chosen {
+        let trial = Trial::new(Arc::clone(&going_back.previous), deadline, &self.site.clock);
+        let state = self.site.state.clone();
+        Chosen {
+            standing: Standing::OnTrial(trial),
+            to_keep: None,
+            is_kept: going_back.is_kept,
+            instead: Some(Box::new(move |error| {
+                let why = format!("what was on trial cannot be put into force ({error})");
+                Ok(going_back.chosen(&state, why))
+            })),
+            ..from_files(tried)
+        }
+    }
+
+    /// What was on trial, if that is all there is, or else the files.
+    fn with_nothing_before(
+        &self,
+        on_trial: Left<Archive>,
+        confirmed: &Left<Archive>,
+        why: String,
+    ) -> Result<Chosen, ApplyError> {
+        let since = match &on_trial {
+            Left::Whole(archive) => archive.since(),
+            _ => self.now,
+        };
+        let chosen = match self.tried(on_trial) {
+            Ok(tried) => Chosen {
+                to_keep: None,
+                ..self.unconfirmed(tried, since, why.clone())?
+            },
+            Err(_) => self.uncompared(why.clone())?,
+        };
+        if let Left::Whole(_) = confirmed {
+            set_aside(&self.site.state, CONFIRMED, &why, MEANS_UNCOMPARED);
+        }
+        Ok(chosen)
+    }
+
+    /// The files, where a reload of what was last in force would take them, and else
+    /// that.
+    fn held_to(&self, confirmed: &Arc<Archive>) -> Result<Chosen, ApplyError> {
+        let (file, now) = (self.file, self.now);
+        // Both at once, where they will both be needed: a million customers take a while.
+        let (loaded, kept) = thread::scope(|scope| {
+            let kept = scope.spawn(|| (!is_on_disk(confirmed)).then(|| load_kept(confirmed, now)));
+            (load(file, now), joined(kept))
+        });
+        let loaded = match loaded {
+            Ok(loaded) if confirmed.holds(file, &loaded.texts) => {
+                return Ok(Chosen {
+                    to_keep: None,
+                    is_kept: true,
+                    ..from_files(loaded)
+                });
+            }
+            loaded => loaded,
+        };
+        let kept = kept.unwrap_or_else(|| load_kept(confirmed, now));
+        let last = match kept {
+            Ok(kept) => Last {
+                config: kept.config,
+                since: confirmed.since(),
+            },
+            Err(error) => return self.without_last(loaded, &error),
+        };
+        let judged = loaded.and_then(|loaded| {
+            let extent = match self.options.force {
+                true => None,
+                false => Some(self.judge(&last.config, &loaded)?),
+            };
+            Ok((loaded, extent))
+        });
+        match judged {
+            Ok((loaded, extent)) => Ok(Chosen {
+                is_kept: true,
+                extent,
+                instead: Some(Box::new(|error| Ok(last.goes_on(error)))),
+                ..from_files(loaded)
+            }),
+            Err(error) if self.options.strict => Err(error),
+            Err(error) => Ok(last.goes_on(&error)),
+        }
+    }
+
+    /// The files, where this poolguard does not take what another one kept.
+    fn without_last(
+        &self,
+        loaded: Result<Loaded, ApplyError>,
+        error: &ApplyError,
+    ) -> Result<Chosen, ApplyError> {
+        let why = format!("{}: {error}", self.site.state.file(CONFIRMED).display());
+        let loaded = loaded.inspect_err(|_| {
+            // It stays where it is, for the poolguard that takes it.
+            tracing::error!(
+                error = %why,
+                "what was last in force cannot go on in the place of the files"
+            );
+        })?;
+        let chosen = match self.options.force {
+            true => from_files(loaded),
+            false => {
+                self.check_unrefused(&loaded)?;
+                self.unconfirmed(loaded, self.now, why.clone())?
+            }
+        };
+        set_aside(&self.site.state, CONFIRMED, &why, MEANS_UNCOMPARED);
+        Ok(chosen)
+    }
+
+    /// Whether a reload would put the files into force, and what they change.
+    fn judge(&self, last: &Arc<Config>, next: &Loaded) -> Result<Extent, ApplyError> {
+        self.check_unrefused(next)?;
+        let extent = guarded("comparing the configurations", || {
+            let [last, next] = [last, &next.config].map(|config| Intent::from(Arc::clone(config)));
+            Extent::between(&last, &next, self.now)
+        })?;
+        check_limit(&extent, last.max_change)?;
+        // Interfaces may come later: what counts is what they are called.
+        let is_kept = |name: &String| next.config.interfaces.iter().any(|new| new.name == *name);
+        let names = last.interfaces.iter().map(|interface| &interface.name);
+        let without = names.filter(|name| !is_kept(name)).cloned().collect();
+        ApplyError::check_sides(without, last, &next.config)?;
+        Ok(extent)
+    }
+}
+
+fn archive(state: &StateDirectory, name: &str, meaning: &str) -> Left<Archive> {
+    salvage(state, name, meaning, || Archive::read(state, name))
+}
+
+fn missing(name: &str) -> String {
+    format!("{name} is missing")
+}
+
+fn was_set_aside() -> String {
+    format!("{CONFIRMED} could not be used and was set aside")
+}
+
 /// The files as they are, with nothing to hold them to.
 fn from_files(loaded: Loaded) -> Chosen {
     Chosen {
@@ -158,163 +440,56 @@ fn from_files(loaded: Loaded) -> Chosen {
         standing: Standing::Confirmed,
         to_keep: Some(loaded.texts),
         is_kept: false,
-        last: None,
         extent: None,
+        instead: None,
     }
 }
 
-/// A trial, as an earlier controller has left it.
-struct KeptState<'a> {
-    trial: KeptTrial<Config>,
-    confirmed: Option<&'a Archive>,
-    on_trial: Option<&'a Archive>,
+/// What a trial goes back to.
+struct GoingBack {
+    previous: Arc<Config>,
+    is_kept: bool,
+    at: Timestamp,
 }
 
-impl KeptState<'_> {
-    /// Goes on with it, or goes back: `None` if there is nothing to go back to.
-    fn go_on(self, site: &Site, now: Timestamp) -> Result<Option<Chosen>, ApplyError> {
-        let (file, state) = (&*site.config_file, &site.state);
-        let KeptTrial {
-            deadline,
-            rolled_back,
-            previous,
-        } = self.trial;
-        let is_kept = previous.is_none();
-        let is_older = previous.is_some() && self.on_trial.is_none();
-        let previous = match (previous, self.confirmed) {
-            (Some(previous), _) => Arc::new(previous),
-            (None, Some(archive)) => match load_kept(archive, now) {
-                Ok(loaded) => loaded.config,
-                Err(error) => return Ok(unusable(&error)),
-            },
-            (None, None) => return Ok(None),
-        };
-        let chosen = |config, warnings, standing| Chosen {
-            config,
-            warnings,
-            standing,
-            to_keep: None,
-            is_kept,
-            last: None,
-            extent: None,
-        };
-        if !rolled_back && deadline > now {
-            let tried = match (self.on_trial, is_older) {
-                (Some(archive), _) => load_kept(archive, now).ok(),
-                // A poolguard that kept no archives began it.
-                (None, true) => load(file, now)
-                    .inspect(|loaded| keep_on_trial(state, file, loaded, now))
-                    .ok(),
-                (None, false) => None,
-            };
-            if let Some(Loaded {
-                config, warnings, ..
-            }) = tried
-            {
-                log_trial(deadline);
-                let trial = Trial::new(previous, deadline, &site.clock);
-                return Ok(Some(chosen(config, warnings, Standing::OnTrial(trial))));
-            }
-        }
-        if let (Some(archive), Ok(loaded)) = (self.confirmed, load(file, now))
-            && archive.holds(file, &loaded.texts)
-        {
-            // The files are what it went back to.
-            return Ok(None);
-        }
+impl GoingBack {
+    /// Keeps that it went back, and why: the clock may be set back before the next
+    /// start.
+    fn chosen(&self, state: &StateDirectory, why: String) -> Chosen {
         let kept = KeptTrial {
-            deadline,
+            deadline: self.at,
             rolled_back: true,
-            previous: (!is_kept).then_some(&*previous),
+            why: Some(why.clone()),
+            previous: (!self.is_kept).then_some(&*self.previous),
         };
-        // The clock may be set back before the next start.
         if let Err(error) = state.write(confirmation::FILE, &kept) {
             tracing::error!(
                 %error,
-                "cannot keep that the configuration was rolled back: another restart goes by the \
-                 deadline once more, to the same end"
+                "cannot keep that the configuration was rolled back: another restart goes by what \
+                 is on disk once more"
             );
         }
-        warn_of_rollback(file, deadline);
-        let standing = Standing::RolledBack(deadline);
-        Ok(Some(chosen(previous, Report::default(), standing)))
-    }
-}
-
-/// Keeps what is on trial, so that it can be confirmed.
-fn keep_on_trial(state: &StateDirectory, file: &Path, loaded: &Loaded, now: Timestamp) {
-    let prepared = archive::prepare(state, ON_TRIAL, file, &loaded.texts, now);
-    if let Err(error) = prepared.and_then(Prepared::commit) {
-        tracing::error!(%error, "what is on trial cannot be kept, and so not be confirmed");
-    }
-}
-
-fn unusable(error: &ApplyError) -> Option<Chosen> {
-    tracing::warn!(
-        %error,
-        "the configuration that was last in force cannot be used any more: the files are compared \
-         with nothing"
-    );
-    None
-}
-
-/// The files, where a reload of what was last in force would take them, and else
-/// that.
-fn held_to(
-    confirmed: &Arc<Archive>,
-    file: &Path,
-    state: &StateDirectory,
-    options: StartOptions,
-    now: Timestamp,
-) -> Result<Chosen, ApplyError> {
-    // Both at once, where they will both be needed: a million customers take a while.
-    let (loaded, kept) = thread::scope(|scope| {
-        let kept = scope.spawn(|| (!is_on_disk(confirmed)).then(|| load_kept(confirmed, now)));
-        (load(file, now), joined(kept))
-    });
-    let loaded = match loaded {
-        Ok(loaded) if confirmed.holds(file, &loaded.texts) => {
-            return Ok(Chosen {
-                to_keep: None,
-                is_kept: true,
-                ..from_files(loaded)
-            });
+        Chosen {
+            config: Arc::clone(&self.previous),
+            warnings: Report::default(),
+            standing: Standing::RolledBack { at: self.at, why },
+            to_keep: None,
+            is_kept: self.is_kept,
+            extent: None,
+            instead: None,
         }
-        loaded => loaded,
-    };
-    let kept = kept.unwrap_or_else(|| load_kept(confirmed, now));
-    let last = match kept {
-        Ok(kept) => Last {
-            config: kept.config,
-            since: confirmed.since(),
-        },
-        Err(error) => {
-            unusable(&error);
-            return Ok(from_files(loaded?));
-        }
-    };
-    let judged = loaded.and_then(|loaded| {
-        let extent = match options.force {
-            true => None,
-            false => Some(judge(&last.config, &loaded, file, state, now)?),
-        };
-        Ok((loaded, extent))
-    });
-    match judged {
-        Ok((loaded, extent)) => Ok(Chosen {
-            is_kept: true,
-            last: Some(last),
-            extent,
-            ..from_files(loaded)
-        }),
-        Err(error) if options.strict => Err(error),
-        Err(error) => Ok(last.goes_on(&error)),
     }
+}
+
+/// What was last in force.
+struct Last {
+    config: Arc<Config>,
+    since: Timestamp,
 }
 
 impl Last {
     /// It is put into force in the place of the files.
-    pub(super) fn goes_on(self, error: &ApplyError) -> Chosen {
+    fn goes_on(self, error: &ApplyError) -> Chosen {
         Chosen {
             config: self.config,
             warnings: Report::default(),
@@ -324,41 +499,8 @@ impl Last {
             }),
             to_keep: None,
             is_kept: true,
-            last: None,
             extent: None,
+            instead: None,
         }
     }
-}
-
-/// Whether a reload would put the files into force, and what they change.
-fn judge(
-    last: &Arc<Config>,
-    next: &Loaded,
-    file: &Path,
-    state: &StateDirectory,
-    now: Timestamp,
-) -> Result<Extent, ApplyError> {
-    let refusal = salvage(
-        state,
-        REFUSED,
-        "a reload that was refused is not remembered",
-        || state.read::<Refusal>(REFUSED),
-    );
-    if let Some(refusal) = refusal
-        && refusal.fingerprint == archive::fingerprint(file, &next.texts)
-    {
-        let Refusal { at, error, .. } = refusal;
-        return Err(ApplyError::Refused { at, error });
-    }
-    let extent = guarded("comparing the configurations", || {
-        let [last, next] = [last, &next.config].map(|config| Intent::from(Arc::clone(config)));
-        Extent::between(&last, &next, now)
-    })?;
-    check_limit(extent, last.max_change)?;
-    // Interfaces may come later: what counts is what they are called.
-    let is_kept = |name: &String| next.config.interfaces.iter().any(|new| new.name == *name);
-    let names = last.interfaces.iter().map(|interface| &interface.name);
-    let without = names.filter(|name| !is_kept(name)).cloned().collect();
-    ApplyError::check_sides(without, last, &next.config)?;
-    Ok(extent)
 }

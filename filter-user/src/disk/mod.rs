@@ -98,6 +98,33 @@ impl Files for Disk {
         let path = Path::new(pattern.as_str());
         self.progress.during(path, || matching(pattern))
     }
+
+    fn beside(&self, pattern: &Pattern) -> Option<Vec<PathBuf>> {
+        let parent = Path::new(pattern.as_str()).parent()?.to_str()?;
+        let directories: Vec<PathBuf> = match parent {
+            // The pattern is in the directory that this process is in.
+            "" => vec![PathBuf::new()],
+            parent => glob(parent)
+                .flatten()
+                .filter(|path| path.is_dir())
+                .collect(),
+        };
+        let files = directories.iter().flat_map(|directory| files_in(directory));
+        (!directories.is_empty()).then(|| files.collect())
+    }
+}
+
+/// The names of the files in a directory.
+fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let place = match directory.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => directory,
+    };
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    files
+        .map(|entry| directory.join(entry.file_name()))
+        .collect()
 }
 
 /// What matches `pattern`, and the directories that cannot be looked into for it.

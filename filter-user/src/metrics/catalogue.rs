@@ -145,10 +145,20 @@ pub(super) const METRICS: &[Metric] = &[
         read: Facts(|status| one(status.generation as f64)),
     },
     Metric {
+        name: "poolguard_config_info",
+        labels: &[Label::Hash],
+        help: "Always 1; the label tells the texts of the configuration in force from others.",
+        read: Facts(|status| vec![Series::new([&*status.config_hash], 1.0)]),
+    },
+    Metric {
         name: "poolguard_config_unconfirmed",
         labels: &[],
-        help: "1 while the configuration in force goes back unless it is confirmed.",
-        read: Facts(|status| one(flag(status.unconfirmed_until.is_some()))),
+        help: "1 while the configuration in force waits for `poolguard confirm`.",
+        read: Facts(|status| {
+            one(flag(
+                status.unconfirmed_until.is_some() || status.unconfirmed.is_some(),
+            ))
+        }),
     },
     Metric {
         name: "poolguard_config_rolled_back",

@@ -14,6 +14,8 @@ pub(super) enum Label {
     Direction,
     /// IPv4 or IPv6.
     Family,
+    /// Of the configuration in force: one at a time.
+    Hash,
     /// An interface of the configuration.
     Interface,
     /// How the program is attached.
@@ -46,6 +48,7 @@ impl Label {
         match self {
             Self::Direction => "direction",
             Self::Family => "family",
+            Self::Hash => "hash",
             Self::Interface => "interface",
             Self::Mode => "mode",
             Self::Peer => "peer",

@@ -6,7 +6,7 @@
 
 mod site;
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use api::requests::ReloadOptions;
 use dataplane::memory::Failing;
@@ -396,6 +396,259 @@ fn a_spoilt_file_leaves_the_last_good_configuration_in_force_over_a_restart() {
     site.check();
 }
 
+/// What becomes of a file in the state directory.
+#[derive(Clone, Copy, Debug)]
+enum Spoilt {
+    Gone,
+    Empty,
+    Damaged,
+}
+
+impl Spoilt {
+    const ALL: [Self; 3] = [Self::Gone, Self::Empty, Self::Damaged];
+
+    fn spoil(self, site: &Site, name: &str) {
+        match self {
+            Self::Gone => fs::remove_file(site.kept(name)).unwrap(),
+            Self::Empty => fs::write(site.kept(name), "").unwrap(),
+            Self::Damaged => fs::write(site.kept(name), "{ damaged").unwrap(),
+        }
+    }
+}
+
+/// With `Two` on trial after `One`, and no controller.
+fn died_on_trial() -> Site {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.kill();
+    site
+}
+
+#[test]
+fn a_trial_of_which_nobody_knows_the_end_goes_back_and_stays_back() {
+    for spoilt in Spoilt::ALL {
+        let mut site = died_on_trial();
+        spoilt.spoil(&site, "unconfirmed.json");
+        for _ in 0..2 {
+            site.restart(StartOptions::default());
+            assert_eq!(site.in_force(), Files::One, "{spoilt:?}");
+            let why = site.status().rolled_back_because.unwrap();
+            assert!(why.contains("until when it was on trial"), "{why}");
+            site.check();
+        }
+        assert!(site.reload(reload(false)));
+        assert_eq!(site.status().rolled_back, None);
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+    }
+}
+
+/// Also where nothing but the record said so.
+#[test]
+fn what_was_gone_back_from_is_not_taken_where_the_record_of_it_is_spoilt() {
+    let mut site = died_on_trial();
+    site.pass(TRIAL);
+    site.start(StartOptions::default());
+    Spoilt::Damaged.spoil(&site, "unconfirmed.json");
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+    }
+}
+
+#[test]
+fn a_trial_that_is_lost_goes_back_before_the_time_and_says_why() {
+    for spoilt in Spoilt::ALL {
+        let mut site = died_on_trial();
+        spoilt.spoil(&site, "on-trial.tar");
+        site.start(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+        let why = site.status().rolled_back_because.unwrap();
+        assert!(why.contains("what was on trial is lost"), "{why}");
+        site.check();
+    }
+}
+
+#[test]
+fn a_trial_with_nothing_to_go_back_to_filters_until_it_is_confirmed() {
+    for (spoilt, other) in [
+        (Spoilt::Gone, None),
+        (Spoilt::Empty, None),
+        (Spoilt::Damaged, Some(Spoilt::Damaged)),
+        (Spoilt::Gone, Some(Spoilt::Gone)),
+    ] {
+        let mut site = died_on_trial();
+        spoilt.spoil(&site, "confirmed.tar");
+        if let Some(other) = other {
+            other.spoil(&site, "unconfirmed.json");
+        }
+        site.edit(Files::Wrong);
+        site.start(StartOptions {
+            force: false,
+            strict: true,
+        });
+        assert!(!site.is_running());
+        for _ in 0..2 {
+            site.restart(StartOptions::default());
+            assert_eq!(site.in_force(), Files::Two, "{spoilt:?} {other:?}");
+            site.wait(TRIAL);
+            assert_eq!(site.in_force(), Files::Two);
+            let unconfirmed = site.status().unconfirmed.unwrap();
+            assert!(unconfirmed.error.contains("confirmed.tar"));
+            site.check();
+        }
+        assert!(site.confirm());
+        assert_eq!(site.status().unconfirmed, None);
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        assert!(site.is_on_last_good());
+    }
+}
+
+/// What is kept is whole, and of a poolguard that knows other keys.
+fn of_another_poolguard(site: &Site) {
+    let kept = fs::read(site.kept("confirmed.tar")).unwrap();
+    let at = kept.windows(4).position(|word| word == b"role").unwrap();
+    let mut other = kept;
+    other[at..at + 4].copy_from_slice(b"rule");
+    fs::write(site.kept("confirmed.tar"), other).unwrap();
+}
+
+#[test]
+fn files_that_can_be_compared_with_nothing_filter_until_they_are_confirmed() {
+    for spoilt in [Some(Spoilt::Empty), None] {
+        let mut site = Site::started(Files::One);
+        site.kill();
+        match spoilt {
+            Some(spoilt) => spoilt.spoil(&site, "confirmed.tar"),
+            None => of_another_poolguard(&site),
+        }
+        site.edit(Files::Two);
+        site.start(StartOptions {
+            force: false,
+            strict: true,
+        });
+        assert!(!site.is_running());
+        site.start(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        assert!(!site.kept("confirmed.tar").exists());
+        assert!(site.kept("confirmed.tar.set-aside-1").exists());
+        // Also where this start could not keep anything.
+        fs::remove_file(site.kept("on-trial.tar")).unwrap();
+        site.restart(StartOptions::default());
+        assert!(site.status().unconfirmed.is_some());
+        // What is in force by now is what the files are held to.
+        site.edit(Files::TooMuch);
+        assert!(!site.reload(reload(false)));
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two);
+        site.edit(Files::One);
+        assert!(site.reload(reload(false)));
+        assert_eq!(site.status().unconfirmed, None);
+        assert!(site.kept("confirmed.tar").exists());
+        assert!(!site.kept("on-trial.tar").exists());
+    }
+}
+
+#[test]
+fn what_another_poolguard_kept_stays_where_nothing_takes_its_place() {
+    let mut site = Site::started(Files::One);
+    site.kill();
+    of_another_poolguard(&site);
+    site.edit(Files::Wrong);
+    site.start(StartOptions::default());
+    assert!(!site.is_running());
+    assert!(site.kept("confirmed.tar").exists());
+    site.edit(Files::Two);
+    site.start(StartOptions {
+        force: true,
+        strict: false,
+    });
+    assert_eq!(site.status().unconfirmed, None);
+    assert!(site.kept("confirmed.tar.set-aside-1").exists());
+}
+
+/// Opening and asking for what was counted come before the tables are loaded.
+const UNTIL_LOADED: usize = 2;
+
+#[test]
+fn what_was_on_trial_and_cannot_be_loaded_goes_back() {
+    let mut site = died_on_trial();
+    site.fail_after(UNTIL_LOADED, Failing::Once);
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+        let why = site.status().rolled_back_because.unwrap();
+        assert!(why.contains("cannot be put into force"), "{why}");
+        site.check();
+    }
+}
+
+#[test]
+fn what_comes_back_and_cannot_be_loaded_gives_way_to_what_was_confirmed() {
+    let mut site = Site::started(Files::One);
+    // What comes back is in no archive.
+    site.edit(Files::Two);
+    site.set_disk_full(true);
+    assert!(site.reload(reload(false)));
+    site.set_disk_full(false);
+    site.edit(Files::Unlimited);
+    assert!(site.reload(on_trial()));
+    site.kill();
+    site.pass(TRIAL);
+    site.fail_after(UNTIL_LOADED, Failing::Once);
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::One);
+        site.check();
+    }
+}
+
+#[test]
+fn every_refused_file_is_remembered_until_it_is_accepted() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::TooMuch);
+    assert!(!site.reload(reload(false)));
+    // Neither another refusal nor another success lets a start take it.
+    site.edit(Files::Wrong);
+    assert!(!site.reload(reload(false)));
+    site.edit(Files::Unlimited);
+    assert!(site.reload(reload(false)));
+    site.edit(Files::TooMuch);
+    for _ in 0..2 {
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Unlimited);
+        assert!(site.is_on_last_good());
+    }
+    // Nor that there is nothing to compare it with any more.
+    site.kill();
+    Spoilt::Damaged.spoil(&site, "confirmed.tar");
+    site.start(StartOptions::default());
+    assert!(!site.is_running());
+    site.edit(Files::Unlimited);
+    site.start(StartOptions::default());
+    assert!(site.confirm());
+    // Accepted, it is like any other.
+    site.edit(Files::TooMuch);
+    assert!(site.reload(reload(true)));
+    site.edit(Files::Unlimited);
+    assert!(site.reload(reload(true)));
+    site.edit(Files::TooMuch);
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::TooMuch);
+}
+
+#[test]
+fn what_a_reload_was_refused_for_in_passing_is_not_remembered() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    site.fail_after(0, Failing::Once);
+    assert!(!site.reload(reload(false)));
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Two);
+}
+
 #[test]
 fn interfaces_that_come_and_go() {
     let mut site = Site::started(Files::One);
@@ -420,4 +673,164 @@ fn nothing_is_left_behind_by_a_start_that_fails_and_by_detach() {
     assert_eq!(site.enforcing(), [true, true]);
     site.detach();
     assert_eq!(site.enforcing(), [false, false]);
+}
+
+#[test]
+fn one_interface_that_fails_does_not_keep_the_box_on_trial() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    // Loading and noting come before the first interface.
+    site.fail_after(2, Failing::Once);
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::One);
+    let status = site.status();
+    let failing = status.interfaces.iter().filter(|i| i.problem.is_some());
+    assert_eq!(failing.count(), 1);
+    site.check();
+    site.wait(Duration::from_secs(5));
+    let status = site.status();
+    assert!(status.interfaces.iter().all(|i| i.problem.is_none()));
+    site.check();
+}
+
+#[test]
+fn what_cannot_go_back_says_so() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    assert_eq!(site.status().roll_back_problem, None);
+    site.fail_after(0, Failing::Always);
+    site.wait(TRIAL + Duration::from_secs(6));
+    assert_eq!(site.in_force(), Files::Two);
+    assert!(site.status().roll_back_problem.is_some());
+    site.repair();
+    // It was tried twice, and waits for longer each time.
+    site.wait(Duration::from_secs(8));
+    assert_eq!(site.in_force(), Files::Two);
+    site.wait(Duration::from_secs(2));
+    assert_eq!(site.in_force(), Files::One);
+    assert_eq!(site.status().roll_back_problem, None);
+}
+
+/// Attaching is news to the kernel, which tells of it: without a pause there would be
+/// no end.
+#[test]
+fn an_interface_that_cannot_be_had_waits_before_it_is_tried_again() {
+    let mut site = Site::started(Files::One);
+    site.unplug(0);
+    let mut wait = Duration::from_secs(5);
+    site.fail_after(1, Failing::Always);
+    site.plug_in(0);
+    for _ in 0..2 {
+        site.repair();
+        for _ in 0..100 {
+            site.look();
+        }
+        assert_eq!(site.enforcing(), [false, true]);
+        assert!(site.status().interfaces[0].problem.is_some());
+        site.fail_after(1, Failing::Always);
+        site.wait(wait);
+        assert_eq!(site.enforcing(), [false, true]);
+        wait *= 2;
+    }
+    site.repair();
+    site.wait(wait);
+    assert_eq!(site.enforcing(), [true, true]);
+    site.check();
+}
+
+#[test]
+fn a_trial_ends_with_the_filter_that_is_taken_off() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    site.detach();
+    for name in ["unconfirmed.json", "on-trial.tar"] {
+        assert!(!site.kept(name).exists(), "{name}");
+    }
+    // Nobody confirmed it, and nothing else is held up by it.
+    site.start(StartOptions::default());
+    assert_eq!(site.in_force(), Files::One);
+    assert!(site.is_on_last_good());
+    site.edit(Files::Unlimited);
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Unlimited);
+}
+
+#[test]
+fn what_somebody_removed_is_written_again() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::TooMuch);
+    assert!(!site.reload(reload(false)));
+    let first = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    site.edit(Files::Two);
+    assert!(site.reload(on_trial()));
+    let names = ["exemptions.json", "unconfirmed.json", "refused.json"];
+    for name in names {
+        fs::remove_file(site.kept(name)).unwrap();
+    }
+    site.wait(Duration::from_secs(5));
+    for name in names {
+        assert!(site.kept(name).exists(), "{name}");
+    }
+    site.restart(StartOptions::default());
+    assert_eq!(site.temporary(), [first]);
+    assert_eq!(site.in_force(), Files::Two);
+    assert_eq!(
+        site.exempt(exemption(2, 25, site.now(), 600)),
+        Some(first + 1)
+    );
+    // What comes back is kept again as well, where the archive of it is gone.
+    fs::remove_file(site.kept("confirmed.tar")).unwrap();
+    fs::remove_file(site.kept("unconfirmed.json")).unwrap();
+    site.wait(TRIAL - Duration::from_secs(10));
+    site.restart(StartOptions::default());
+    assert_eq!(site.in_force(), Files::Two);
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::One);
+}
+
+#[test]
+fn numbers_of_exemptions_are_given_once_whatever_the_file_says() {
+    let mut site = Site::started(Files::One);
+    let first = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    site.kill();
+    let file = site.kept("exemptions.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let next = format!("\"next_id\": {}", first + 1);
+    assert!(text.contains(&next), "{text}");
+    fs::write(&file, text.replace(&next, "\"next_id\": 1")).unwrap();
+    site.start(StartOptions::default());
+    assert_eq!(
+        site.exempt(exemption(2, 25, site.now(), 600)),
+        Some(first + 1)
+    );
+    site.kill();
+    let last = format!("\"next_id\": {}", u64::MAX);
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"next_id\": 3", &last)).unwrap();
+    site.start(StartOptions::default());
+    assert_eq!(site.exempt(exemption(3, 25, site.now(), 600)), None);
+    assert_eq!(site.temporary().len(), 2);
+    site.check();
+}
+
+#[test]
+fn a_reload_says_once_what_became_of_it() {
+    let mut site = Site::started(Files::One);
+    site.edit(Files::Wrong);
+    assert!(!site.reload(reload(false)));
+    let reloads = site.status().reloads;
+    assert!(reloads.last_error.unwrap().contains("nonsense"));
+    assert!(!reloads.last_successful);
+    site.edit(Files::Two);
+    // Asked for what it would leave, loaded, noted, two interfaces, and said.
+    site.fail_after(7, Failing::Always);
+    assert!(site.reload(reload(false)));
+    assert!(site.repair(), "it takes no more operations than that");
+    let reloads = site.status().reloads;
+    assert_eq!(reloads.last_error, None);
+    assert!(reloads.last_successful);
+    assert_eq!((reloads.total, reloads.failures), (2, 1));
 }

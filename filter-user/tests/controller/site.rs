@@ -13,11 +13,14 @@ use std::{
     time::Duration,
 };
 
-use api::requests::{NewExemption, ReloadOptions};
+use api::{
+    requests::{NewExemption, ReloadOptions},
+    status::Status,
+};
 use dataplane::memory::{Failing, Machine, Memory};
 use filter_common::{Address, Tables as _};
 use filter_user::{
-    controller::{self, Clock, Controller, Hand, StartOptions},
+    controller::{self, AskedBy, Backoff, Clock, Controller, Hand, StartOptions},
     disk,
     state::StateDirectory,
 };
@@ -42,6 +45,8 @@ pub(crate) enum Files {
     TooMuch,
     /// Nonsense.
     Wrong,
+    /// As `One`, without a limit on changes.
+    Unlimited,
 }
 
 impl Files {
@@ -53,7 +58,21 @@ impl Files {
         Self::Wrong,
     ];
 
+    /// And those that only single tests put into force.
+    const KNOWN: [Self; 6] = [
+        Self::One,
+        Self::Two,
+        Self::Passing,
+        Self::TooMuch,
+        Self::Wrong,
+        Self::Unlimited,
+    ];
+
     fn text(self, listen: &str) -> String {
+        let max_change = match self {
+            Self::Unlimited => "100%",
+            _ => "10%",
+        };
         let enforcement = match self {
             Self::TooMuch => "enforcement = \"monitor\"\n",
             _ => "",
@@ -71,7 +90,7 @@ impl Files {
             _ => "",
         };
         format!(
-            r#"{enforcement}max_change = "10%"
+            r#"{enforcement}max_change = "{max_change}"
 [[interface]]
 name = "eth0"
 role = "network"
@@ -105,7 +124,6 @@ allow_inbound = [25]
 pub(crate) const PORTS: [u16; 3] = [25, 80, 443];
 const INTERFACES: [&str; 2] = ["eth0", "eth1"];
 /// As long as the daemon waits before it tries again.
-const NEXT_ROLL_BACK: Duration = Duration::from_secs(5);
 const NEXT_EXPIRY: Duration = Duration::from_secs(60);
 
 pub(crate) fn exemption(address: u8, port: u16, now: Timestamp, seconds: u64) -> NewExemption {
@@ -128,6 +146,7 @@ pub(crate) struct Site {
     listen: String,
     controller: Option<Controller<Memory>>,
     retry_roll_back: Option<Duration>,
+    roll_back_fails: Backoff,
     retry_expiry: Option<Duration>,
     expected: Expected,
 }
@@ -165,6 +184,7 @@ impl Site {
             listen: format!("127.{a}.{b}.{c}:{port}"),
             controller: None,
             retry_roll_back: None,
+            roll_back_fails: Backoff::default(),
             retry_expiry: None,
             expected: Expected {
                 on_disk: files,
@@ -174,7 +194,7 @@ impl Site {
                 temporary: Vec::new(),
             },
         };
-        for files in Files::ALL {
+        for files in Files::KNOWN {
             site.edit(files);
             if let Ok(loaded) = disk::load(&site.config_file(), site.now()) {
                 site.configs.push((files, loaded.config));
@@ -256,14 +276,16 @@ impl Site {
     }
 
     pub(crate) fn detach(&mut self) {
-        self.controller.take().unwrap().detach().unwrap();
+        let controller = self.controller.take().unwrap();
+        controller.give_up_trial().unwrap();
+        controller.detach().unwrap();
     }
 
     pub(crate) fn reload(&mut self, options: ReloadOptions) -> bool {
         let Some(controller) = self.controller() else {
             return false;
         };
-        let (outcome, _listener) = controller.reload(options);
+        let (outcome, _listener) = controller.reload(options, AskedBy::User(0));
         if outcome.successful {
             self.retry_expiry = None;
             let expected = &mut self.expected;
@@ -377,7 +399,10 @@ impl Site {
         };
         if roll_back && controller.trial_left().is_some_and(|left| left.is_zero()) {
             let went_back = controller.roll_back().is_ok();
-            self.retry_roll_back = (!went_back).then_some(passed + NEXT_ROLL_BACK);
+            self.retry_roll_back = match went_back {
+                true => None,
+                false => Some(passed + self.roll_back_fails.failed()),
+            };
             if went_back {
                 let expected = &mut self.expected;
                 expected.in_force = expected.previous.take().unwrap();
@@ -403,7 +428,13 @@ impl Site {
     fn reconcile(&mut self) {
         if let Some(controller) = self.controller() {
             controller.reconcile();
+            controller.look_after_state();
         }
+    }
+
+    /// As often as something happens on the network.
+    pub(crate) fn look(&mut self) {
+        self.reconcile();
     }
 
     pub(crate) fn fail_after(&mut self, operations: usize, failing: Failing) {
@@ -467,10 +498,23 @@ impl Site {
         controller.is_some_and(|controller| controller.trial_left().is_some())
     }
 
-    pub(crate) fn is_on_last_good(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
+        self.controller.is_some()
+    }
+
+    pub(crate) fn status(&self) -> Status {
         let controller = self.controller.as_ref().unwrap();
         let (_, status) = controller.shared().latest().read().unwrap();
-        status.last_good.is_some()
+        status
+    }
+
+    pub(crate) fn is_on_last_good(&self) -> bool {
+        self.status().last_good.is_some()
+    }
+
+    /// A file of the state directory.
+    pub(crate) fn kept(&self, name: &str) -> PathBuf {
+        self.state().file(name)
     }
 
     /// Which interfaces have the filter.

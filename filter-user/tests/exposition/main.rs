@@ -91,11 +91,13 @@ fn status() -> Status {
         forwarding: "wire".to_owned(),
         generation: 7,
         generation_since: at("2026-03-02T08:00:00Z"),
+        config_hash: "0123456789abcdef".to_owned(),
         reloads: Reloads {
             last_successful: true,
             last_success: at("2026-03-02T08:00:00.25Z"),
             total: 9,
             failures: 3,
+            last_error: None,
         },
         interfaces: vec![
             interface("uplink0", "network", "native", true, wire("lan0", true)),
@@ -108,6 +110,9 @@ fn status() -> Status {
         temporary: Vec::new(),
         unconfirmed_until: Some(at("2026-03-02T08:10:00Z")),
         rolled_back: None,
+        roll_back_problem: None,
+        rolled_back_because: None,
+        unconfirmed: None,
         last_good: None,
         metrics: MetricsStatus {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 9188))),

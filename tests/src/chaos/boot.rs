@@ -34,8 +34,10 @@ pub(super) struct Night {
 const NOT_IN_FORCE: &str = "the files are NOT in force, a reload would refuse them";
 const UNUSABLE: &str = "what an earlier run left cannot be used";
 
+const UNCONFIRMED: &str = "UNCONFIRMED: what is in force could be compared with nothing";
+
 /// All of them.
-pub(super) const NIGHTS: [Night; 11] = [
+pub(super) const NIGHTS: [Night; 14] = [
     Night {
         name: "boot with a file that is no TOML",
         spoil: |machine| configure(machine, "[["),
@@ -132,6 +134,41 @@ pub(super) const NIGHTS: [Night; 11] = [
         restore: nothing,
     },
     Night {
+        name: "boot with the kept configuration of another poolguard",
+        spoil: |machine| {
+            let file = machine.state_file("confirmed.tar");
+            let mut kept = fs::read(&file).expect("is kept");
+            let key = b"role";
+            let at = kept.windows(key.len()).position(|word| word == key);
+            let at = at.expect("every configuration has it");
+            kept[at..at + key.len()].copy_from_slice(b"rule");
+            fs::write(file, kept).expect("can be written");
+            configure(machine, &format!("{}# another text\n", usual()))
+        },
+        says: UNCONFIRMED,
+        restore: nothing,
+    },
+    Night {
+        name: "boot after a trial of which nobody knows the end",
+        spoil: |machine| {
+            on_trial(machine, &format!("enforcement = \"monitor\"\n{}", usual()));
+            fs::write(machine.state_file("unconfirmed.json"), "").expect("can be written");
+            None
+        },
+        says: "until when it was on trial is not known",
+        restore: nothing,
+    },
+    Night {
+        name: "boot after a trial with nothing to go back to",
+        spoil: |machine| {
+            on_trial(machine, &format!("{}# on trial\n", usual()));
+            fs::remove_file(machine.state_file("confirmed.tar")).expect("is there");
+            configure(machine, "[[")
+        },
+        says: UNCONFIRMED,
+        restore: nothing,
+    },
+    Night {
         name: "boot with a panic while the file is read",
         spoil: |machine| {
             fs::write(inject(machine), "reading the configuration").expect("can be written");
@@ -154,6 +191,15 @@ fn configure(machine: &Machine, text: &str) -> Option<TcpListener> {
     None
 }
 
+/// A controller dies while this is on trial.
+fn on_trial(machine: &Machine, text: &str) {
+    let running = machine.start_with("run");
+    machine.configure(text);
+    let reloaded = machine.poolguard("reload --force --confirm 1h");
+    assert!(reloaded.status.success(), "{reloaded:?}");
+    running.kill();
+}
+
 fn inject(machine: &Machine) -> std::path::PathBuf {
     machine.directory.join("inject")
 }
@@ -170,7 +216,8 @@ pub(super) fn boots(site: &mut Site, plan: &Plan, night: &Night) -> Row {
         machine.configure(&usual());
         machine.start_with("run --force").kill();
         let in_the_way = (night.spoil)(machine);
-        let detached = machine.poolguard("detach");
+        // A reboot knows nothing of what is kept.
+        let detached = machine.poolguard("detach --state-dir /nonexistent");
         assert!(detached.status.success(), "{detached:?}");
         let (mut running, start) = boot(machine);
         starts.push(start);

@@ -11,7 +11,7 @@ use policy::config::{self, Config, Loaded, Memory, Report, Severity};
 use super::configuration::print;
 use crate::generate::setup::NOW;
 
-/// Half of all addresses lie in the pool.
+/// Many addresses lie in the pool.
 const MAIN: &str = r#"
 customer_lists = ["list.csv"]
 [[interface]]
@@ -25,7 +25,7 @@ servers = ["192.0.2.25"]
 [[pool]]
 name = "all"
 kind = "static"
-prefixes = ["0.0.0.0/1", "2000::/3"]
+prefixes = ["10.0.0.0/8", "192.0.0.0/4", "2001::/16"]
 "#;
 
 /// Fails where a line is lost.

@@ -7,19 +7,19 @@ use proptest::{prelude::*, sample::Index};
 
 use super::bytes;
 
-/// Where nesting starts: documentation prefixes and both ends of the address
-/// space. The default routes are no prefixes of a configuration themselves.
+/// Where nesting starts: documentation prefixes and both ends of what customers can have.
+/// All of them together are less than a configuration takes.
 const ROOTS: [&str; 10] = [
     "198.51.100.0/24",
     "10.0.0.0/8",
-    "0.0.0.0/0",
-    "0.0.0.0/16",
-    "255.255.255.0/24",
+    "1.0.0.0/8",
+    "192.0.0.0/6",
+    "223.255.255.0/24",
     "2001:db8::/32",
     "2001:db8:0:25::/64",
-    "::/0",
-    "::/48",
-    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:0/112",
+    "2001::/16",
+    "2000::/48",
+    "fdff:ffff:ffff:ffff:ffff:ffff:ffff:0/112",
 ];
 
 /// A prefix in another one.

@@ -14,7 +14,7 @@ mod port;
 mod session;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -275,7 +275,7 @@ impl Appliance {
     /// What the data plane notices of its interfaces, a line each.
     pub fn reconcile(&mut self) -> Vec<String> {
         let dataplane = self.apparatus.dataplane();
-        let events = must(self.inside.run(|| dataplane.reconcile()));
+        let events = must(self.inside.run(|| dataplane.reconcile(&BTreeSet::new())));
         let told = events.into_iter().map(|(interface, event)| match event {
             Event::Attached => format!("{interface} attached"),
             Event::Lost => format!("{interface} lost"),

@@ -3,12 +3,14 @@
 //! Both are walked through side by side, one stretch of addresses after the
 //! other (`segments`), through the same layers that the tables are made from.
 //! `view` says what a configuration says of a stretch, `verdicts` asks the rules
-//! what becomes of its packets; `tally` adds up what differs; `limit` says when
-//! that is too much at once.
+//! what becomes of its packets; `tally` lists what differs, and `reach` adds up what
+//! that comes to, which is an `extent`; `limit` says when it is too much at once.
 
 mod addresses;
+mod extent;
 mod limit;
 mod ports;
+mod reach;
 mod render;
 mod segments;
 mod tally;
@@ -22,10 +24,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use addresses::Addresses;
-pub use limit::{Direction, Excess, TooMuch, check_limit};
+pub use extent::Extent;
+pub use limit::{ADDRESSES, CUSTOMERS, Direction, Excess, TooMuch, check_limit};
 
 use crate::{
-    config::{Config, PortSpec, TemporaryExemption},
+    config::{Config, IncludedBy, PortSpec, TemporaryExemption},
     intent::Intent,
 };
 
@@ -48,25 +51,18 @@ pub struct Change {
     /// Customer addresses, old or new, to or from which something no longer
     /// passes.
     pub closed: Addresses,
-}
-
-/// How many addresses a change concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Extent {
-    /// As in a [`Change`].
-    pub customers: Addresses,
-    /// As in a [`Change`].
-    pub opened: Addresses,
-    /// As in a [`Change`].
-    pub closed: Addresses,
-}
-
-impl Extent {
-    /// Compares two intents as they hold at `now`, and counts only: a
-    /// change of a million pieces takes no more memory than one of none.
-    pub fn between(old: &Intent, new: &Intent, now: Timestamp) -> Self {
-        tally::extent(old, new, now)
-    }
+    /// Customers of pools of the old configuration that gain an exemption, each once
+    /// in a pool. In a customer list it is one customer as long as its rows follow one
+    /// another.
+    #[serde(default)]
+    pub gained: u64,
+    /// Such customers that lose one.
+    #[serde(default)]
+    pub lost: u64,
+    /// Why a reload would not do it unless it is forced: it is more than the old
+    /// configuration's `max_change`.
+    #[serde(default)]
+    pub too_much: Option<String>,
 }
 
 /// One piece that is there on one side alone.
@@ -123,6 +119,16 @@ pub enum What {
     MailServer {
         /// It.
         prefix: IpNet,
+    },
+    /// An entry of `include` or `customer_lists` that both have, and that has nothing in
+    /// it on one side.
+    Included {
+        /// Where it is written.
+        key: IncludedBy,
+        /// As it is written.
+        pattern: String,
+        /// How many files match it, or how many rows are in the lists that do.
+        amount: usize,
     },
     /// One of a pool's prefixes. It concerns the addresses for which it is the
     /// most specific one.
@@ -192,15 +198,6 @@ impl Change {
     /// are opened and closed are counted all the same.
     pub fn in_part(old: &Intent, new: &Intent, now: Timestamp, exemptions: usize) -> Self {
         tally::tally(old, new, now, exemptions)
-    }
-
-    /// How many addresses it concerns.
-    pub fn extent(&self) -> Extent {
-        Extent {
-            customers: self.customers,
-            opened: self.opened,
-            closed: self.closed,
-        }
     }
 
     /// Whether nothing differs.

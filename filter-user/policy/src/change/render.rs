@@ -27,6 +27,16 @@ impl Change {
         for (word, addresses) in [("opened", self.opened), ("closed", self.closed)] {
             let _infallible = writeln!(text, "{word}: {}", self.shares(addresses));
         }
+        for (count, verb) in [(self.gained, "gain"), (self.lost, "lose")] {
+            let _infallible = match count {
+                0 => Ok(()),
+                1 => writeln!(text, "1 customer {verb}s an exemption"),
+                count => writeln!(text, "{count} customers {verb} an exemption"),
+            };
+        }
+        if let Some(too_much) = &self.too_much {
+            let _infallible = writeln!(text, "\na reload would be refused: {too_much}");
+        }
         text
     }
 
@@ -71,6 +81,18 @@ impl fmt::Display for What {
                 write!(f, "interface {name} (role {role}, {attach})")
             }
             Self::Wire { ends: [one, other] } => write!(f, "wire {one} - {other}"),
+            Self::Included {
+                key,
+                pattern,
+                amount,
+            } => {
+                let (key, unit) = (key.name(), key.unit());
+                match amount {
+                    0 => write!(f, "{key} {pattern:?}: no {unit}"),
+                    1 => write!(f, "{key} {pattern:?}: 1 {unit}"),
+                    amount => write!(f, "{key} {pattern:?}: {amount} {unit}s"),
+                }
+            }
             Self::MailServer { prefix } => write!(f, "mail server {prefix}"),
             Self::PoolPrefix { pool, prefix, kind } => {
                 write!(f, "pool {pool} ({kind}) {prefix}")

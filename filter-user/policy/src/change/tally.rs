@@ -10,18 +10,18 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::Timestamp;
 
 use super::{
-    Addresses, Change, Entry, Extent, Sign, What,
+    Addresses, Change, Entry, Sign, What,
     addresses::{Counter, Range},
-    enforcement,
+    check_limit, enforcement,
     ports::{PortNumbers, PortSet},
+    reach::Reach,
     segments::{bounds, side_by_side},
     settings,
-    verdicts::{Effect, Peers, Verdicts},
     view::{Grant, View},
 };
 use crate::{
-    compile::layers::{Holder, Kind, Layer},
-    config::{Config, Interface, Pool},
+    compile::layers::{Holder, Layer},
+    config::{Config, Included, Interface, Pool},
     intent::Intent,
 };
 
@@ -31,11 +31,8 @@ pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usi
     let reach = Reach::new([old, new], &numbers, now);
     let mut tally = Tally::new(views, reach, most_grants);
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
-    let Extent {
-        customers,
-        opened,
-        closed,
-    } = tally.reach.extent();
+    let extent = tally.reach.extent();
+    let too_much = check_limit(&extent, old.config.max_change).err();
     Change {
         entries: tally.entries(&numbers),
         more_exemptions: tally.more_grants,
@@ -45,78 +42,12 @@ pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usi
             .filter(|exemption| !exemption.is_expired(now))
             .cloned()
             .collect(),
-        customers,
-        opened,
-        closed,
-    }
-}
-
-pub(super) fn extent(old: &Intent, new: &Intent, now: Timestamp) -> Extent {
-    let numbers = PortNumbers::of([&old.config, &new.config]);
-    let mut reach = Reach::new([old, new], &numbers, now);
-    side_by_side(old, new, |range, old, new| reach.add(range, old, new));
-    reach.extent()
-}
-
-/// How many addresses are concerned, whatever by.
-struct Reach<'a> {
-    configs: [&'a Config; 2],
-    old: Verdicts<'a>,
-    new: Verdicts<'a>,
-    /// In IPv4 and in IPv6.
-    peers: [Peers; 2],
-    /// Millions of stretches are of a few kinds.
-    known: foldhash::HashMap<(Family, Kind, Kind), Effect>,
-    customers: Counter,
-    opened: Counter,
-    closed: Counter,
-}
-
-impl<'a> Reach<'a> {
-    fn new([old, new]: [&'a Intent; 2], numbers: &'a PortNumbers, now: Timestamp) -> Self {
-        let configs = [old, new].map(|intent| &*intent.config);
-        Self {
-            configs,
-            old: Verdicts::new(old, numbers, now),
-            new: Verdicts::new(new, numbers, now),
-            peers: [Family::V4, Family::V6].map(|family| Peers::of(configs, family)),
-            known: foldhash::HashMap::default(),
-            customers: Counter::default(),
-            opened: Counter::default(),
-            closed: Counter::default(),
-        }
-    }
-
-    fn add(&mut self, range: Range, old: Layer, new: Layer) {
-        if old.pool.is_some() {
-            self.customers.add(range);
-        }
-        if old.pool.is_some() || new.pool.is_some() {
-            let effect = self.effect(range.family, old, new);
-            if effect.opens {
-                self.opened.add(range);
-            }
-            if effect.closes {
-                self.closed.add(range);
-            }
-        }
-    }
-
-    fn effect(&mut self, family: Family, old: Layer, new: Layer) -> Effect {
-        let [old_config, new_config] = self.configs;
-        let kinds = (family, old.kind(old_config), new.kind(new_config));
-        *self.known.entry(kinds).or_insert_with(|| {
-            let peers = &self.peers[family as usize];
-            Effect::between(family, (&mut self.old, old), (&mut self.new, new), peers)
-        })
-    }
-
-    fn extent(&self) -> Extent {
-        Extent {
-            customers: self.customers.total(),
-            opened: self.opened.total(),
-            closed: self.closed.total(),
-        }
+        customers: extent.customers,
+        opened: extent.opened,
+        closed: extent.closed,
+        gained: extent.gained,
+        lost: extent.lost,
+        too_much: too_much.map(|too_much| too_much.to_string()),
     }
 }
 
@@ -246,6 +177,7 @@ impl<'a> Tally<'a> {
         self.compare_interfaces(&mut entries);
         self.compare_wires(&mut entries);
         self.compare_mail_servers(&mut entries);
+        self.compare_included(&mut entries);
         entries.extend(self.pool_prefix_entries());
         self.compare_pools(numbers, &mut entries);
         entries.extend(self.exemption_entries(numbers));
@@ -262,7 +194,7 @@ impl<'a> Tally<'a> {
                 key: key.to_owned(),
                 value,
             };
-            let affects = concerns_customers.then(|| self.reach.customers.total());
+            let affects = concerns_customers.then(|| self.reach.customers());
             replace(setting(old), setting(new), affects, entries);
         }
     }
@@ -309,6 +241,20 @@ impl<'a> Tally<'a> {
                 });
                 let what = What::MailServer { prefix };
                 entries.push(entry(sign, what, Some(size.total())));
+            }
+        }
+    }
+
+    /// What has nothing in it any more, or for the first time. How much else it has is
+    /// said customer by customer.
+    fn compare_included(&self, entries: &mut Vec<Entry>) {
+        let [old, new] = [self.old.config, self.new.config].map(|config| &config.included);
+        for old in old {
+            let Some(new) = new.iter().find(|new| new.is_named_as(old)) else {
+                continue;
+            };
+            if (old.amount == 0) != (new.amount == 0) {
+                replace(included(old), included(new), None, entries);
             }
         }
     }
@@ -433,7 +379,7 @@ fn matching<'a>(
     names.map(|name| others.get(name).copied()).collect()
 }
 
-fn prefix_around(range: Range, length: u8) -> IpNet {
+pub(super) fn prefix_around(range: Range, length: u8) -> IpNet {
     match range.family {
         Family::V4 => {
             let address = Ipv4Addr::from_bits(range.first as u32);
@@ -453,6 +399,14 @@ fn interface(interface: &Interface) -> (String, What) {
         attach: interface.attach.name().to_owned(),
     };
     (interface.name.clone(), what)
+}
+
+fn included(included: &Included) -> What {
+    What::Included {
+        key: included.key,
+        pattern: included.pattern.clone(),
+        amount: included.amount,
+    }
 }
 
 fn kind(pool: &Pool) -> What {

@@ -8,12 +8,14 @@ use std::{
 
 use filter_common::{ReturnTraffic, Role};
 use glob::Pattern;
+use sha2::{Digest as _, Sha256};
 
 use super::{
     draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft, WireDraft},
     files::{Files, Unreadable, Unseen, matching_visible},
     mistakes::Mistakes,
-    model::{Attach, PoolKind, Source},
+    model::{Attach, Included, IncludedBy, PoolKind, Source},
+    near,
     reader::{List, Table},
     report::Diagnostic,
     syntax,
@@ -22,7 +24,7 @@ use super::{
         boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
         pool_name, port_spec, prefix, ticket,
     },
-    words::{quoted, shown},
+    words::{is_line, quoted, shown},
 };
 
 /// Reads `main` and what it includes. Also gives the texts that were read.
@@ -37,17 +39,26 @@ pub(super) fn read(
         draft: Draft::default(),
         read: Vec::new(),
         seen: HashSet::from([plain(main)]),
+        patterns: Vec::new(),
     };
     reading.main(main);
     reading.draft.lists.finish();
+    reading.draft.hash = hash(&reading.read);
     (reading.draft, reading.read)
 }
 
-/// What a file is written in.
-#[derive(Clone, Copy)]
-enum Form {
-    Toml,
-    CustomerList,
+fn hash(texts: &[Arc<Text>]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        let content = text.content().as_bytes();
+        hash.update((content.len() as u64).to_be_bytes());
+        hash.update(content);
+    }
+    let bytes = hash.finalize();
+    bytes[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 struct Reading<'a> {
@@ -56,10 +67,24 @@ struct Reading<'a> {
     draft: Draft,
     read: Vec<Arc<Text>>,
     seen: HashSet<PathBuf>,
+    patterns: Vec<NamedByPattern>,
+}
+
+/// An entry of `include` or `customer_lists` with wildcards in it.
+struct NamedByPattern {
+    pattern: Pattern,
+    entry: Placed<String>,
+    has_matched: bool,
 }
 
 impl Reading<'_> {
     fn main(&mut self, path: &Path) {
+        if !is_line(&path.to_string_lossy()) {
+            let message = "the path of the configuration has control characters in it";
+            let diagnostic = Diagnostic::error_in(Path::new("--config"), message);
+            let help = "rename it: reports, logs and `explain` name it";
+            return self.mistakes.push_unreadable(None, diagnostic.help(help));
+        }
         let content = match self.files.read(path) {
             Ok(content) => content,
             Err(error) => {
@@ -86,15 +111,44 @@ impl Reading<'_> {
             read_items(table, draft);
         });
         let directory = path.parent().unwrap_or(Path::new(""));
-        for (named, form) in [(patterns, Form::Toml), (lists, Form::CustomerList)] {
+        for (named, key) in [
+            (patterns, IncludedBy::Include),
+            (lists, IncludedBy::CustomerLists),
+        ] {
             for pattern in named.iter().flat_map(|list: &List<_>| &list.items) {
-                self.include(directory, pattern, form);
+                let before = (self.read.len(), self.draft.lists.rows().len());
+                self.include(directory, pattern, key);
+                let texts = &self.read[before.0..];
+                self.draft.included.push(Included {
+                    key,
+                    pattern: pattern.value.clone(),
+                    amount: match key {
+                        IncludedBy::Include => texts.len(),
+                        IncludedBy::CustomerLists => self.draft.lists.rows().len() - before.1,
+                    },
+                    files: texts.iter().map(|text| text.path().to_owned()).collect(),
+                });
             }
+        }
+        let patterns = std::mem::take(&mut self.patterns);
+        for NamedByPattern {
+            pattern,
+            entry,
+            has_matched,
+        } in patterns
+        {
+            let is_read = |path: &Path| self.seen.contains(&plain(path));
+            let (written, place) = (&entry.value, &entry.place);
+            let warnings =
+                near::warnings(self.files, &pattern, written, place, has_matched, is_read);
+            warnings
+                .into_iter()
+                .for_each(|warning| self.mistakes.push(warning));
         }
     }
 
     /// Reads what one entry of `include` or `customer_lists` names.
-    fn include(&mut self, directory: &Path, pattern: &Placed<String>, form: Form) {
+    fn include(&mut self, directory: &Path, pattern: &Placed<String>, form: IncludedBy) {
         const WILDCARDS: [char; 3] = ['*', '?', '['];
         if !pattern.value.contains(WILDCARDS) {
             let path = directory.join(&pattern.value);
@@ -114,7 +168,13 @@ impl Reading<'_> {
                 .push_unreadable(None, Diagnostic::error(&pattern.place, message).help(help));
             return;
         };
-        for path in matching_visible(self.files, &full) {
+        let matching = matching_visible(self.files, &full);
+        self.patterns.push(NamedByPattern {
+            pattern: full,
+            entry: pattern.clone(),
+            has_matched: !matching.is_empty(),
+        });
+        for path in matching {
             match path {
                 // What two patterns match is read once, and so is this file.
                 Ok(path) if !self.seen.insert(plain(&path)) => {}
@@ -126,13 +186,21 @@ impl Reading<'_> {
         }
     }
 
-    fn included(&mut self, path: &Path, from: &Place, form: Form) {
+    fn included(&mut self, path: &Path, from: &Place, form: IncludedBy) {
+        if !is_line(&path.to_string_lossy()) {
+            let error = Unreadable {
+                why: "its name has control characters in it".to_owned(),
+                help: Some("rename it: reports, logs and `explain` name it".to_owned()),
+            };
+            return self.cannot_include(from, path, error);
+        }
         match (self.files.read(path), form) {
-            (Ok(content), Form::Toml) => self.parse(path, content, |table, draft| {
+            (Ok(content), IncludedBy::Include) => self.parse(path, content, |table, draft| {
+                table.warn_if_empty();
                 refuse_box(table);
                 read_items(table, draft);
             }),
-            (Ok(content), Form::CustomerList) => {
+            (Ok(content), IncludedBy::CustomerLists) => {
                 if let Some(text) = self.text(path, content) {
                     self.draft.lists.read(text, self.mistakes);
                 }
@@ -343,7 +411,6 @@ fn read_customer(table: &mut Table<'_, '_>) -> CustomerDraft {
             file: table.text().path().to_owned(),
             line: table.line(),
         },
-        is_listed: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Customers by the million: the rows of `customer_lists`.
 //!
-//! A row is 32 bytes, and its name. What rows open is kept once for all that
+//! A row is 32 bytes, and its name and ticket. What rows open is kept once for all that
 //! open the same: there are far fewer ways to be exempted than customers.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,10 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::model::{Holder, Terms};
+use super::{
+    model::{Holder, Terms},
+    values::{LONGEST_NAME, LONGEST_TICKET},
+};
 
 /// One row: a prefix of a customer, with exemptions of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +22,7 @@ pub(super) struct Row {
     pub(super) file: u16,
     /// From 1.
     pub(super) line: u32,
-    /// Where the name begins, with its length.
+    /// Where the name begins, with its length; the ticket follows.
     name: u32,
     /// One of the terms.
     pub(super) terms: u32,
@@ -27,8 +30,15 @@ pub(super) struct Row {
 
 const _: () = assert!(size_of::<Row>() == 32);
 
-/// The most rows: their names then have room, however long they are.
+/// The most rows: their names and tickets then have room, however long they are.
 pub(super) const MAX_ROWS: usize = 1 << 24;
+
+const _: () = assert!(
+    (MAX_ROWS as u64) * (2 + LONGEST_NAME as u64 + LONGEST_TICKET as u64) <= u32::MAX as u64
+        && LONGEST_NAME < 128
+        && LONGEST_TICKET < 128,
+    "where a name begins is a number of 32 bits, and each length is one byte of UTF-8"
+);
 
 /// The rows of all customer lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +46,8 @@ pub struct CustomerList {
     files: Vec<PathBuf>,
     /// By prefix, once all are there.
     rows: Vec<Row>,
-    /// Each after one character whose number is its length in bytes.
+    /// The names, and the ticket of each, which may be empty. Each after one character
+    /// whose number is its length in bytes.
     names: String,
     terms: IndexSet<Terms>,
 }
@@ -60,11 +71,13 @@ impl CustomerList {
     /// The names of customers, in the order in which they were read: one again only
     /// where others came between its rows.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let mut rest = self.names.as_str();
+        let mut at = 0;
         std::iter::from_fn(move || {
-            let length = usize::from(*rest.as_bytes().first()?);
-            let (name, behind) = rest[1..].split_at(length);
-            rest = behind;
+            if at == self.names.len() {
+                return None;
+            }
+            let (name, ticket) = self.name_and_ticket(at);
+            at += 2 + name.len() + ticket.len();
             Some(name)
         })
     }
@@ -89,7 +102,7 @@ impl CustomerList {
         Holder {
             name: self.name(row),
             terms: &self.terms[row.terms as usize],
-            ticket: None,
+            ticket: Some(self.name_and_ticket(row.name as usize).1).filter(|t| !t.is_empty()),
             file: &self.files[usize::from(row.file)],
             line: row.line as usize,
         }
@@ -103,6 +116,12 @@ impl CustomerList {
     /// What the rows open, each once.
     pub(super) fn terms(&self) -> impl Iterator<Item = &Terms> {
         self.terms.iter()
+    }
+
+    /// What tells the name of a row from others: rows of one name that were read one
+    /// after the other have the same.
+    pub(super) fn name_key(&self, number: usize) -> u64 {
+        self.rows[number].name.into()
     }
 
     /// The place of a row's terms among all.
@@ -135,7 +154,15 @@ impl CustomerList {
     }
 
     pub(super) fn name(&self, row: &Row) -> &str {
-        let at = row.name as usize;
+        self.text_at(row.name as usize)
+    }
+
+    fn name_and_ticket(&self, at: usize) -> (&str, &str) {
+        let name = self.text_at(at);
+        (name, self.text_at(at + 1 + name.len()))
+    }
+
+    fn text_at(&self, at: usize) -> &str {
         let length = usize::from(self.names.as_bytes()[at]);
         &self.names[at + 1..at + 1 + length]
     }
@@ -151,13 +178,20 @@ impl CustomerList {
     }
 
     /// Adds a row, unless there are [`MAX_ROWS`].
-    pub(super) fn add(&mut self, prefix: IpNet, at: (u16, usize), name: &str, terms: u32) -> bool {
+    pub(super) fn add(
+        &mut self,
+        prefix: IpNet,
+        at: (u16, usize),
+        name: (&str, &str),
+        terms: u32,
+    ) -> bool {
         if self.rows.len() >= MAX_ROWS {
             return false;
         }
-        let last = self.rows.last().filter(|last| self.name(last) == name);
+        let last = self.rows.last();
+        let last = last.filter(|last| self.name_and_ticket(last.name as usize) == name);
         let name = match last {
-            // A customer's prefixes usually follow one another.
+            // A customer's prefixes usually follow one another, with the same ticket.
             Some(last) => last.name,
             None => self.keep_name(name),
         };
@@ -172,11 +206,12 @@ impl CustomerList {
         true
     }
 
-    fn keep_name(&mut self, name: &str) -> u32 {
+    fn keep_name(&mut self, (name, ticket): (&str, &str)) -> u32 {
         let at = self.names.len() as u32;
-        // Names are short: see `LONGEST_NAME`.
-        self.names.push(name.len() as u8 as char);
-        self.names.push_str(name);
+        for text in [name, ticket] {
+            self.names.push(text.len() as u8 as char);
+            self.names.push_str(text);
+        }
         at
     }
 
@@ -211,7 +246,12 @@ impl Serialize for CustomerList {
                         terms,
                         ..
                     } = row;
-                    format!("{prefix} {file} {line} {terms} {}", self.0.name(row))
+                    let (name, ticket) = self.0.name_and_ticket(row.name as usize);
+                    let ticket = match ticket {
+                        "" => String::new(),
+                        ticket => format!("\t{ticket}"),
+                    };
+                    format!("{prefix} {file} {line} {terms} {name}{ticket}")
                 };
                 serializer.collect_seq(self.0.rows.iter().map(text))
             }
@@ -258,9 +298,12 @@ impl CustomerList {
         let file: u16 = words.next()?.parse().ok()?;
         let line: u32 = words.next()?.parse().ok()?;
         let terms: u32 = words.next()?.parse().ok()?;
+        // No name has a tab in it.
         let name = words.next()?;
+        let (name, ticket) = name.split_once('\t').unwrap_or((name, ""));
         let is_known = usize::from(file) < self.files.len() && (terms as usize) < self.terms.len();
-        (is_known && name.len() <= super::values::LONGEST_NAME)
-            .then(|| self.add(prefix, (file, line as usize), name, terms))
+        let is_short = name.len() <= LONGEST_NAME && ticket.len() <= LONGEST_TICKET;
+        (is_known && is_short)
+            .then(|| self.add(prefix, (file, line as usize), (name, ticket), terms))
     }
 }

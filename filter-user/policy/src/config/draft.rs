@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::{
     model::{
-        Attach, Config, Customer, Forwarding, Interface, Mail, Metrics, Pool, PoolKind, PortSpec,
-        Ports, Source, Terms, Wire,
+        Attach, Config, Customer, Forwarding, Included, Interface, Mail, Metrics, Pool, PoolKind,
+        PortSpec, Ports, Source, Terms, Wire,
     },
     read_list::Lists,
     reader::List,
@@ -37,6 +37,9 @@ pub(super) struct Draft {
     pub(super) lists: Lists,
     pub(super) listen: Option<SocketAddr>,
     pub(super) max_change: Option<Share>,
+    pub(super) included: Vec<Included>,
+    /// As [`Config::hash`].
+    pub(super) hash: String,
 }
 
 #[derive(Debug)]
@@ -82,8 +85,6 @@ pub(super) struct CustomerDraft {
     pub(super) ticket: Option<String>,
     pub(super) expires: Option<Placed<Timestamp>>,
     pub(super) source: Source,
-    /// Whether it is a row of a customer list.
-    pub(super) is_listed: bool,
 }
 
 /// What is forbidden where the configuration does not say.
@@ -156,6 +157,8 @@ impl Draft {
                 listen: self.listen.unwrap_or(DEFAULT_LISTEN),
             },
             max_change: self.max_change.unwrap_or(DEFAULT_MAX_CHANGE),
+            included: self.included,
+            hash: self.hash,
         })
     }
 }

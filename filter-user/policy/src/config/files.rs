@@ -15,6 +15,10 @@ pub trait Files {
     /// The files whose path matches a pattern, in any order, and what could not
     /// be looked at for it. A wildcard stands for anything but `/`.
     fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>>;
+
+    /// The files in the directories that a pattern leads to, whatever they are called,
+    /// in any order; `None` if it leads to no directory.
+    fn beside(&self, pattern: &Pattern) -> Option<Vec<PathBuf>>;
 }
 
 /// Why a file or a directory of a configuration cannot be read, for people.
@@ -69,6 +73,18 @@ impl Files for Memory {
         let matches = |path: &&PathBuf| pattern.matches_path_with(&resolved(path), MATCHING);
         self.files.keys().filter(matches).cloned().map(Ok).collect()
     }
+
+    fn beside(&self, pattern: &Pattern) -> Option<Vec<PathBuf>> {
+        let wanted = resolved(Path::new(pattern.as_str()));
+        let wanted = Pattern::new(wanted.parent()?.to_str()?).ok()?;
+        let is_beside = |path: &&PathBuf| {
+            let path = resolved(path);
+            let directory = path.parent().unwrap_or(Path::new(""));
+            wanted.matches_path_with(directory, MATCHING)
+        };
+        let files: Vec<_> = self.files.keys().filter(is_beside).cloned().collect();
+        (!files.is_empty()).then_some(files)
+    }
 }
 
 /// A path without what changes nothing about where it leads, but for links.
@@ -110,7 +126,7 @@ pub(super) fn matching_visible(
     matches
 }
 
-fn file_name_is_hidden(path: &Path) -> bool {
+pub(super) fn file_name_is_hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }

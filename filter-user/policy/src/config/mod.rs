@@ -13,6 +13,7 @@ mod draft;
 mod files;
 mod mistakes;
 mod model;
+mod near;
 mod prefix;
 mod read_list;
 mod reader;
@@ -34,14 +35,14 @@ pub use customer_list::CustomerList;
 pub use files::MATCHING;
 pub use files::{Files, Memory, Unreadable, Unseen};
 pub use model::{
-    Attach, BadPort, Config, Customer, Forwarding, Holder, Interface, Mail, Metrics, Pool,
-    PoolKind, PortSpec, Ports, Source, Terms, Wire,
+    Attach, BadPort, Config, Customer, Forwarding, Holder, Included, IncludedBy, Interface, Mail,
+    Metrics, Pool, PoolKind, PortSpec, Ports, Source, Terms, Wire,
 };
 pub use report::{Diagnostic, Related, Report, Severity, lossy};
 pub use share::{BadShare, Share};
 pub use temporary::{NoRoom, TemporaryExemption};
 pub use texts::Texts;
-pub use words::{is_unprintable, shown};
+pub use words::{is_line, shown};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //! [`Config`] need check nothing again.
 
 use std::{
+    collections::HashSet,
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -42,6 +43,68 @@ pub struct Config {
     /// The largest share of the customer addresses that a reload may open or
     /// close unless it is forced.
     pub max_change: Share,
+    /// What tells the texts that it was read from, in their order, from others: the first
+    /// 16 hexadecimal digits of their SHA-256. The names of the files make no difference.
+    #[serde(default)]
+    pub hash: String,
+    /// The entries of `include` and `customer_lists`, and what each came to.
+    #[serde(default)]
+    pub included: Vec<Included>,
+}
+
+/// An entry of `include` or `customer_lists`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Included {
+    /// Where it is written.
+    pub key: IncludedBy,
+    /// As it is written.
+    pub pattern: String,
+    /// The files that it names, as they were found, but for those that an entry before
+    /// it names as well.
+    pub files: Vec<PathBuf>,
+    /// How many files, or how many rows if they are lists.
+    pub amount: usize,
+}
+
+/// The keys that name more files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncludedBy {
+    /// More of the same, in TOML.
+    Include,
+    /// CSV.
+    CustomerLists,
+}
+
+impl IncludedBy {
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::CustomerLists => "customer_lists",
+        }
+    }
+
+    /// What is counted.
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Self::Include => "file",
+            Self::CustomerLists => "row",
+        }
+    }
+}
+
+impl Included {
+    /// Whether both are the same entry, whatever it comes to.
+    pub(crate) fn is_named_as(&self, other: &Self) -> bool {
+        (self.key, &self.pattern) == (other.key, &other.pattern)
+    }
+}
+
+impl fmt::Display for Included {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.key.name(), self.pattern)
+    }
 }
 
 /// How what is shared is written.
@@ -138,6 +201,27 @@ impl Config {
             None => number,
             Some(row) => self.customers.len() + self.listed.terms_of(row),
         }
+    }
+
+    /// A number for the customer with a number: the same for all rows of a name that
+    /// follow one another in a list.
+    pub(crate) fn customer_key(&self, number: usize) -> u64 {
+        match number.checked_sub(self.customers.len()) {
+            None => number as u64,
+            Some(row) => self.customers.len() as u64 + self.listed.name_key(row),
+        }
+    }
+
+    /// The customers with exemptions that `files` have, by
+    /// [`customer_key`](Self::customer_key).
+    pub(crate) fn customers_in(&self, files: &[PathBuf], now: Timestamp) -> HashSet<u64> {
+        let files: HashSet<&Path> = files.iter().map(PathBuf::as_path).collect();
+        let numbers = 0..self.customers.len() + self.listed.len();
+        let numbers = numbers.filter(|&number| {
+            let holder = self.holder(number);
+            files.contains(holder.file) && holder.terms.open_something(now)
+        });
+        numbers.map(|number| self.customer_key(number)).collect()
     }
 
     /// The interface that a wire joins to this one.
@@ -388,6 +472,9 @@ impl PoolKind {
             Self::Static => "static",
         }
     }
+
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Dynamic, Self::VirtualPop, Self::Static];
 
     /// Whether customers in such a pool can be exempted.
     pub const fn takes_exemptions(self) -> bool {

@@ -82,6 +82,16 @@ fn check(prefix: IpNet) -> Read<IpNet> {
         )
         .meaning(network));
     }
+    if let Some((never, what)) = never_a_customers(&prefix) {
+        let message = match never.contains(&prefix) {
+            true => format!("{prefix} is {what}"),
+            false => format!("{prefix} has {what} in it, {never}"),
+        };
+        return Err(Wrong::new(
+            message,
+            "write the prefixes that are meant: no customer and no mail server has such an address",
+        ));
+    }
     match inside_ipv4_mapped(prefix) {
         Some(meant) => Err(Wrong::new(
             format!("{prefix} can never match: no packet has an IPv4-mapped address"),
@@ -92,6 +102,35 @@ fn check(prefix: IpNet) -> Read<IpNet> {
         )),
         None => Ok(prefix),
     }
+}
+
+/// Addresses that nobody on the Internet has (RFC 6890, RFC 4291), and what they are.
+const NEVER: [(IpNet, &str); 9] = [
+    (v4([0, 0, 0, 0], 8), "unspecified"),
+    (v4([127, 0, 0, 0], 8), "loopback"),
+    (v4([169, 254, 0, 0], 16), "link-local"),
+    (v4([224, 0, 0, 0], 4), "multicast"),
+    (v4([240, 0, 0, 0], 4), "reserved"),
+    (v6(0, 0, 128), "unspecified"),
+    (v6(0, 1, 128), "loopback"),
+    (v6(0xfe80, 0, 10), "link-local"),
+    (v6(0xff00, 0, 8), "multicast"),
+];
+
+const fn v4(octets: [u8; 4], length: u8) -> IpNet {
+    let [a, b, c, d] = octets;
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length))
+}
+
+const fn v6(first: u16, last: u16, length: u8) -> IpNet {
+    let address = Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last);
+    IpNet::V6(Ipv6Net::new_assert(address, length))
+}
+
+/// What is in a prefix, or around it, that is never a customer's.
+fn never_a_customers(prefix: &IpNet) -> Option<&'static (IpNet, &'static str)> {
+    let mut all = NEVER.iter();
+    all.find(|(never, _)| never.contains(prefix) || prefix.contains(never))
 }
 
 /// The IPv4 prefix that an IPv4-mapped one was meant to be, if it is one. All

@@ -188,6 +188,16 @@ impl<'a, 'i> Table<'a, 'i> {
         result
     }
 
+    /// Warns where a whole file says nothing.
+    pub(super) fn warn_if_empty(&mut self) {
+        if self.entries.is_empty() {
+            let message = "an included file that says nothing";
+            let warning = Diagnostic::warning_in(self.text.path(), message);
+            let help = "write [[interface]], [[pool]] or [[customer]] tables, or remove it";
+            self.mistakes.push_missing(self.text, warning.help(help));
+        }
+    }
+
     /// Where it is headed.
     pub(super) fn place(&self) -> Place {
         Place::new(self.text, self.span.clone())

@@ -54,10 +54,12 @@ impl Report {
         self.diagnostics.iter().filter(of_it).count()
     }
 
-    /// The first mistake, in a line.
+    /// The first mistake that is in a line of a file, or else the first, in a line: what
+    /// is missing of a whole file mostly follows from what cannot be read of it.
     pub fn summary(&self) -> String {
-        let mut errors = self.diagnostics.iter();
-        let first = errors.find(|diagnostic| diagnostic.severity == Severity::Error);
+        let errors = self.diagnostics.iter();
+        let errors = errors.filter(|diagnostic| diagnostic.severity == Severity::Error);
+        let first = errors.min_by_key(|diagnostic| diagnostic.line.is_none());
         let first = first.map(ToString::to_string).unwrap_or_default();
         match self.errors() {
             0 | 1 => first,

@@ -14,7 +14,7 @@ use super::{
     model::PortSpec,
     reader::{Read, Value, Wrong},
     share::Share,
-    words::{is_unprintable, list, quoted},
+    words::{is_line, list, quoted},
 };
 
 pub(super) use super::prefix::prefix;
@@ -84,7 +84,7 @@ pub(super) fn check_name(name: &str) -> Read<()> {
             "write a name that says who it is",
         ));
     }
-    if name.chars().any(is_unprintable) {
+    if !is_line(name) {
         return Err(Wrong::new(
             "a name with control characters",
             "write a name of letters, digits, blanks and signs",
@@ -99,16 +99,33 @@ pub(super) fn check_name(name: &str) -> Read<()> {
     Ok(())
 }
 
-/// The ticket of a customer: any text that can be printed in a line.
+/// The longest ticket, in bytes: a customer list keeps one for each row.
+pub(super) const LONGEST_TICKET: usize = 120;
+
+/// The ticket of a customer.
 pub(super) fn ticket(value: Value<'_, '_>) -> Read<String> {
     let ticket = string(value)?;
-    match ticket.chars().any(is_unprintable) {
-        true => Err(Wrong::new(
+    match check_ticket(&ticket) {
+        Ok(()) => Ok(ticket),
+        Err(wrong) => Err(wrong.map(|()| None)),
+    }
+}
+
+/// Whether a text can be a ticket: any that can be printed in a line.
+pub(super) fn check_ticket(ticket: &str) -> Read<()> {
+    if !is_line(ticket) {
+        return Err(Wrong::new(
             "a ticket with control characters",
             "write it in one line, of letters, digits, blanks and signs",
-        )),
-        false => Ok(ticket),
+        ));
     }
+    if ticket.len() > LONGEST_TICKET {
+        return Err(Wrong::new(
+            format!("a ticket of {} bytes", ticket.len()),
+            format!("write at most {LONGEST_TICKET}: its number, or where it is"),
+        ));
+    }
+    Ok(())
 }
 
 /// What the metrics call the absence of a pool.
@@ -194,7 +211,7 @@ fn is_interface_name(name: &str) -> bool {
     // The last two are directories of settings beside those of interfaces.
     let is_reserved = matches!(name, "" | "." | ".." | "all" | "default");
     let fits = name.len() <= LONGEST_INTERFACE_NAME;
-    fits && !is_reserved && !is_pattern(name) && !name.bytes().any(is_refused)
+    fits && !is_reserved && is_line(name) && !is_pattern(name) && !name.bytes().any(is_refused)
 }
 
 /// A pattern for files.
@@ -204,6 +221,12 @@ pub(super) fn include(value: Value<'_, '_>) -> Read<String> {
         return Err(Wrong::new(
             "an include that names no file",
             "write a file, or a pattern such as \"customers.d/*.toml\"",
+        ));
+    }
+    if !is_line(&pattern) {
+        return Err(Wrong::new(
+            "an include with control characters",
+            "rename what it names: reports, logs and `explain` name it",
         ));
     }
     match Pattern::new(&pattern) {

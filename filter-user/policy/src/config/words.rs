@@ -35,8 +35,13 @@ pub(super) fn quoted(text: &str) -> String {
 /// printed, rather than be seen: controls (what Unicode calls Cc), separators of
 /// lines and paragraphs (Zl, Zp), what turns round the direction of writing (UAX
 /// #9), and the byte order mark.
-pub fn is_unprintable(c: char) -> bool {
+pub(super) fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Whether a text can be printed in a line, and leaves the text around it as it is.
+pub fn is_line(text: &str) -> bool {
+    !text.chars().any(is_unprintable)
 }
 
 /// `a`, `a or b`, `a, b or c`.

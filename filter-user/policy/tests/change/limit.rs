@@ -3,9 +3,13 @@
 use policy::{
     change::{Change, Extent, check_limit},
     config::Share,
+    intent::Intent,
 };
 
-use crate::{intent, now};
+use crate::{
+    intent, now,
+    provider::{EVERYDAY, NEXT, Provider, SLIPS},
+};
 
 /// A box with a dynamic pool of so many addresses, a power of two.
 fn pool(addresses: u32, extra: &str) -> String {
@@ -19,46 +23,180 @@ fn pool(addresses: u32, extra: &str) -> String {
 
 /// What is said against a change under a limit.
 fn refusal(old: &str, new: &str, limit: Share) -> Option<String> {
-    let change = Change::between(&intent(old), &intent(new), now());
-    let extent = Extent::between(&intent(old), &intent(new), now());
-    assert_eq!(change.extent(), extent);
-    check_limit(extent, limit)
-        .err()
-        .map(|error| error.to_string())
+    refusal_of(&intent(old), &intent(new), limit)
+}
+
+fn refusal_of(old: &Intent, new: &Intent, limit: Share) -> Option<String> {
+    let change = Change::between(old, new, now());
+    let extent = Extent::between(old, new, now());
+    let totals = (change.customers, change.opened, change.closed);
+    assert_eq!(totals, (extent.customers, extent.opened, extent.closed));
+    assert_eq!((change.gained, change.lost), (extent.gained, extent.lost));
+    let refused = check_limit(&extent, limit).err();
+    let refused = refused.map(|error| error.to_string());
+    if limit == old.config.max_change {
+        assert_eq!(change.too_much, refused);
+    }
+    refused
 }
 
 const TENTH: Share = Share::percent(10);
 
-#[test]
-fn a_small_box_may_change_as_it_likes() {
-    let monitored = "enforcement = \"monitor\"\n";
-    assert_eq!(refusal(&pool(256, ""), &pool(256, monitored), TENTH), None);
-    assert_eq!(
-        refusal(&pool(512, ""), &pool(512, monitored), TENTH).as_deref(),
-        Some(
-            "it would open 512 IPv4 addresses of customers (100% of 512), and `max_change` is \
-             10%. `poolguard diff` shows what would change; `poolguard reload --force` does it \
-             all the same"
-        )
-    );
+fn everyday(number: usize) {
+    let (size, before) = &Provider::sizes()[number];
+    let old = before.intent();
+    let mut wrong = Vec::new();
+    for (name, edit) in EVERYDAY {
+        let mut after = before.clone();
+        edit(&mut after);
+        if let Some(refused) = refusal_of(&old, &after.intent(), TENTH) {
+            wrong.push(format!("{name}: {refused}"));
+        }
+    }
+    for (name, first, edit) in NEXT {
+        let mut before = before.clone();
+        first(&mut before);
+        let mut after = before.clone();
+        edit(&mut after);
+        if let Some(refused) = refusal_of(&before.intent(), &after.intent(), TENTH) {
+            wrong.push(format!("{name}: {refused}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{size}\n{}", wrong.join("\n"));
+}
+
+fn slips(number: usize) {
+    let (size, before) = &Provider::sizes()[number];
+    let old = before.intent();
+    let mut wrong = Vec::new();
+    for (name, edit, words) in SLIPS {
+        let mut after = before.clone();
+        edit(&mut after);
+        let new = after.intent();
+        match refusal_of(&old, &new, TENTH) {
+            Some(refused) if refused.contains(words) => {}
+            refused => wrong.push(format!("{name}: {refused:?}")),
+        }
+        assert_eq!(refusal_of(&old, &new, Share::WHOLE), None, "{name}");
+    }
+    assert!(wrong.is_empty(), "{size}\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn both_directions_count_on_their_own() {
-    let refused = refusal(&pool(65_536, ""), &pool(32_768, ""), TENTH).unwrap();
-    assert!(
-        refused.contains("open 32768 IPv4 addresses of customers (50% of 65536)"),
-        "{refused}"
-    );
-    let refused = refusal(&pool(32_768, ""), &pool(65_536, ""), TENTH).unwrap();
-    assert!(
-        refused.contains("close 32768 IPv4 addresses of customers (100% of 32768)"),
-        "{refused}"
-    );
-    let moved = pool(65_536, "").replace("10.0.0.0", "10.1.0.0");
-    let refused = refusal(&pool(65_536, ""), &moved, TENTH).unwrap();
-    assert!(refused.contains("open 65536"), "{refused}");
-    assert!(refused.contains(", close 65536"), "{refused}");
+fn what_a_small_provider_does_every_day_needs_no_force() {
+    everyday(0);
+}
+
+#[test]
+fn what_a_medium_provider_does_every_day_needs_no_force() {
+    everyday(1);
+}
+
+#[test]
+fn what_a_large_provider_does_every_day_needs_no_force() {
+    everyday(2);
+}
+
+#[test]
+fn slips_of_a_small_provider_are_refused() {
+    slips(0);
+}
+
+#[test]
+fn slips_of_a_medium_provider_are_refused() {
+    slips(1);
+}
+
+#[test]
+fn slips_of_a_large_provider_are_refused() {
+    slips(2);
+}
+
+/// Under a limit of nothing a customer may come or go all the same, but never all of
+/// them: not a hundred single addresses, nor the last one.
+#[test]
+fn the_last_exemptions_do_not_go_without_force() {
+    let business = |customers: u32| {
+        let mut text = pool(1 << 20, "max_change = \"0%\"\n");
+        text.push_str(
+            "[[pool]]\nname = \"business\"\nkind = \"static\"\n\
+             prefixes = [\"203.0.113.0/24\"]\n",
+        );
+        for number in 0..customers {
+            text.push_str(&format!(
+                "[[customer]]\nname = \"{number}\"\nprefixes = [\"203.0.113.{number}\"]\n\
+                 allow_inbound = [25, 80]\n"
+            ));
+        }
+        text
+    };
+    let nothing = Share::percent(0);
+    for (before, after, is_fine) in [
+        (96, 0, false),
+        (96, 87, false),
+        (96, 88, true),
+        (8, 6, true),
+        (8, 5, false),
+        (3, 2, true),
+        (3, 1, false),
+        (2, 1, true),
+        (2, 0, false),
+        (1, 0, false),
+        (0, 1, true),
+        (0, 8, true),
+        (0, 9, false),
+    ] {
+        let refused = refusal(&business(before), &business(after), nothing);
+        assert_eq!(refused.is_none(), is_fine, "{before} {after}: {refused:?}");
+    }
+    // A port less is not the last of them.
+    let narrower = business(1).replace("[25, 80]", "[25]");
+    assert_eq!(refusal(&business(1), &narrower, nothing), None);
+}
+
+/// A pool, a change of it and the limit: nothing is hidden by another pool.
+#[test]
+fn little_of_a_pool_may_change_and_never_more_than_half_of_it() {
+    let dialup = |length: u8, part: Option<u8>| {
+        let part = part.map(|part| {
+            format!(
+                "[[pool]]\nname = \"part\"\nkind = \"dynamic\"\nforbidden = []\n\
+                 prefixes = [\"198.51.96.0/{part}\"]\n"
+            )
+        });
+        format!(
+            "{}[[pool]]\nname = \"small\"\nkind = \"dynamic\"\n\
+             prefixes = [\"198.51.96.0/{length}\"]\n{}",
+            pool(1 << 20, ""),
+            part.unwrap_or_default()
+        )
+    };
+    for (length, part, is_fine) in [
+        (24, 25, true),
+        (31, 32, true),
+        (22, 24, true),
+        (22, 23, false),
+        // Less than a tenth.
+        (19, 23, true),
+        (19, 22, false),
+    ] {
+        let refused = refusal(&dialup(length, None), &dialup(length, Some(part)), TENTH);
+        assert_eq!(
+            refused.is_none(),
+            is_fine,
+            "/{part} of /{length}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_too_much_is_counted_where_it_is_a_lot() {
+    let (_, before) = &Provider::sizes()[1];
+    let mut after = before.clone();
+    after.top = "enforcement = \"monitor\"\n".to_owned();
+    let refused = refusal_of(&before.intent(), &after.intent(), TENTH).unwrap();
+    let after_three = ", do 66 more things like that, and `max_change` is 10%. ";
+    assert!(refused.contains(after_three), "{refused}");
 }
 
 #[test]
@@ -79,7 +217,7 @@ fn the_families_are_not_mixed() {
     let old = pool(65_536, "");
     let refused = refusal(&old, &format!("{old}{ipv6}"), TENTH).unwrap();
     assert!(
-        refused.contains("close 16777216 IPv6 /64s, where there is no customer yet"),
+        refused.contains("add 16777216 IPv6 /64s to dynamic pools, where there is no customer yet"),
         "{refused}"
     );
     // Many IPv6 customers do not outweigh all of IPv4.
@@ -96,7 +234,7 @@ fn where_mail_may_go_concerns_everyone_who_may_send_it_nowhere_else() {
     let old = pool(65_536, "");
     let gone = refusal(&old, &old.replace("\"192.0.2.25\"", ""), TENTH).unwrap();
     assert!(gone.contains("close 65536"), "{gone}");
-    let wide = refusal(&old, &old.replace("192.0.2.25", "192.0.0.0/2"), TENTH).unwrap();
+    let wide = refusal(&old, &old.replace("192.0.2.25", "192.0.0.0/9"), TENTH).unwrap();
     assert!(wide.contains("open 65536"), "{wide}");
     let split = old.replace("\"192.0.2.25\"", "\"192.0.2.24/31\"");
     let same = old.replace("\"192.0.2.25\"", "\"192.0.2.25\", \"192.0.2.24\"");

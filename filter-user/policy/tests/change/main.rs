@@ -5,6 +5,7 @@
 mod limit;
 mod packets;
 mod pieces;
+mod provider;
 mod temporary;
 
 use std::{path::Path, sync::Arc};

@@ -181,6 +181,8 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
                 listen: "127.0.0.1:9188".parse().unwrap(),
             },
             max_change: Share::WHOLE,
+            included: Vec::new(),
+            hash: String::new(),
         },
     )
 }

@@ -1,6 +1,12 @@
 //! Which pieces are gained and lost, and how many addresses each concerns.
 
-use policy::change::Change;
+use std::path::Path;
+
+use policy::{
+    change::Change,
+    config::{self, Memory},
+    intent::Intent,
+};
 
 use crate::{between, intent, now};
 
@@ -134,7 +140,8 @@ fn exemptions_are_listed_in_part() {
     ];
     let more = "  and more exemptions: `poolguard diff OLD NEW` lists all of them\n";
     let totals = "\nopened: 8 IPv4 addresses, 1.5625% of the customers' 512\n\
-                  closed: 7 IPv4 addresses, 1.3672% of the customers' 512\n";
+                  closed: 7 IPv4 addresses, 1.3672% of the customers' 512\n\
+                  1 customer gains an exemption\n1 customer loses an exemption\n";
     for (most, lines) in [
         (2, pieces.concat()),
         (1, [pieces[0], more].concat()),
@@ -270,15 +277,56 @@ fn the_totals_are_shares_of_the_customers() {
     assert_eq!(
         totals,
         "opened: 128 IPv4 addresses, 25% of the customers' 512\n\
-         closed: 8 IPv4 addresses, 1.5625% of the customers' 512\n"
+         closed: 8 IPv4 addresses, 1.5625% of the customers' 512\n\
+         1 customer loses an exemption\n"
     );
     let first_ipv6 = BOX.replace(", \"2001:db8:100::/40\"", "");
     let text = between(&first_ipv6, BOX).render();
     assert!(
         text.ends_with(
-            "opened: nothing\nclosed: 16777216 IPv6 /64s, where there is no customer yet\n"
+            "opened: nothing\nclosed: 16777216 IPv6 /64s, where there is no customer yet\n\n\
+             a reload would be refused: it would add 16777216 IPv6 /64s to dynamic pools, where \
+             there is no customer yet, and `max_change` is 10%. `poolguard diff` shows what would \
+             change; `poolguard reload --force` does it all the same\n"
         ),
         "{text}"
+    );
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_any_more_is_a_piece() {
+    let intent = |files: Memory| -> Intent {
+        let main = BOX.replacen(
+            "[[interface]]",
+            "include = [\"d/*.toml\", \"e/*.toml\"]\ncustomer_lists = [\"*.csv\"]\n[[interface]]",
+            1,
+        );
+        let path = Path::new("poolguard.toml");
+        config::load_from(&files.with(path, main), path, now())
+            .unwrap()
+            .config
+            .into()
+    };
+    let header = "prefix,customer\n";
+    let pool = "[[pool]]\nname = \"x\"\nkind = \"dynamic\"\nprefixes = [\"10.0.0.0/24\"]\n";
+    let old = Memory::default()
+        .with("d/x.toml", pool)
+        .with("e/y.toml", "# nothing\n")
+        .with("a.csv", format!("{header}203.0.113.20,a\n203.0.113.21,b\n"));
+    let new = Memory::default()
+        .with("e/x.toml", pool)
+        .with("e/y.toml", "# nothing\n")
+        .with("a.csv", header);
+    let change = Change::between(&intent(old), &intent(new), now());
+    assert_eq!(
+        change.render(),
+        "- include \"d/*.toml\": 1 file\n\
+         + include \"d/*.toml\": no file\n\
+         - customer_lists \"*.csv\": 2 rows\n\
+         + customer_lists \"*.csv\": no row\n\
+         \n\
+         opened: nothing\n\
+         closed: nothing\n"
     );
 }
 

@@ -1,6 +1,6 @@
 //! Customers in pools, and exemptions that mean something.
 
-use crate::{dubious, fine, wrong};
+use crate::{complete, dubious, fine, load, wrong};
 
 #[test]
 fn outside_every_pool() {
@@ -290,37 +290,66 @@ allow_inbound = [25, 80]
 }
 
 #[test]
-fn no_exemption() {
-    dubious(
+fn a_customer_without_exemptions_is_a_name() {
+    let config = fine(
         r#"
+[[pool]]
+name = "dialup"
+kind = "dynamic"
+prefixes = ["198.51.100.0/24"]
+
+[[pool]]
+name = "dsl"
+kind = "static"
+prefixes = ["203.0.113.0/24"]
+
 [[customer]]
 name = "acme"
 prefixes = ["203.0.113.8/29"]
+ticket = "NOC-1"
 
 [[customer]]
 name = "bcme"
 prefixes = ["203.0.113.16/29"]
 allow_inbound = []
 allow_smtp_out = false
-"#,
-        r#"
-warning: customer `acme` holds no exemption
- --> poolguard.toml:1:1
-  |
-1 | [[customer]]
-  | ^^^^^^^^^^^^
-  |
-  = help: add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer
+expires = 2020-01-01
 
-warning: customer `bcme` holds no exemption
- --> poolguard.toml:5:1
-  |
-5 | [[customer]]
-  | ^^^^^^^^^^^^
-  |
-  = help: add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer
+[[customer]]
+name = "modem 4711"
+prefixes = ["198.51.100.7"]
 "#,
     );
+    assert_eq!(config.customers.len(), 3);
+    // In a pool it is all the same: that may be a slip.
+    wrong(
+        "[[customer]]\nname = \"acme\"\nprefixes = [\"192.0.2.1\"]\n",
+        r#"
+error: 192.0.2.1/32 of customer `acme` lies in no pool
+ --> poolguard.toml:3:13
+  |
+3 | prefixes = ["192.0.2.1"]
+  |             ^^^^^^^^^^^
+  |
+  = help: correct it, or add it to a pool of kind "static"
+"#,
+    );
+}
+
+/// A customer's prefixes can have exemptions of their own, in tables as in lists.
+#[test]
+fn a_customer_may_be_given_many_times() {
+    let text = "customer_lists = [\"list.csv\"]\n\
+        [[customer]]\nname = \"acme\"\nprefixes = [\"203.0.113.8/29\"]\nallow_inbound = [25]\n\
+        [[customer]]\nname = \"acme\"\nprefixes = [\"203.0.113.9\"]\nallow_inbound = [80]\n";
+    let files = complete(text).with(
+        "list.csv",
+        "prefix,customer,allow_inbound\n203.0.113.10,acme,443\n",
+    );
+    let loaded = load(&files).unwrap();
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    assert_eq!(loaded.config.customers.len(), 2);
+    assert_eq!(loaded.config.listed.len(), 1);
 }
 
 #[test]

@@ -36,6 +36,8 @@ fn it_is_valid() {
         customers,
         metrics,
         max_change,
+        included,
+        hash,
         listed,
     } = Arc::unwrap_or_clone(loaded.config);
     assert!(listed.is_empty());
@@ -81,6 +83,12 @@ fn it_is_valid() {
     assert_eq!(acme.source.line, 2);
     assert_eq!(metrics.listen.to_string(), "127.0.0.1:9188");
     assert_eq!(max_change.to_string(), "10%");
+    assert_eq!(hash.len(), 16);
+    let [customers_d] = included.as_slice() else {
+        panic!("one pattern");
+    };
+    assert_eq!(customers_d.pattern, "customers.d/*.toml");
+    assert_eq!((customers_d.files.len(), customers_d.amount), (1, 1));
 }
 
 /// The line with `option`, which is commented out, without the `#`.
@@ -124,7 +132,9 @@ fn its_wire_joins_its_interfaces() {
     let main = uncommented(&text("poolguard.toml"), "forwarding = \"wire\"");
     let main = uncommented(&main, "[[wire]]");
     let main = uncommented(&main, "ends = [\"eth1\", \"eth0\"]");
-    let files = Memory::default().with("poolguard.toml", main);
+    let files = Memory::default()
+        .with("poolguard.toml", main)
+        .with("customers.d/acme.toml", text("customers.d/acme.toml"));
     let loaded = load(&files).unwrap();
     assert_eq!(loaded.warnings.render(false), "");
     assert_eq!(loaded.config.other_end("eth1"), Some("eth0"));
@@ -138,7 +148,7 @@ fn its_customer_list_has_the_columns_that_it_says() {
         .lines()
         .find(|line| line.contains("prefix,allow_inbound"));
     let columns = said.and_then(|line| line.rsplit(' ').next());
-    let row = "203.0.113.32/29,25 443/tcp,true,bcme,2027-01-31";
+    let row = "203.0.113.32/29,25 443/tcp,true,bcme,2027-01-31,NOC-1";
     let list = format!("{}\n{row}\n", columns.unwrap());
     let files = Memory::default()
         .with(

@@ -300,6 +300,14 @@ error: expected an array, found a string
   |
   = help: write ["customers.d/*.toml"]
 
+warning: `customers.d/*.toml` matches nothing: there is no such directory
+ --> poolguard.toml:1:11
+  |
+1 | include = "customers.d/*.toml"
+  |           ^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: make the directory, or correct the pattern: it is relative to this file
+
 error: expected an array, found an integer
  --> poolguard.toml:4:13
   |
@@ -409,14 +417,6 @@ error: [[customer]] has no `prefixes`
   |                     ^^^^^^^^^^^^^^
   |
   = help: add `prefixes = ["198.51.100.0/24"]`
-
-warning: customer `b` holds no exemption
- --> poolguard.toml:2:21
-  |
-2 | customer = ["acme", { name = "b" }]
-  |                     ^^^^^^^^^^^^^^
-  |
-  = help: add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer
 "#,
     );
 }
@@ -497,14 +497,6 @@ error: [[customer]] has no `prefixes`
   | ^^^^^^^^^^^^
   |
   = help: add `prefixes = ["198.51.100.0/24"]`
-
-warning: a customer holds no exemption
- --> poolguard.toml:7:1
-  |
-7 | [[customer]]
-  | ^^^^^^^^^^^^
-  |
-  = help: add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer
 "#,
     );
 }

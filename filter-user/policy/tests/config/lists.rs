@@ -208,12 +208,12 @@ fn a_header_that_names_no_columns() {
     let list =
         |text: &str| complete("customer_lists = [\"customers.csv\"]\n").with("customers.csv", text);
     wrong_files(
-        &list("prefix,alow_inbound,prefix,ticket\n203.0.113.9/29,25\n"),
+        &list("prefix,alow_inbound,prefix,colour\n203.0.113.9/29,25\n"),
         r#"
 error: unknown column `alow_inbound`
  --> customers.csv:1:8
   |
-1 | prefix,alow_inbound,prefix,ticket
+1 | prefix,alow_inbound,prefix,colour
   |        ^^^^^^^^^^^^
   |
   = help: did you mean `allow_inbound`?
@@ -221,18 +221,18 @@ error: unknown column `alow_inbound`
 error: column `prefix` is given twice
  --> customers.csv:1:21
   |
-1 | prefix,alow_inbound,prefix,ticket
+1 | prefix,alow_inbound,prefix,colour
   |                     ^^^^^^
   |
   = help: remove one of them
 
-error: unknown column `ticket`
+error: unknown column `colour`
  --> customers.csv:1:28
   |
-1 | prefix,alow_inbound,prefix,ticket
+1 | prefix,alow_inbound,prefix,colour
   |                            ^^^^^^
   |
-  = help: the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires
+  = help: the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires,ticket
 "#,
     );
     wrong_files(
@@ -244,7 +244,7 @@ error: the header lacks `prefix` and `customer`
 1 | allow_inbound
   | ^^^^^^^^^^^^^
   |
-  = help: the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires
+  = help: the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires,ticket
 "#,
     );
 }
@@ -285,19 +285,6 @@ error: prefix 203.0.113.8/29 is given twice
   |
 4 | prefixes = ["203.0.113.8/29"]
   |             ---------------- first given here
-  |
-  = help: remove one of them
-
-error: customer `acme` is given twice
- --> a.csv:3:13
-  |
-3 | 203.0.113.1,acme,25
-  |             ^^^^
-  |
- ::: poolguard.toml:3:8
-  |
-3 | name = "acme"
-  |        ------ first given here
   |
   = help: remove one of them
 
@@ -351,14 +338,6 @@ warning: the exemptions of customer `upper half` have expired
   |                                ^^^^^^^^^^
   |
   = help: remove the customer, or write a later date
-
-warning: customer `nothing` holds no exemption
- --> customers.csv:5:1
-  |
-5 | 203.0.113.1,,,nothing,
-  | ^^^^^^^^^^^^^^^^^^^^^^
-  |
-  = help: fill in `allow_inbound` or `allow_smtp_out`, or remove the line
 "#,
     );
 }
@@ -486,4 +465,92 @@ fn kept_and_found_again() {
             "{damaged}"
         );
     }
+}
+
+/// Every key that a table has is a column, and the other way round.
+#[test]
+fn a_ticket_as_a_table_has_it() {
+    let header = "customer,prefix,ticket,allow_inbound\n";
+    let list = |rows: &str| {
+        complete("customer_lists = [\"customers.csv\"]\n")
+            .with("customers.csv", format!("{header}{rows}"))
+    };
+    let files = list(
+        "acme,203.0.113.1,NOC-1,25\nacme,203.0.113.2,NOC-1,80\nacme,203.0.113.3,,80\n\
+         b,203.0.113.4,\"Müller, 2\",\n",
+    );
+    let config = fine(&files);
+    let tickets = |config: &Config| -> Vec<(String, Option<String>)> {
+        let rows = config.listed.iter().map(|(_, holder)| holder);
+        rows.map(|holder| (holder.name.to_owned(), holder.ticket.map(str::to_owned)))
+            .collect()
+    };
+    let expected = [
+        ("acme", Some("NOC-1")),
+        ("acme", Some("NOC-1")),
+        ("acme", None),
+        ("b", Some("Müller, 2")),
+    ];
+    let expected = expected.map(|(name, ticket)| (name.to_owned(), ticket.map(str::to_owned)));
+    assert_eq!(tickets(&config), expected);
+    assert_eq!(
+        config.listed.names().collect::<Vec<_>>(),
+        ["acme", "acme", "b"]
+    );
+    // As a trial keeps it.
+    let kept = serde_json::to_string(&config).unwrap();
+    let again: Config = serde_json::from_str(&kept).unwrap();
+    assert_eq!(again, config);
+    assert_eq!(tickets(&again), expected);
+
+    let long = "x".repeat(120);
+    fine(&list(&format!("a,203.0.113.1,{long},25\n")));
+    let refused = |ticket: &str| {
+        let row = format!("a,203.0.113.1,{ticket},25\n");
+        load(&list(&row)).unwrap_err().summary()
+    };
+    assert!(refused(&format!("{long}x")).contains("a ticket of 121 bytes"));
+    assert!(refused("#REF!").contains("an error value of a spreadsheet"));
+    assert!(refused("a\u{1b}[2J").contains("a control character"));
+    let table = |ticket: &str| {
+        let main = format!(
+            "[[customer]]\nname = \"a\"\nprefixes = [\"203.0.113.1\"]\nticket = \"{ticket}\"\n"
+        );
+        load(&complete(&main))
+            .map(|_| ())
+            .map_err(|report| report.summary())
+    };
+    assert_eq!(table(&long), Ok(()));
+    assert!(
+        table(&format!("{long}x"))
+            .unwrap_err()
+            .contains("a ticket of 121 bytes")
+    );
+}
+
+/// What a billing system writes is refused by name, each thing with what to write.
+#[test]
+fn a_billing_export_is_refused_by_name() {
+    let refused = |list: &[u8]| {
+        let files = complete("customer_lists = [\"customers.csv\"]\n");
+        let report = load(&files.with("customers.csv", list)).unwrap_err();
+        let diagnostics = report.diagnostics().iter();
+        diagnostics
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let text = "Kundennr;Name;IP-Adresse;Port 25 offen;Gültig bis\n\
+                4711;Müller & Söhne;203.0.113.16/29;ja;31.12.2026\n";
+    let latin_1: Vec<u8> = text.chars().map(|c| c as u8).collect();
+    assert!(refused(&latin_1).contains("the byte is `ü` in ISO 8859-1"));
+    assert!(
+        refused(b"prefix;customer\n203.0.113.16/29;a\n").contains("separated by semicolons"),
+        "{}",
+        refused(text.as_bytes())
+    );
+    let row = "prefix,customer,allow_smtp_out,expires\n203.0.113.16/29,a,ja,31.12.2026\n";
+    let said = refused(row.as_bytes());
+    assert!(said.contains("`ja` is neither true nor false"), "{said}");
+    assert!(said.contains("write 2026-12-31"), "{said}");
 }

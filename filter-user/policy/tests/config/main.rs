@@ -9,6 +9,7 @@ mod garbage;
 mod keys;
 mod lists;
 mod names;
+mod near;
 mod ports;
 mod prefixes;
 mod presence;

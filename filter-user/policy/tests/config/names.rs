@@ -324,19 +324,6 @@ error: pool `dsl` is given twice
    |        ----- first given here
    |
    = help: remove one of them
-
-error: customer `acme` is given twice
-  --> poolguard.toml:25:8
-   |
-25 | name = "acme"
-   |        ^^^^^^
-   |
-  ::: poolguard.toml:20:8
-   |
-20 | name = "acme"
-   |        ------ first given here
-   |
-   = help: remove one of them
 "#,
     );
 }

@@ -1,6 +1,8 @@
 //! Prefixes, each on its own and beside the others.
 
-use crate::{fine, wrong};
+use policy::config;
+
+use crate::{complete, fine, load, wrong};
 
 #[test]
 fn an_address_is_a_prefix_of_full_length() {
@@ -318,7 +320,7 @@ fn the_neighbours_of_ipv4_mapped_prefixes_are_fine() {
 [[pool]]
 name = "dsl"
 kind = "static"
-prefixes = ["::fffe:0:0/96", "::/64", "64:ff9b::/96"]
+prefixes = ["::fffe:0:0/96", "::fffd:0:0/96", "64:ff9b::/96"]
 "#,
     );
 }
@@ -439,4 +441,110 @@ prefixes = ["203.0.113.0/24", "203.0.113.0/28"]
 allow_inbound = [25]
 "#,
     );
+}
+
+/// A default route in two halves, and in more pieces, with what no customer has left out.
+#[test]
+fn sets_that_cover_nearly_everything() {
+    let pools = |prefixes: &str| {
+        format!("[[pool]]\nname = \"all\"\nkind = \"dynamic\"\nprefixes = [{prefixes}]\n")
+    };
+    let servers = |prefixes: &str| format!("[mail]\nservers = [{prefixes}]\n");
+    let report = |text: &str| {
+        load(&complete(text))
+            .map(|_| ())
+            .map_err(|report| report.summary())
+    };
+    for write in [&pools as &dyn Fn(&str) -> String, &servers] {
+        for halves in [
+            "\"0.0.0.0/1\", \"128.0.0.0/1\"",
+            "\"::/1\", \"8000::/1\"",
+            "\"64.0.0.0/2\"",
+        ] {
+            let refused = report(&write(halves)).unwrap_err();
+            assert!(refused.contains(" in it"), "{halves}: {refused}");
+        }
+        let quarter = "\"16.0.0.0/4\", \"32.0.0.0/3\", \"64.0.0.0/4\"";
+        assert_eq!(report(&write(quarter)), Ok(()));
+        let more = format!("{quarter}, \"80.0.0.0/32\"");
+        let refused = report(&write(&more)).unwrap_err();
+        assert!(
+            refused.contains("more than a /2 of IPv4 in all"),
+            "{refused}"
+        );
+        // What is given twice counts once.
+        assert_eq!(
+            report(&write(&format!("{quarter}, \"16.1.0.0/16\""))),
+            Ok(())
+        );
+        assert_eq!(report(&write("\"2a00::/8\"")), Ok(()));
+        let refused = report(&write("\"2a00::/8\", \"2b00::/64\"")).unwrap_err();
+        assert!(
+            refused.contains("more than a /8 of IPv6 in all"),
+            "{refused}"
+        );
+    }
+    // Of two pools.
+    let both = format!(
+        "{}{}",
+        pools("\"32.0.0.0/3\", \"16.0.0.0/4\""),
+        pools("\"64.0.0.0/4\", \"80.0.0.0/24\"").replace("all", "rest")
+    );
+    assert!(
+        report(&both)
+            .unwrap_err()
+            .contains("the pools have more than a /2")
+    );
+}
+
+#[test]
+fn what_is_never_a_customers() {
+    for (prefix, what) in [
+        ("0.0.0.0", "unspecified"),
+        ("0.1.0.0/16", "unspecified"),
+        ("127.0.0.1", "loopback"),
+        ("126.0.0.0/7", "loopback in it, 127.0.0.0/8"),
+        ("169.254.1.0/24", "link-local"),
+        ("169.0.0.0/8", "link-local in it, 169.254.0.0/16"),
+        ("224.0.0.5", "multicast"),
+        ("239.255.0.0/16", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+        ("255.255.255.255", "reserved"),
+        ("192.0.0.0/2", "multicast in it, 224.0.0.0/4"),
+        ("::", "unspecified"),
+        ("::1", "loopback"),
+        ("::/64", "unspecified in it, ::/128"),
+        ("fe80::/64", "link-local"),
+        ("fe00::/8", "link-local in it, fe80::/10"),
+        ("ff02::1", "multicast"),
+    ] {
+        for text in [
+            format!("[[pool]]\nname = \"x\"\nkind = \"static\"\nprefixes = [\"{prefix}\"]\n"),
+            format!("[mail]\nservers = [\"{prefix}\"]\n"),
+        ] {
+            let refused = load(&complete(&text)).unwrap_err().summary();
+            assert!(refused.contains(what), "{prefix}: {refused}");
+        }
+        assert!(config::parse_prefix(prefix).is_err());
+    }
+    // Their neighbours are somebody's.
+    for prefix in [
+        "1.0.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.0.0/16",
+        "169.255.0.0/16",
+    ] {
+        assert!(config::parse_prefix(prefix).is_ok(), "{prefix}");
+    }
+    for prefix in [
+        "223.255.255.255",
+        "::2",
+        "fe00::/9",
+        "fec0::/10",
+        "fdff::/16",
+        "100.64.0.0/10",
+    ] {
+        assert!(config::parse_prefix(prefix).is_ok(), "{prefix}");
+    }
 }

@@ -372,8 +372,7 @@ fn headers_as_spreadsheets_write_them() {
         reads_row(&format!("{header}\n{ROW}"), 2);
         reads_row(&format!("{header}\n{}", ROW.replace('\n', ",,\n")), 2);
     }
-    let help =
-        "(the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires)";
+    let help = "(the header names the columns: prefix,allow_inbound,allow_smtp_out,customer,expires,ticket)";
     says(
         "Prefix,customer,PREFIX\n",
         &["list.csv:1:17: column `prefix` is given twice (remove one of them)"],

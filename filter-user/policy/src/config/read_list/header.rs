@@ -23,15 +23,17 @@ pub(super) enum Column {
     AllowSmtpOut,
     Customer,
     Expires,
+    Ticket,
 }
 
 impl Column {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Prefix,
         Self::AllowInbound,
         Self::AllowSmtpOut,
         Self::Customer,
         Self::Expires,
+        Self::Ticket,
     ];
 
     const fn name(self) -> &'static str {
@@ -41,6 +43,7 @@ impl Column {
             Self::AllowSmtpOut => "allow_smtp_out",
             Self::Customer => "customer",
             Self::Expires => "expires",
+            Self::Ticket => "ticket",
         }
     }
 

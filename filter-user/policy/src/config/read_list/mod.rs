@@ -135,7 +135,9 @@ impl Lists {
         let written = [Column::AllowInbound, Column::AllowSmtpOut, Column::Expires].map(field);
         let read = || read_terms(written).map(|terms| self.rows.add_terms(terms));
         let terms = known.or_insert_with(written, read)?;
-        Some(self.rows.add(prefix, at, name, terms))
+        let ticket = field(Column::Ticket);
+        check_ticket(ticket).ok()?;
+        Some(self.rows.add(prefix, at, (name, ticket), terms))
     }
 
     /// A line that was taken, as a customer with the place of everything.
@@ -193,12 +195,29 @@ fn read_terms([ports, smtp_out, expires]: [&str; 3]) -> Option<Terms> {
 }
 
 fn check_name(written: &str) -> Read<()> {
+    check_value(written)?;
+    values::check_name(written)
+}
+
+fn check_value(written: &str) -> Read<()> {
     match is_error_value(written) {
         true => Err(Wrong::new(
             format!("{} is an error value of a spreadsheet", quoted(written)),
             "correct the formula there, and export the list again",
         )),
-        false => values::check_name(written),
+        false => Ok(()),
+    }
+}
+
+fn check_ticket(written: &str) -> Read<()> {
+    check_value(written)?;
+    values::check_ticket(written)
+}
+
+fn read_ticket(written: &str) -> Read<String> {
+    match check_ticket(written) {
+        Ok(()) => Ok(written.to_owned()),
+        Err(wrong) => Err(wrong.map(|()| None)),
     }
 }
 
@@ -246,7 +265,6 @@ impl CsvText {
                 file: text.path().to_owned(),
                 line,
             },
-            is_listed: true,
         };
         let Some(header) = &self.header else {
             return customer;
@@ -286,7 +304,11 @@ impl CsvText {
                 Column::Expires if !entry.written.is_empty() => {
                     customer.expires = entry.read(read_expires, mistakes);
                 }
-                Column::AllowSmtpOut | Column::Expires => {}
+                Column::Ticket if !entry.written.is_empty() => {
+                    let ticket = entry.read(read_ticket, mistakes);
+                    customer.ticket = ticket.map(|ticket| ticket.value);
+                }
+                Column::AllowSmtpOut | Column::Expires | Column::Ticket => {}
             }
         }
         customer

@@ -111,6 +111,10 @@ impl<'a> Surroundings<'a> {
     pub(super) fn check(&self, customer: &CustomerDraft, now: Timestamp, mistakes: &mut Mistakes) {
         let homes = self.check_homes(customer, mistakes);
         self.check_ports(customer, &homes, mistakes);
+        if !holds_exemptions(customer) {
+            // A name, for `explain` and whoever reads events.
+            return;
+        }
         let expires = customer.expires.as_ref().filter(|expires| !expires.guessed);
         match expires {
             Some(expires) if expires.value <= now => warn_expired(customer, expires, mistakes),
@@ -134,8 +138,8 @@ impl<'a> Surroundings<'a> {
         (found == prefix).then_some(*item)
     }
 
-    /// The pools whose rules the customer's exemptions are from. Each prefix
-    /// has to lie in one that takes exemptions.
+    /// The pools whose rules the customer's exemptions are from. Each prefix has to lie
+    /// in a pool, and in one that takes exemptions if there are any.
     fn check_homes(&self, customer: &CustomerDraft, mistakes: &mut Mistakes) -> Vec<&Home<'a>> {
         let mut found = Vec::new();
         for prefix in items(&customer.prefixes) {
@@ -148,8 +152,10 @@ impl<'a> Surroundings<'a> {
             let home = &self.homes[*index];
             match home.takes_exemptions() {
                 Some(true) => found.push(*index),
-                Some(false) => mistakes.push(takes_none(customer, prefix, home, pool_prefix)),
-                None => {}
+                Some(false) if holds_exemptions(customer) => {
+                    mistakes.push(takes_none(customer, prefix, home, pool_prefix));
+                }
+                Some(false) | None => {}
             }
             // More specific pools have rules of their own for their part of it.
             let inside = self.pools.inside(&prefix.value).iter();
@@ -192,7 +198,6 @@ impl<'a> Surroundings<'a> {
 
     /// Warns of exemptions that open nothing.
     fn check_use(&self, customer: &CustomerDraft, homes: &[&Home<'_>], mistakes: &mut Mistakes) {
-        warn_without_exemption(customer, mistakes);
         self.warn_covered(customer, mistakes);
         let only_servers = self.is_only_mail_servers(customer);
         self.warn_smtp_out(customer, only_servers, mistakes);
@@ -293,26 +298,12 @@ fn takes_none(
         .see(&pool_prefix.place, pool)
 }
 
-fn warn_without_exemption(customer: &CustomerDraft, mistakes: &mut Mistakes) {
-    let opens = customer
-        .allow_inbound
-        .as_ref()
-        .is_some_and(|ports| !ports.is_empty());
-    let sends = customer
-        .allow_smtp_out
-        .as_ref()
-        .is_some_and(|allow| allow.value);
-    if !opens && !sends {
-        let message = format!("{} holds no exemption", customer.title());
-        let help = match customer.is_listed {
-            true => "fill in `allow_inbound` or `allow_smtp_out`, or remove the line",
-            false => {
-                "add `allow_inbound = [443]` or `allow_smtp_out = true`, or remove the customer"
-            }
-        };
-        let warning = Diagnostic::warning(&customer.place, message).help(help);
-        mistakes.push_missing(customer.place.text(), warning);
-    }
+/// Whether a customer is more than a name.
+fn holds_exemptions(customer: &CustomerDraft) -> bool {
+    let ports = customer.allow_inbound.as_ref();
+    let opens = ports.is_some_and(|ports| !ports.is_empty());
+    let sends = customer.allow_smtp_out.as_ref();
+    opens || sends.is_some_and(|allow| allow.value)
 }
 
 fn items<T>(list: &Option<List<T>>) -> &[Placed<T>] {

@@ -15,8 +15,6 @@ use crate::config::{
     draft::{CustomerDraft, Draft},
     mistakes::Mistakes,
     report::Severity,
-    text::Placed,
-    words::quoted,
 };
 
 pub(super) fn check(
@@ -28,12 +26,6 @@ pub(super) fn check(
     let checker = Checker {
         draft,
         surroundings,
-        names: draft
-            .customers
-            .iter()
-            .filter_map(|customer| customer.name.as_ref())
-            .map(|name| (name.value.as_str(), name))
-            .collect(),
         now,
     };
     let mut remarkable = checker.remarkable();
@@ -48,8 +40,6 @@ pub(super) fn check(
 struct Checker<'a> {
     draft: &'a Draft,
     surroundings: &'a Surroundings<'a>,
-    /// The customers of tables.
-    names: HashMap<&'a str, &'a Placed<String>>,
     now: Timestamp,
 }
 
@@ -91,8 +81,7 @@ impl Checker<'_> {
         if self.draft.customers.is_empty() {
             return false;
         }
-        let name = self.draft.lists.rows().name(row);
-        self.names.contains_key(name) || self.surroundings.same_prefix(&row.prefix).is_some()
+        self.surroundings.same_prefix(&row.prefix).is_some()
     }
 
     fn worst(&self, row: &Row) -> Option<Severity> {
@@ -112,12 +101,6 @@ impl Checker<'_> {
             if let Some(first) = in_table.or(in_list) {
                 mistakes.push(twice(&format!("prefix {}", prefix.value), prefix, first));
             }
-        }
-        if let Some(name) = &customer.name
-            && let Some(first) = self.names.get(name.value.as_str())
-        {
-            let title = format!("customer {}", quoted(&name.value));
-            mistakes.push(twice(&title, name, first));
         }
         if let Some(ports) = &customer.allow_inbound {
             check_ports(ports, mistakes);

@@ -1,5 +1,6 @@
 //! Rules that hold between the pieces of a configuration.
 
+mod everything;
 mod exemptions;
 mod limits;
 mod listed;
@@ -19,6 +20,7 @@ pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut M
     presence::check(draft, main, mistakes);
     once::check(draft, mistakes);
     limits::check(draft, mistakes);
+    everything::check(draft, mistakes);
     wires::check(draft, mistakes);
     let surroundings = Surroundings::new(draft, mistakes);
     exemptions::check(draft, &surroundings, now, mistakes);

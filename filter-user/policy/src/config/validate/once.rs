@@ -15,13 +15,8 @@ pub(super) fn check(draft: &Draft, mistakes: &mut Mistakes) {
         draft.pools.iter().flat_map(|pool| &pool.name),
         mistakes,
     );
+    // A customer may be given many times, with other prefixes and other exemptions.
     let customers = draft.customers.iter();
-    check_names(
-        "customer",
-        customers.clone().flat_map(|known| &known.name),
-        mistakes,
-    );
-
     // A pool, a customer and a mail server may share a prefix.
     check_prefixes(draft.pools.iter().flat_map(|pool| &pool.prefixes), mistakes);
     check_prefixes(
