@@ -19,6 +19,7 @@
 pub mod args;
 pub mod controller;
 pub mod disk;
+pub mod log;
 pub mod metrics;
 mod public_directory;
 mod regular_file;

@@ -8,5 +8,8 @@ use clap::Parser as _;
 use filter_user::args::Cli;
 
 fn main() -> ExitCode {
-    cli::main(Cli::parse())
+    match Cli::try_parse() {
+        Ok(cli) => cli::main(cli),
+        Err(error) => cli::wrong_usage(&error),
+    }
 }

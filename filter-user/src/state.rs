@@ -108,7 +108,7 @@ impl StateDirectory {
     /// When there is something that makes no sense.
     pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StateError> {
         let path = self.file(name);
-        let text = match regular_file::read(&path) {
+        let text = match regular_file::read(&path, regular_file::LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Unreadable { path, source }),

@@ -86,3 +86,77 @@ fn a_list_of_nothing_ends_nothing() {
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(said["read"], serde_json::Value::Null);
 }
+
+/// What a command prints in JSON, and its exit status.
+fn json(arguments: &[&str]) -> (serde_json::Value, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_poolguard"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let value = serde_json::from_str(&text);
+    let value = value.unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"));
+    (value, output.status.code())
+}
+
+#[test]
+fn what_fails_is_told_in_json_in_one_shape() {
+    let none = "/nonexistent/poolguard.toml";
+    let cases: [(&[&str], &str, i32); 12] = [
+        (&["check", "--json", "-c", none], "failed", 1),
+        (&["diff", none, none, "--json"], "failed", 1),
+        (
+            &["status", "--json", "--instance", "none-such"],
+            "failed",
+            1,
+        ),
+        (
+            &["reload", "--json", "--instance", "none-such"],
+            "failed",
+            1,
+        ),
+        (
+            &["confirm", "--json", "--instance", "none-such"],
+            "failed",
+            1,
+        ),
+        (
+            &["exempt", "list", "--json", "--instance", "none-such"],
+            "failed",
+            1,
+        ),
+        (
+            &["explain", "--json", "--in", "eth0", "tcp", "x", "y"],
+            "usage",
+            2,
+        ),
+        // What the parser of the arguments refuses.
+        (&["check", "--json", "--nonsense"], "usage", 2),
+        (&["nonsense", "--json"], "usage", 2),
+        (&["exempt", "add", "203.0.113.300", "--json"], "usage", 2),
+        (&["status", "--json", "--timeout", "never"], "usage", 2),
+        (&["status", "--json", "--instance", "a/b"], "usage", 2),
+    ];
+    for (arguments, kind, status) in cases {
+        let (value, code) = json(arguments);
+        assert_eq!(code, Some(status), "{arguments:?}: {value}");
+        assert_eq!(value["error"]["kind"], kind, "{arguments:?}: {value}");
+        let message = value["error"]["message"].as_str().unwrap();
+        assert!(!message.is_empty(), "{arguments:?}");
+    }
+    // After `--` it is no option.
+    let output = Command::new(env!("CARGO_BIN_EXE_poolguard"))
+        .args(["nonsense", "--", "--json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn what_is_valid_has_no_error() {
+    let output = check("json", &LISTS, &["--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["error"], serde_json::Value::Null);
+    assert_eq!(value["valid"], true);
+}

@@ -144,6 +144,40 @@ fn what_is_in_the_way_is_named() {
     }
 }
 
+/// What a stranger has called a file shows, and does nothing to a terminal or a log. No
+/// file is left out for its name without a word.
+#[test]
+fn whatever_a_file_is_called_it_is_named_and_not_passed_over() {
+    let directory = std::env::temp_dir().join(format!("poolguard-names-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let main = directory.join("poolguard.toml");
+    fs::write(&main, files_main("include = [\"*d.toml\"]")).unwrap();
+    let customer = directory.join(OsStr::from_bytes(b"caf\xe9 d.toml"));
+    fs::write(&customer, ACME).unwrap();
+    let good = disk::load(&main, now());
+    fs::write(&customer, "x").unwrap();
+    let no_utf8 = disk::load(&main, now());
+    fs::remove_file(&customer).unwrap();
+    fs::write(directory.join("a\n\x1b[31m\u{202e}d.toml"), "x").unwrap();
+    let controls = disk::load(&main, now());
+    fs::remove_dir_all(&directory).unwrap();
+
+    assert_eq!(good.unwrap().config.customers.len(), 1);
+    let shown = no_utf8.unwrap_err();
+    assert!(
+        shown.render(false).contains("caf\u{fffd} d.toml:1:"),
+        "{shown}"
+    );
+    let controls = controls.unwrap_err();
+    for text in [controls.render(false), controls.summary()] {
+        assert!(
+            text.contains("a\\n\\u{1b}[31m\\u{202e}d.toml: its name has"),
+            "{text}"
+        );
+        assert!(!text.contains(['\x1b', '\u{202e}']), "{text}");
+    }
+}
+
 /// What is nearly named on a disk, where names need not be UTF-8.
 #[test]
 fn files_that_are_nearly_named() {
@@ -169,7 +203,7 @@ fn files_that_are_nearly_named() {
     fs::create_dir_all(customers.join("old.d")).unwrap();
     assert_eq!(warnings(), [""; 0]);
     fs::write(customers.join("bcme.TOML"), acme).unwrap();
-    fs::write(customers.join(OsStr::from_bytes(b"m\xfcller.toml")), acme).unwrap();
+    fs::write(customers.join(OsStr::from_bytes(b"m\xfcller.TOML")), acme).unwrap();
     let found = warnings();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(

@@ -470,7 +470,10 @@ fn an_error_is_told_to_machines_as_well() {
     assert_eq!(output.status.code(), Some(1));
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(
-        told["error"].as_str().unwrap().contains("is not running"),
+        told["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("is not running"),
         "{told}"
     );
 }

@@ -27,7 +27,7 @@ fn the_example_configuration_exempts_whom_it_says() {
     stories.retain(|story| story.config == configs::base());
     assert!(!stories.is_empty());
     for story in stories {
-        let generation = host::load_file(&Disk, &example, story.now);
+        let generation = host::load_file(&Disk::default(), &example, story.now);
         host::tell_under(&story, &generation).unwrap_or_else(|complaints| panic!("{complaints}"));
     }
 }

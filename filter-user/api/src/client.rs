@@ -1,10 +1,11 @@
 //! Asking the running controller, over its control socket.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode, body::Bytes, header};
 use hyper_util::rt::TokioIo;
+use jiff::SignedDuration;
 use policy::instance::Instance;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -42,6 +43,18 @@ pub enum ClientError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// No answer came in time.
+    #[error(
+        "the controller does not answer on {} within {patience:#}. What it was asked for may still \
+         be done: its log says so. --timeout waits longer",
+        socket.display()
+    )]
+    TooSlow {
+        /// The socket.
+        socket: PathBuf,
+        /// How long the answer was waited for.
+        patience: SignedDuration,
+    },
     /// The connection ended, or what came was not HTTP.
     #[error("the controller did not answer: {0}")]
     Http(#[from] hyper::Error),
@@ -65,40 +78,59 @@ pub enum ClientError {
     Runtime(#[from] io::Error),
 }
 
-/// Asks for something, and reads the JSON answer.
-///
-/// # Errors
-///
-/// When the controller is not there, or says why it does not do it.
-pub fn get<T: DeserializeOwned>(instance: &Instance, path: &str) -> Result<T, ClientError> {
-    let request = Request::get(path).body(Full::default())?;
-    answer(instance, request)
+/// A controller, and how long it may take to answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'a> {
+    /// The controller of this instance.
+    pub instance: &'a Instance,
+    /// How long each answer is waited for.
+    pub patience: SignedDuration,
 }
 
-/// Has the controller do something, and reads the JSON answer.
-///
-/// # Errors
-///
-/// When the controller is not there, or says why it does not do it.
-pub fn post<T: DeserializeOwned>(
-    instance: &Instance,
-    path: &str,
-    what: &impl Serialize,
-) -> Result<T, ClientError> {
-    let request = Request::post(path)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::from(serde_json::to_vec(what)?))?;
-    answer(instance, request)
-}
+impl Client<'_> {
+    /// Asks for something, and reads the JSON answer.
+    ///
+    /// # Errors
+    ///
+    /// When the controller is not there, does not answer in time, or says why it does not
+    /// do it.
+    pub fn get<T: DeserializeOwned>(self, path: &str) -> Result<T, ClientError> {
+        let request = Request::get(path).body(Full::default())?;
+        self.answer(request)
+    }
 
-fn answer<T: DeserializeOwned>(
-    instance: &Instance,
-    request: Request<Full<Bytes>>,
-) -> Result<T, ClientError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(async { ask(connect(instance).await?, request).await })
+    /// Has the controller do something, and reads the JSON answer.
+    ///
+    /// # Errors
+    ///
+    /// When the controller is not there, does not answer in time, or says why it does not
+    /// do it.
+    pub fn post<T: DeserializeOwned>(
+        self,
+        path: &str,
+        what: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::from(serde_json::to_vec(what)?))?;
+        self.answer(request)
+    }
+
+    fn answer<T: DeserializeOwned>(self, request: Request<Full<Bytes>>) -> Result<T, ClientError> {
+        let Self { instance, patience } = self;
+        let answer = async {
+            let patience = Duration::try_from(patience).unwrap_or(Duration::MAX);
+            let asked = async { ask(connect(instance).await?, request).await };
+            tokio::time::timeout(patience, asked).await
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(answer).unwrap_or_else(|_| {
+            let socket = instance.control_socket();
+            Err(ClientError::TooSlow { socket, patience })
+        })
+    }
 }
 
 async fn ask<T: DeserializeOwned>(

@@ -44,14 +44,18 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What was read, as it was.
+    /// What was read, as it was. A name that is not UTF-8 is as reports have it.
     pub fn of(main: &Path, texts: &Texts) -> Self {
         let files = texts.iter();
         Self {
-            main: main.to_owned(),
+            main: in_utf8(main),
             files: files
-                .map(|(path, text)| (path.to_owned(), text.to_owned()))
+                .map(|(path, text)| (in_utf8(path), text.to_owned()))
                 .collect(),
         }
     }
+}
+
+fn in_utf8(path: &Path) -> PathBuf {
+    PathBuf::from(path.to_string_lossy().into_owned())
 }

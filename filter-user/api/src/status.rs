@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 use jiff::Timestamp;
-use policy::{compile::FamilyCount, config::TemporaryExemption};
+use policy::{
+    compile::FamilyCount,
+    config::{TemporaryExemption, lossy},
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything that `poolguard status --json` prints.
@@ -17,6 +20,7 @@ pub struct Status {
     /// The name of the instance.
     pub instance: String,
     /// The configuration file.
+    #[serde(serialize_with = "lossy")]
     pub config_file: PathBuf,
     /// When the controller was started.
     pub started: Timestamp,
@@ -69,6 +73,9 @@ pub struct Status {
     /// Where `/metrics` is served.
     #[serde(default)]
     pub metrics: MetricsStatus,
+    /// How many lines of the log were lost, by this controller and those before it.
+    #[serde(default)]
+    pub log_lines_lost: u64,
     /// When the next exemption expires.
     pub next_expiry: Option<Timestamp>,
     /// How full the program's tables are.

@@ -15,6 +15,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use policy::config::shown;
 use rustix::process::geteuid;
 
 const SETTING: &str = "/proc/sys/fs/protected_symlinks";
@@ -47,7 +48,7 @@ impl RefusedLink {
 
     /// What to do about it.
     pub fn help(&self) -> String {
-        format!("chown --no-dereference root {}", self.link.display())
+        format!("chown --no-dereference root {}", shown(&self.link))
     }
 }
 
@@ -57,7 +58,7 @@ impl fmt::Display for RefusedLink {
             f,
             "the kernel does not follow {}: user {} made this link, where anyone may make files \
              (fs.protected_symlinks)",
-            self.link.display(),
+            shown(&self.link),
             self.owner,
         )
     }

@@ -21,7 +21,7 @@ pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
     compile::{CompileError, Compiled, compile},
-    config::PoolKind,
+    config::{PoolKind, shown},
     directory::Directory,
     host::HostTables,
     intent::Intent,
@@ -323,7 +323,7 @@ impl Narrator<'_> {
                 finding,
                 ", of customer {} ({prefix}, {}:{}{}){}",
                 customer.name,
-                customer.file.display(),
+                shown(customer.file),
                 customer.line,
                 customer
                     .ticket

@@ -148,6 +148,10 @@ pub enum Command {
     Explain(Explain),
     /// Show what is attached, loaded, passed and dropped.
     Status {
+        /// How long the controller may take to answer (30s, 5m). Exit status 4 after
+        /// that.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "30s")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -173,12 +177,20 @@ pub enum Command {
         /// confirm` follows.
         #[arg(long, value_name = "TIME", value_parser = moment::duration)]
         confirm: Option<SignedDuration>,
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// reload all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "10m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     /// Let what `reload --confirm` put into force stay.
     Confirm {
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// confirm all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -188,6 +200,10 @@ pub enum Command {
     /// With `forwarding = "wire"` nothing goes through any more: the wires go with
     /// the filter. What was set on their ends is set back.
     Detach {
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// detach all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -200,13 +216,15 @@ impl Command {
         match self {
             Self::Run { .. } => false,
             Self::Check { json }
-            | Self::Status { json }
+            | Self::Status { json, .. }
             | Self::Reload { json, .. }
-            | Self::Confirm { json }
-            | Self::Detach { json } => *json,
+            | Self::Confirm { json, .. }
+            | Self::Detach { json, .. } => *json,
             Self::Diff(diff) => diff.json,
             Self::Exempt(
-                Exempt::Add(Add { json, .. }) | Exempt::List { json } | Exempt::Remove { json, .. },
+                Exempt::Add(Add { json, .. })
+                | Exempt::List { json, .. }
+                | Exempt::Remove { json, .. },
             ) => *json,
             Self::Explain(explain) => explain.json,
         }
@@ -221,6 +239,9 @@ pub enum Exempt {
     Add(Add),
     /// Show the exemptions that were given so.
     List {
+        /// How long the controller may take to answer. Exit status 4 after that.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "30s")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -229,6 +250,10 @@ pub enum Exempt {
     Remove {
         /// Its number.
         id: u64,
+        /// How long the controller may take to answer. Exit status 4 after that; it may
+        /// be taken back all the same.
+        #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+        timeout: SignedDuration,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -263,6 +288,11 @@ pub struct Add {
     #[arg(long, value_name = "TEXT")]
     pub ticket: Option<String>,
 
+    /// How long the controller may take to answer. Exit status 4 after that; it may be
+    /// given all the same.
+    #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+    pub timeout: SignedDuration,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -282,6 +312,9 @@ pub struct Diff {
     /// Compare what is in force with this file, in place of the configuration file.
     #[arg(long, value_name = "FILE")]
     pub with: Option<PathBuf>,
+    /// How long the controller may take to answer. Exit status 4 after that.
+    #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "10m")]
+    pub timeout: SignedDuration,
 
     /// Print JSON.
     #[arg(long)]
@@ -317,6 +350,10 @@ pub struct Explain {
     /// As if the customer had just sent a packet of this flow.
     #[arg(long)]
     pub known_flow: bool,
+
+    /// How long the controller may take to answer. Exit status 4 after that.
+    #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "2m")]
+    pub timeout: SignedDuration,
 
     /// Print JSON.
     #[arg(long)]

@@ -12,7 +12,7 @@ use policy::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Failure, print, print_json, print_report, progress};
+use super::{Failure, error_in_json, print, print_json, print_report, progress};
 
 pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     let now = Timestamp::now();
@@ -37,9 +37,14 @@ pub(super) fn check(config_file: &Path, json: bool) -> Result<(), Failure> {
     };
     let valid = result.is_ok() && misfit.is_none();
     if json {
+        let error = match (&result, &misfit) {
+            (Err(report), _) => Some(report.summary()),
+            (Ok(_), misfit) => misfit.as_ref().map(ToString::to_string),
+        };
         print_json(&json!({
             "valid": valid,
-            "file": config_file,
+            "error": error.map(|message| error_in_json("failed", &message)),
+            "file": config_file.to_string_lossy(),
             "errors": report.errors() + usize::from(misfit.is_some()),
             "warnings": report.warnings(),
             "diagnostics": report.diagnostics(),

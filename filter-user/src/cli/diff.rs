@@ -2,29 +2,27 @@
 
 use std::path::Path;
 
-use api::{answers::DiffOutcome, client, requests::Candidate, routes};
+use api::{answers::DiffOutcome, client::Client, requests::Candidate, routes};
 use filter_user::disk;
 use jiff::Timestamp;
-use policy::{change::Change, config::Loaded, instance::Instance};
+use policy::{change::Change, config::Loaded};
 
-use super::{Failure, print, print_error, print_json, print_report, progress};
+use super::{Failure, outcome_in_json, print, print_error, print_json, print_report, progress};
 
 /// What a reload of the running controller would change.
-pub(super) fn running(instance: &Instance, json: bool) -> Result<(), Failure> {
+pub(super) fn running(client: Client<'_>, json: bool) -> Result<(), Failure> {
     answered(
-        progress::during("comparing", || client::get(instance, routes::DIFF))?,
+        progress::during("comparing", || client.get(routes::DIFF))?,
         json,
     )
 }
 
 /// What the running controller would change if another file took the place of its own.
 /// It is read here: who may ask may not have the controller read what only root can.
-pub(super) fn candidate(instance: &Instance, file: &Path, json: bool) -> Result<(), Failure> {
+pub(super) fn candidate(client: Client<'_>, file: &Path, json: bool) -> Result<(), Failure> {
     let loaded = load(file, Timestamp::now())?;
     let candidate = Candidate::of(file, &loaded.texts);
-    let outcome = progress::during("comparing", || {
-        client::post(instance, routes::DIFF, &candidate)
-    });
+    let outcome = progress::during("comparing", || client.post(routes::DIFF, &candidate));
     answered(outcome?, json)
 }
 
@@ -32,7 +30,7 @@ fn answered(outcome: DiffOutcome, json: bool) -> Result<(), Failure> {
     match outcome.change {
         Some(change) => show(&change, json),
         None if json => {
-            print_json(&outcome)?;
+            print_json(&outcome_in_json(&outcome)?)?;
             Err(Failure::Printed)
         }
         None => {

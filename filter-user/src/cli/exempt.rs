@@ -1,7 +1,7 @@
 //! `poolguard exempt`.
 
 use api::{
-    client,
+    client::Client,
     requests::NewExemption,
     routes,
     status::{ListedExemption, Status},
@@ -9,9 +9,15 @@ use api::{
 use filter_user::args::Exempt;
 use policy::{config::TemporaryExemption, instance::Instance};
 
+use jiff::SignedDuration;
+
 use super::{Failure, print, print_json, status::table};
 
 pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failure> {
+    let client = |timeout: &SignedDuration| Client {
+        instance,
+        patience: *timeout,
+    };
     match command {
         Exempt::Add(add) => {
             let new = NewExemption {
@@ -22,22 +28,22 @@ pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failur
                 reason: add.reason.clone(),
                 ticket: add.ticket.clone(),
             };
-            let added: ListedExemption = client::post(instance, routes::EXEMPTIONS, &new)?;
+            let added: ListedExemption = client(&add.timeout).post(routes::EXEMPTIONS, &new)?;
             match add.json {
                 true => print_json(&added),
                 false => print(&format!("{}\n", added.exemption)),
             }
         }
-        Exempt::Remove { id, json } => {
+        Exempt::Remove { id, timeout, json } => {
             let path = routes::remove_exemption(*id);
-            let removed: TemporaryExemption = client::post(instance, &path, &())?;
+            let removed: TemporaryExemption = client(timeout).post(&path, &())?;
             match json {
                 true => print_json(&removed),
                 false => print(&format!("removed: {removed}\n")),
             }
         }
-        Exempt::List { json } => {
-            let status: Status = client::get(instance, routes::STATUS)?;
+        Exempt::List { timeout, json } => {
+            let status: Status = client(timeout).get(routes::STATUS)?;
             match json {
                 true => print_json(&status.temporary),
                 false => print(&list(&status.temporary)),

@@ -4,17 +4,18 @@ use std::{path::Path, sync::Arc};
 
 use api::{
     answers::Explained,
-    client::{self, ClientError},
+    client::{Client, ClientError},
     routes,
 };
 use filter_user::{
     args::{Cli, Explain},
     controller::exemptions,
     disk,
+    state::StateDirectory,
 };
 use jiff::Timestamp;
 use policy::{
-    config::{Config, Report},
+    config::{Config, Report, Severity, TemporaryExemption},
     explain::{Explanation, Question, Unexplained},
     intent::Intent,
 };
@@ -33,7 +34,7 @@ struct Answer {
     otherwise: Option<String>,
 }
 
-pub(super) fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
+pub(super) fn explain(cli: &Cli, client: Client<'_>, arguments: &Explain) -> Result<(), Failure> {
     let question = Question {
         interface: arguments.interface.clone(),
         protocol: arguments.protocol.clone(),
@@ -45,8 +46,8 @@ pub(super) fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     let packet = question.packet();
     packet.map_err(|error| Failure::Usage(error.to_string()))?;
     let answer = match &arguments.file {
-        Some(file) => of_file(cli, file, &question)?,
-        None => of_what_runs(cli, &question)?,
+        Some(file) => of_file(cli, client, file, &question)?,
+        None => of_what_runs(client, &question)?,
     };
     if arguments.json {
         return print_json(&answer);
@@ -59,8 +60,8 @@ pub(super) fn explain(cli: &Cli, arguments: &Explain) -> Result<(), Failure> {
     print(&text)
 }
 
-fn of_what_runs(cli: &Cli, question: &Question) -> Result<Answer, Failure> {
-    let asked = ask(cli, question);
+fn of_what_runs(client: Client<'_>, question: &Question) -> Result<Answer, Failure> {
+    let asked = ask(client, question);
     let Explained {
         explanation,
         in_force,
@@ -97,16 +98,21 @@ fn of_what_runs(cli: &Cli, question: &Question) -> Result<Answer, Failure> {
     })
 }
 
-fn of_file(cli: &Cli, file: &Path, question: &Question) -> Result<Answer, Failure> {
+fn of_file(
+    cli: &Cli,
+    client: Client<'_>,
+    file: &Path,
+    question: &Question,
+) -> Result<Answer, Failure> {
     let config = read(file).map_err(|report| {
         print_report(&report);
         Failure::Failed("nothing is explained from a wrong configuration".to_owned())
     })?;
-    let running = ask(cli, question);
+    let running = ask(client, question);
     // Temporary exemptions are beside the file: it would be put into force with them.
     let temporary = match &running {
         Ok(running) => running.in_force.temporary.clone(),
-        Err(_) => exemptions::read(&cli.state_directory()).unwrap_or_else(|error| {
+        Err(_) => trusted_exemptions(&cli.state_directory()).unwrap_or_else(|error| {
             print_error(&format!(
                 "poolguard: explained without temporary exemptions: {error}\n"
             ));
@@ -138,11 +144,24 @@ fn of_file(cli: &Cli, file: &Path, question: &Question) -> Result<Answer, Failur
     })
 }
 
-fn ask(cli: &Cli, question: &Question) -> Result<Explained, ClientError> {
-    let instance = cli.instance();
+fn ask(client: Client<'_>, question: &Question) -> Result<Explained, ClientError> {
     progress::during("asking the controller", || {
-        client::post(&instance, routes::EXPLAIN, question)
+        client.post(routes::EXPLAIN, question)
     })
+}
+
+/// The temporary exemptions that a start would take: none from a file that others may
+/// write.
+fn trusted_exemptions(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, String> {
+    let file = exemptions::file(state);
+    // Where there is none, nobody can have written it.
+    if file.symlink_metadata().is_ok() {
+        let doubts = disk::doubts(&[file], Severity::Error);
+        if !doubts.is_empty() {
+            return Err(doubts.summary());
+        }
+    }
+    exemptions::read(state).map_err(|error| error.to_string())
 }
 
 fn is_same(one: &Explanation, other: &Explanation) -> bool {

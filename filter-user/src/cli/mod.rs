@@ -1,5 +1,5 @@
 //! What each command does with its arguments. Exit status: 0 fine, 1 failed,
-//! 2 wrong usage, 3 something differs.
+//! 2 wrong usage, 3 something differs, 4 no answer in time.
 
 mod check;
 mod diff;
@@ -15,7 +15,7 @@ use std::{
 
 use api::{
     answers::{Confirmed, ReloadOutcome},
-    client::{self, ClientError},
+    client::{Client, ClientError},
     requests::ReloadOptions,
     routes,
     status::Status,
@@ -26,11 +26,15 @@ use filter_user::{
         ApplyError, StartOptions,
         daemon::{self, Afterwards},
     },
+    log,
 };
-use jiff::Timestamp;
-use policy::{config::Report, instance::Instance};
+use jiff::{SignedDuration, Timestamp};
+use policy::{
+    config::{Report, shown},
+    instance::Instance,
+};
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
+use serde_json::json;
 
 /// How a command ended, short of success.
 enum Failure {
@@ -42,35 +46,83 @@ enum Failure {
     Differs,
     /// For standard error, with exit status 2.
     Usage(String),
+    /// For standard error, with exit status 4: it may yet be done.
+    NoAnswer(String),
 }
 
-impl<E: std::error::Error> From<E> for Failure {
+impl<E: std::error::Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Failed(error.to_string())
+        let text = error.to_string();
+        match (&error as &dyn std::any::Any).downcast_ref() {
+            Some(ClientError::TooSlow { .. }) => Self::NoAnswer(text),
+            _ => Self::Failed(text),
+        }
     }
+}
+
+/// Says what is wrong with the arguments, or what they ask for (`--help`).
+pub(crate) fn wrong_usage(error: &clap::Error) -> ExitCode {
+    let mut arguments = std::env::args_os().take_while(|argument| argument != "--");
+    if error.use_stderr() && arguments.any(|argument| argument == "--json") {
+        let _unprinted = print_json(&json!({
+            "error": error_in_json("usage", error.to_string().trim_end()),
+        }));
+    }
+    let _unprinted = error.print();
+    let status = u8::try_from(error.exit_code()).unwrap_or(2);
+    ExitCode::from(status)
+}
+
+/// An error as every command has it in its JSON, under `error`.
+fn error_in_json(kind: &str, message: &str) -> serde_json::Value {
+    json!({ "kind": kind, "message": message })
+}
+
+/// The outcome of something, with the error that it may have in the same shape as
+/// everywhere else.
+fn outcome_in_json(outcome: &impl Serialize) -> Result<serde_json::Value, Failure> {
+    let mut outcome = serde_json::to_value(outcome)?;
+    let error = outcome["error"].take();
+    outcome["error"] = match error.as_str() {
+        Some(message) => error_in_json("failed", message),
+        None => serde_json::Value::Null,
+    };
+    Ok(outcome)
 }
 
 pub(crate) fn main(cli: Cli) -> ExitCode {
+    let status = carry_out(&cli);
+    log::end();
+    ExitCode::from(status)
+}
+
+/// Does what a command asks for. Gives back the exit status.
+fn carry_out(cli: &Cli) -> u8 {
     let result = match cli.unheeded() {
         Some(why) => Err(Failure::Usage(why)),
-        None => done(&cli),
+        None => done(cli),
     };
-    let (text, status) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Printed) => return ExitCode::FAILURE,
-        Err(Failure::Differs) => return ExitCode::from(3),
-        Err(Failure::Failed(text)) => (text, 1),
-        Err(Failure::Usage(text)) => (text, 2),
+    let (text, kind, status) = match result {
+        Ok(()) => return 0,
+        Err(Failure::Printed) => return 1,
+        Err(Failure::Differs) => return 3,
+        Err(Failure::Failed(text)) => (text, "failed", 1),
+        Err(Failure::Usage(text)) => (text, "usage", 2),
+        Err(Failure::NoAnswer(text)) => (text, "no_answer", 4),
     };
     if cli.command.prints_json() {
-        let _unprinted = print_json(&serde_json::json!({ "error": text }));
+        let _unprinted = print_json(&json!({ "error": error_in_json(kind, &text) }));
     }
     print_error(&format!("poolguard: {text}\n"));
-    ExitCode::from(status)
+    status
 }
 
 fn done(cli: &Cli) -> Result<(), Failure> {
     let instance = &cli.instance();
+    let client = |timeout: &SignedDuration| Client {
+        instance,
+        patience: *timeout,
+    };
     match &cli.command {
         Command::Run {
             detach_on_exit,
@@ -90,33 +142,36 @@ fn done(cli: &Cli) -> Result<(), Failure> {
             run(cli, options, afterwards, *json)
         }
         Command::Check { json } => check::check(&cli.config_file(), *json),
-        Command::Explain(arguments) => explain::explain(cli, arguments),
-        Command::Status { json } => status(instance, *json),
+        Command::Explain(arguments) => explain::explain(cli, client(&arguments.timeout), arguments),
+        Command::Status { timeout, json } => status(client(timeout), *json),
         Command::Exempt(command) => exempt::exempt(instance, command),
         Command::Diff(arguments) => match (&arguments.old, &arguments.new, &arguments.with) {
             (Some(old), Some(new), _) => diff::files(old, new, arguments.json),
-            (_, _, Some(candidate)) => diff::candidate(instance, candidate, arguments.json),
-            _ => diff::running(instance, arguments.json),
+            (_, _, Some(candidate)) => {
+                diff::candidate(client(&arguments.timeout), candidate, arguments.json)
+            }
+            _ => diff::running(client(&arguments.timeout), arguments.json),
         },
         Command::Reload {
             force,
             confirm,
+            timeout,
             json,
         } => {
             let options = ReloadOptions {
                 force: *force,
                 confirm: *confirm,
             };
-            reload(instance, options, *json)
+            reload(client(timeout), options, *json)
         }
-        Command::Confirm { json } => confirm(instance, *json),
-        Command::Detach { json } => detach(cli, *json),
+        Command::Confirm { timeout, json } => confirm(client(timeout), *json),
+        Command::Detach { timeout, json } => detach(cli, client(timeout), *json),
     }
 }
 
 /// Prints to standard error, where there is one.
 fn print_error(text: &str) {
-    let _unheard = io::stderr().lock().write_all(text.as_bytes());
+    log::print(text);
 }
 
 /// Prints to standard output. A reader that has gone (`| head`) is no failure.
@@ -142,15 +197,16 @@ fn run(
     json: bool,
 ) -> Result<(), Failure> {
     let (config_file, instance) = (&*cli.config_file(), &cli.instance());
-    log_to_stderr(json);
+    log::begin(json)?;
     let state = cli.state_directory();
     match daemon::run(config_file, instance, state, options, afterwards) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
+            let file = report.first_file().unwrap_or(config_file);
             Err(Failure::Failed(format!(
                 "not started: {}. Mend {} (`poolguard check`) and start again",
                 consequence(instance),
-                config_file.display()
+                shown(file)
             )))
         }
         // The other one goes on, and this one had started.
@@ -177,32 +233,8 @@ fn consequence(instance: &Instance) -> String {
     }
 }
 
-/// `POOLGUARD_LOG` takes the directives of tracing's `EnvFilter`.
-fn log_to_stderr(json: bool) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .with_env_var("POOLGUARD_LOG")
-        .from_env_lossy();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        // It would say on standard error that standard error cannot be written, and
-        // panic.
-        .log_internal_errors(false)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    if json {
-        log.json().init();
-    } else if std::env::var_os("JOURNAL_STREAM").is_some() {
-        // The journal has its own clock.
-        log.without_time().init();
-    } else {
-        log.init();
-    }
-}
-
-fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let status: Status = client::get(instance, routes::STATUS)?;
+fn status(client: Client<'_>, json: bool) -> Result<(), Failure> {
+    let status: Status = client.get(routes::STATUS)?;
     if json {
         print_json(&status)
     } else {
@@ -210,12 +242,11 @@ fn status(instance: &Instance, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(), Failure> {
-    let outcome: ReloadOutcome = progress::during("reloading", || {
-        client::post(instance, routes::RELOAD, &options)
-    })?;
+fn reload(client: Client<'_>, options: ReloadOptions, json: bool) -> Result<(), Failure> {
+    let outcome: ReloadOutcome =
+        progress::during("reloading", || client.post(routes::RELOAD, &options))?;
     if json {
-        print_json(&outcome)?;
+        print_json(&outcome_in_json(&outcome)?)?;
     } else {
         print_error(&outcome.report);
         if outcome.successful {
@@ -238,8 +269,8 @@ fn reload(instance: &Instance, options: ReloadOptions, json: bool) -> Result<(),
     }
 }
 
-fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
-    let confirmed: Confirmed = client::post(instance, routes::CONFIRM, &())?;
+fn confirm(client: Client<'_>, json: bool) -> Result<(), Failure> {
+    let confirmed: Confirmed = client.post(routes::CONFIRM, &())?;
     if json {
         return print_json(&confirmed);
     }
@@ -249,22 +280,22 @@ fn confirm(instance: &Instance, json: bool) -> Result<(), Failure> {
     ))
 }
 
-fn detach(cli: &Cli, json: bool) -> Result<(), Failure> {
-    let instance = &cli.instance();
+fn detach(cli: &Cli, client: Client<'_>, json: bool) -> Result<(), Failure> {
     // Where it cannot say, it will not detach either.
-    let cut = client::get(instance, routes::STATUS).map_or_else(|_| Vec::new(), ends_of_wires);
-    let cut = match client::post::<Option<String>>(instance, routes::DETACH, &()) {
+    let cut = client.get(routes::STATUS);
+    let cut = cut.map_or_else(|_| Vec::new(), ends_of_wires);
+    let cut = match client.post::<Option<String>>(routes::DETACH, &()) {
         Ok(None) => Some(cut),
         Ok(Some(error)) => return Err(Failure::Failed(error)),
         Err(ClientError::NotRunning { .. }) => {
-            daemon::detach_leftovers(instance, &cli.state_directory())?
+            daemon::detach_leftovers(client.instance, &cli.state_directory())?
         }
         Err(error) => return Err(error.into()),
     };
     if json {
         let detached = cut.is_some();
         let cut = cut.unwrap_or_default();
-        return print_json(&serde_json::json!({ "detached": detached, "cut": cut }));
+        return print_json(&json!({ "detached": detached, "cut": cut }));
     }
     match cut {
         None => print("nothing was attached\n"),

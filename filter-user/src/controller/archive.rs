@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use policy::config::{self, Diagnostic, Loaded, Memory, Report, Severity, Texts};
+use policy::config::{self, Diagnostic, Files, Loaded, Memory, Report, Severity, Texts};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -25,6 +25,10 @@ use crate::{
 pub(super) const CONFIRMED: &str = "confirmed.tar";
 /// The configuration on trial.
 pub(super) const ON_TRIAL: &str = "on-trial.tar";
+
+/// How large an archive may be, in bytes: all files of a configuration, and what `tar`
+/// adds to them.
+const LARGEST: u64 = 2 << 30;
 
 /// The first entry. It is called as nothing in `/etc` is.
 const CONTENTS: &str = "poolguard-contents.json";
@@ -108,7 +112,7 @@ impl Archive {
     /// When it cannot be read, or is not one of poolguard's.
     pub(super) fn read(state: &StateDirectory, name: &str) -> Result<Option<Self>, StateError> {
         let path = state.file(name);
-        let bytes = match regular_file::read(&path) {
+        let bytes = match regular_file::read(&path, LARGEST) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Unreadable { path, source }),
@@ -154,10 +158,10 @@ impl Archive {
     }
 
     /// Whether each of its files is on disk as it was: others may have come.
-    pub(super) fn is_on_disk(&self) -> bool {
+    pub(super) fn is_on_disk(&self, disk: &impl Files) -> bool {
         let mut files = self.contents.files.iter().zip(&self.texts);
         files.all(|(path, range)| {
-            regular_file::read(Path::new(path))
+            disk.read(Path::new(path))
                 .is_ok_and(|bytes| bytes == self.bytes[range.clone()])
         })
     }

@@ -64,7 +64,7 @@ pub(super) struct Trial {
     /// What comes back.
     pub(super) previous: Arc<Config>,
     pub(super) deadline: Timestamp,
-    /// The same by the time that passes, which nobody sets.
+    /// The same by the time that passes, which nobody sets: what counts.
     ends: Duration,
 }
 
@@ -78,11 +78,22 @@ impl Trial {
         }
     }
 
-    /// How long it still lasts, by the clock that says less.
+    /// How long it still lasts, whatever the clock is set to.
     fn left(&self, clock: &Clock) -> Duration {
-        let left = self.deadline.duration_since(clock.now());
-        let left = Duration::try_from(left).unwrap_or_default();
-        left.min(self.ends.saturating_sub(clock.passed()))
+        self.ends.saturating_sub(clock.passed())
+    }
+
+    /// Has the deadline say when it ends, by a clock that was set. Says whether that is
+    /// another moment.
+    pub(super) fn go_by(&mut self, clock: &Clock) -> bool {
+        let left = SignedDuration::try_from(self.left(clock)).unwrap_or(SignedDuration::MAX);
+        let deadline = clock.now().saturating_add(left).unwrap_or(Timestamp::MAX);
+        // Clocks are read one after the other, and one may be slewed.
+        let is_other = deadline.duration_since(self.deadline).abs() > SignedDuration::from_secs(1);
+        if is_other {
+            self.deadline = deadline;
+        }
+        is_other
     }
 }
 

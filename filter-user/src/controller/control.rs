@@ -15,12 +15,12 @@ use axum::{
 use policy::{config::TemporaryExemption, explain::Question};
 use tokio::{
     net::UnixListener,
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, Semaphore, mpsc, oneshot},
     task::spawn_blocking,
 };
 
 use super::{
-    Controller, Defect,
+    Comparison, Controller, Defect,
     defect::guarded,
     http::{Failure, Request, ask},
     outcome,
@@ -78,18 +78,32 @@ fn answered<T, E: std::error::Error>(answer: Result<T, E>) -> Result<Json<T>, Fa
 }
 
 async fn diff(State(requests): State<Requests>) -> Result<Json<DiffOutcome>, Failure> {
-    let outcome = have(&requests, |controller| outcome::of_diff(controller.diff()));
-    outcome.await.map(Json)
+    compare(&requests, |controller| controller.comparison()).await
 }
 
 async fn diff_with(
     State(requests): State<Requests>,
     Json(candidate): Json<Candidate>,
 ) -> Result<Json<DiffOutcome>, Failure> {
-    let outcome = have(&requests, move |controller| {
-        outcome::of_diff(controller.diff_with(&candidate))
-    });
-    outcome.await.map(Json)
+    compare(&requests, |controller| {
+        controller.comparison_with(candidate)
+    })
+    .await
+}
+
+/// Compares beside the controller, which goes on meanwhile.
+async fn compare(
+    requests: &Requests,
+    comparison: impl FnOnce(&mut Controller) -> Comparison + Send + 'static,
+) -> Result<Json<DiffOutcome>, Failure> {
+    /// Each reads all files, and takes as much memory as a reload.
+    static AT_ONCE: Semaphore = Semaphore::const_new(2);
+    let place = AT_ONCE.acquire().await.map_err(|_| Failure::Gone)?;
+    let comparison = have(requests, comparison).await?;
+    let outcome = spawn_blocking(move || outcome::of_diff(comparison.make()));
+    let outcome = outcome.await.map_err(|_| Failure::Gone)?;
+    drop(place);
+    Ok(Json(outcome))
 }
 
 /// Building the tables takes a second with a million customers, and memory: the

@@ -1,6 +1,7 @@
 //! `poolguard run`: the controller under signals, sockets and clocks.
 
 use std::{
+    collections::VecDeque,
     io,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -11,9 +12,8 @@ use api::{answers::ReloadOutcome, requests::ReloadOptions};
 use axum::Router;
 use dataplane::{DataplaneError, Kernel, remedy::remedy};
 use jiff::Timestamp;
-use policy::instance::Instance;
+use policy::{config::Loaded, instance::Instance};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::{
     net::UnixListener,
@@ -23,14 +23,17 @@ use tokio::{
 };
 
 use super::{
-    ApplyError, AskedBy, Backoff, Clock, Controller, NewListener, Site, StartOptions,
+    ApplyError, AskedBy, Backoff, Clock, Controller, Defect, NewListener, Pulse, Site,
+    StartOptions,
+    clock_watch::ClockWatch,
     confirmation::give_up,
     control::Peer,
     control_socket::ControlSocket,
-    defect::log_panics,
+    defect::{guarded, log_panics},
     exclusion::Exclusion,
     http::{self, DetachAnswer, Request},
     interfaces::{Carrier, Watch},
+    service_manager::{Message, ServiceManager},
 };
 use crate::state::{StateDirectory, StateError};
 
@@ -124,9 +127,10 @@ pub fn run(
     let config_file = config_file.to_owned();
     let served = serve(config_file, instance.clone(), state, options, afterwards);
     let served = runtime.spawn(served);
-    runtime
-        .block_on(served)
-        .map_err(|panic| RunError::Process(io::Error::other(panic)))?
+    let outcome = runtime.block_on(served);
+    // A disk that does not answer keeps nobody from ending.
+    runtime.shutdown_background();
+    outcome.map_err(|panic| RunError::Process(io::Error::other(panic)))?
 }
 
 /// Takes off what an instance that does not run has left attached. Names the
@@ -172,12 +176,14 @@ async fn serve(
     let control_listener = socket.keep();
     // Before the interfaces are looked at, so that no change of them is missed.
     let watch = Watch::new().map_err(RunError::Process)?;
+    let clock = Clock::system();
+    let pulse = Pulse::new(clock.clone());
     let (controller, listener) = tokio::task::block_in_place(|| {
         let site = Site {
             instance: instance.name().to_owned(),
             config_file,
             state,
-            clock: Clock::system(),
+            clock: clock.clone(),
         };
         Controller::start(site, || Kernel::open(&instance), options)
     })?;
@@ -186,11 +192,17 @@ async fn serve(
     let control = http::control(controller.shared(), requests);
     let mut daemon = Daemon {
         control: Control::serve_at(socket, control_listener, control),
-        metrics: listener.map(|listener| Metrics::serve(listener, &controller)),
+        metrics: listener.map(|listener| Metrics::serve(listener, &controller, &pulse)),
         controller,
+        clock,
+        pulse,
+        service_manager: ServiceManager::new(),
+        reading: None,
+        waiting: VecDeque::new(),
         told: String::new(),
         requests: received,
         watch,
+        clock_watch: ClockWatch::new(),
         retry_expiry: None,
         retry_roll_back: None,
         roll_back_fails: Backoff::default(),
@@ -198,11 +210,13 @@ async fn serve(
     };
     // The first pass over the interfaces is done.
     daemon.told = daemon.headline();
-    notify(&[NotifyState::Ready, NotifyState::Status(&daemon.told)]);
+    daemon
+        .service_manager
+        .tell(Message::Started(daemon.told.clone()));
 
     let detached = daemon.until_stopped(&mut signals).await;
 
-    notify(&[NotifyState::Stopping]);
+    daemon.service_manager.tell(Message::Stopping);
     daemon.metrics.iter().for_each(Metrics::end);
     let mut outcome = Ok(());
     if daemon.afterwards == Afterwards::Detach {
@@ -232,6 +246,7 @@ async fn serve(
         tokio::task::block_in_place(|| daemon.controller.leave());
     }
     daemon.control.end().await;
+    tokio::task::block_in_place(|| daemon.service_manager.end());
     outcome
 }
 
@@ -263,16 +278,40 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// How many reloads may wait for one whose files are being read.
+const WAITING: usize = 16;
+
+/// A reload that somebody wishes for, and whom to tell how it went.
+struct Reload {
+    options: ReloadOptions,
+    asked_by: AskedBy,
+    answer: Option<oneshot::Sender<ReloadOutcome>>,
+}
+
+/// A reload whose files are being read.
+struct Reading {
+    reload: Reload,
+    read: JoinHandle<Result<Loaded, ApplyError>>,
+}
+
 struct Daemon {
     controller: Controller,
     control: Control,
+    clock: Clock,
+    pulse: Pulse,
+    service_manager: ServiceManager,
+    /// The files that are being read, beside everything else.
+    reading: Option<Reading>,
+    /// Those that come after it.
+    waiting: VecDeque<Reload>,
     /// None where `/metrics` cannot be served.
     metrics: Option<Metrics>,
     /// What the service manager was told of what is enforced.
     told: String,
     requests: mpsc::Receiver<Request>,
     watch: Watch,
-    retry_expiry: Option<Timestamp>,
+    clock_watch: ClockWatch,
+    retry_expiry: Option<Instant>,
     retry_roll_back: Option<Instant>,
     roll_back_fails: Backoff,
     afterwards: Afterwards,
@@ -285,17 +324,25 @@ impl Daemon {
         let mut check = tokio::time::interval(check_interval());
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let expiry = self.next_expiry();
+            self.pulse.beat();
+            let expiry = self.expiry_left();
             let trial_left = self.trial_left();
             tokio::select! {
                 wish = signals.next() => match wish {
                     Wish::Stop => return None,
                     // Nobody is there to say that it may change a lot.
-                    Wish::Reload => drop(self.reload(ReloadOptions::default(), AskedBy::Hangup)),
+                    Wish::Reload => self.wish_for(Reload {
+                        options: ReloadOptions::default(),
+                        asked_by: AskedBy::Hangup,
+                        answer: None,
+                    }),
                 },
                 Some(request) = self.requests.recv() => match request {
-                    // Whoever asked may have gone; the reload counts all the same.
-                    Request::Reload(options, by, answer) => drop(answer.send(self.reload(options, by))),
+                    Request::Reload(options, asked_by, answer) => self.wish_for(Reload {
+                        options,
+                        asked_by,
+                        answer: Some(answer),
+                    }),
                     Request::Other(done) => {
                         tokio::task::block_in_place(|| done(&mut self.controller));
                     }
@@ -305,12 +352,18 @@ impl Daemon {
                         return Some(answer);
                     }
                 },
+                read = all_read(&mut self.reading) => self.reload_from(read),
                 carriers = self.watch.changed() => {
-                    let _reported = tokio::task::block_in_place(|| self.controller.reconcile());
+                    self.reconcile();
                     self.log_carriers(&carriers);
                 }
                 _ = check.tick() => self.check(),
-                () = until(expiry) => self.expire_if_due(),
+                () = self.clock_watch.set() => {
+                    self.retry_expiry = None;
+                    self.controller.clock_was_set();
+                    self.follow_clock_if_due();
+                }
+                () = for_as_long_as(expiry) => self.follow_clock_if_due(),
                 () = for_as_long_as(trial_left) => self.roll_back_if_due(),
             }
             self.tell();
@@ -322,14 +375,19 @@ impl Daemon {
     fn tell(&mut self) {
         let text = self.headline();
         if text != self.told {
-            notify(&[NotifyState::Status(&text)]);
+            self.service_manager.tell(Message::Status(text.clone()));
             self.told = text;
         }
     }
 
     fn headline(&self) -> String {
         let latest = self.controller.shared().latest();
-        let text = tokio::task::block_in_place(|| latest.headline());
+        let headline = tokio::task::block_in_place(|| {
+            guarded("telling the service manager", || latest.headline())
+        });
+        let Ok(text) = headline else {
+            return self.told.clone();
+        };
         match self.control.socket.problem() {
             Some(problem) => format!("NO CONTROL SOCKET ({problem}); {text}"),
             None => text,
@@ -339,28 +397,44 @@ impl Daemon {
     fn serve_at(&mut self, listener: NewListener) {
         if let Some(listener) = listener {
             self.metrics.iter().for_each(Metrics::end);
-            self.metrics = Some(Metrics::serve(listener, &self.controller));
+            self.metrics = Some(Metrics::serve(listener, &self.controller, &self.pulse));
         }
     }
 
     /// Looks after the links, and whether the counters can be read. The service
     /// manager hears of it when that worked.
     fn check(&mut self) {
-        let (looked_after, read) = tokio::task::block_in_place(|| {
-            let looked_after = self.controller.reconcile();
-            (looked_after, self.controller.shared().latest().read())
+        let looked_after = self.reconcile();
+        let shared = self.controller.shared();
+        let read = tokio::task::block_in_place(|| {
+            guarded("reading the counters", || shared.latest().read())
+                .map_err(ApplyError::from)
+                .and_then(|read| Ok(read?))
         });
         self.control.keep();
         tokio::task::block_in_place(|| self.controller.look_after_state());
         let listener = self.controller.retry_metrics();
         self.serve_at(listener);
+        // Where the kernel did not say so.
+        self.controller.clock_was_set();
+        self.controller.forget_exemptions();
         match read {
-            Ok(_) if looked_after => notify(&[NotifyState::Watchdog]),
+            Ok(_) if looked_after => self.service_manager.tell(Message::Watchdog),
             Ok(_) => {}
             Err(error) => tracing::error!(
                 traffic = self.controller.traffic(), %error, "the counters cannot be read"
             ),
         }
+    }
+
+    /// Looks after the interfaces. Says whether that was possible.
+    fn reconcile(&mut self) -> bool {
+        let controller = &mut self.controller;
+        let looked_after = tokio::task::block_in_place(|| {
+            guarded("looking after the interfaces", || controller.reconcile())
+        });
+        // The panic is in the log, and this is tried again within seconds.
+        looked_after.unwrap_or(false)
     }
 
     fn log_carriers(&self, carriers: &[Carrier]) {
@@ -388,17 +462,55 @@ impl Daemon {
         }
     }
 
-    fn reload(&mut self, options: ReloadOptions, by: AskedBy) -> ReloadOutcome {
-        notify(&[
-            NotifyState::Reloading,
-            NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Status("")),
-        ]);
+    /// Has the files read for a reload, once no others are.
+    fn wish_for(&mut self, reload: Reload) {
+        let waiting = self.waiting.len();
+        if waiting >= WAITING {
+            return self.finish(reload, Err(ApplyError::Busy { waiting }));
+        }
+        self.waiting.push_back(reload);
+        self.read_next();
+    }
+
+    /// Goes on to the next reload, unless files are being read.
+    fn read_next(&mut self) {
+        while self.reading.is_none()
+            && let Some(reload) = self.waiting.pop_front()
+        {
+            self.service_manager.tell(Message::Reloading);
+            match self.controller.begin_reload(reload.options) {
+                Ok(files) => {
+                    let read = tokio::task::spawn_blocking(move || files.read());
+                    self.reading = Some(Reading { reload, read });
+                }
+                Err(error) => self.finish(reload, Err(error)),
+            }
+        }
+    }
+
+    /// Reloads from what was read.
+    fn reload_from(&mut self, read: Result<Loaded, ApplyError>) {
+        if let Some(Reading { reload, .. }) = self.reading.take() {
+            self.finish(reload, read);
+        }
+        self.read_next();
+    }
+
+    fn finish(&mut self, reload: Reload, read: Result<Loaded, ApplyError>) {
+        let Reload {
+            options,
+            asked_by,
+            answer,
+        } = reload;
         let (outcome, listener) =
-            tokio::task::block_in_place(|| self.controller.reload(options, by));
+            tokio::task::block_in_place(|| self.controller.finish_reload(options, asked_by, read));
         self.retry_expiry = None;
         self.serve_at(listener);
-        notify(&[NotifyState::Ready]);
-        outcome
+        self.service_manager.tell(Message::Ready);
+        if let Some(answer) = answer {
+            // Whoever asked may have gone; the reload counts all the same.
+            let _gone = answer.send(outcome);
+        }
     }
 
     /// How long the trial still lasts, or until going back is tried again after
@@ -416,7 +528,13 @@ impl Daemon {
             return;
         }
         self.retry_roll_back = None;
-        match tokio::task::block_in_place(|| self.controller.roll_back()) {
+        let controller = &mut self.controller;
+        let went_back = tokio::task::block_in_place(|| {
+            guarded("going back", || controller.roll_back())
+                .map_err(ApplyError::from)
+                .flatten()
+        });
+        match went_back {
             Ok(listener) => {
                 self.roll_back_fails = Backoff::default();
                 self.serve_at(listener);
@@ -433,19 +551,38 @@ impl Daemon {
         }
     }
 
-    /// When an exemption expires, or when to try again after that failed.
-    fn next_expiry(&self) -> Option<Timestamp> {
-        self.controller.next_expiry().max(self.retry_expiry)
+    /// How long until an exemption expires, or until ending those that have is tried
+    /// again after that failed.
+    fn expiry_left(&self) -> Option<Duration> {
+        let left = match self.controller.is_behind_the_clock() {
+            true => Duration::ZERO,
+            false => {
+                let left = self
+                    .controller
+                    .next_expiry()?
+                    .duration_since(self.clock.now());
+                Duration::try_from(left).unwrap_or_default()
+            }
+        };
+        let retry = self
+            .retry_expiry
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        Some(left.max(retry.unwrap_or_default()))
     }
 
-    fn expire_if_due(&mut self) {
-        let now = Timestamp::now();
-        if self.next_expiry().is_none_or(|due| due > now) {
+    fn follow_clock_if_due(&mut self) {
+        if self.expiry_left().is_none_or(|left| !left.is_zero()) {
             return;
         }
         self.retry_expiry = None;
-        if let Err(error) = tokio::task::block_in_place(|| self.controller.expire()) {
-            self.retry_expiry = now.checked_add(LONGEST_WAIT).ok();
+        let controller = &mut self.controller;
+        let followed = tokio::task::block_in_place(|| {
+            guarded("following the clock", || controller.follow_clock())
+                .map_err(ApplyError::from)
+                .flatten()
+        });
+        if let Err(error) = followed {
+            self.retry_expiry = Some(Instant::now() + LONGEST_WAIT);
             tracing::error!(
                 traffic = self.controller.traffic(), %error,
                 "exemptions have expired, but still exempt: the tables could not be replaced. \
@@ -455,16 +592,19 @@ impl Daemon {
     }
 }
 
-/// Waits for the moment, or for a while before it is looked at again.
-async fn until(moment: Option<Timestamp>) {
-    let Some(moment) = moment else {
-        return std::future::pending().await;
-    };
-    let left = Duration::try_from(moment.duration_since(Timestamp::now())).unwrap_or_default();
-    tokio::time::sleep(left.min(LONGEST_WAIT)).await;
+/// Waits until the files are read, if any are being read.
+async fn all_read(reading: &mut Option<Reading>) -> Result<Loaded, ApplyError> {
+    match reading {
+        Some(Reading { read, .. }) => read.await.unwrap_or_else(|panic| {
+            let message = panic.to_string();
+            let doing = "reading the configuration";
+            Err(Defect { doing, message }.into())
+        }),
+        None => std::future::pending().await,
+    }
 }
 
-/// The same for a time that is left.
+/// Waits for a time that is left, or for a while before it is looked at again.
 async fn for_as_long_as(left: Option<Duration>) {
     match left {
         Some(left) => tokio::time::sleep(left.min(LONGEST_WAIT)).await,
@@ -537,8 +677,8 @@ struct Metrics {
 }
 
 impl Metrics {
-    fn serve(listener: TcpListener, controller: &Controller) -> Self {
-        let router = http::public(controller.shared());
+    fn serve(listener: TcpListener, controller: &Controller, pulse: &Pulse) -> Self {
+        let router = http::public(controller.shared(), pulse.clone());
         let task = tokio::spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tracing::info!(address = %listener.local_addr()?, "serving /metrics");
@@ -599,16 +739,5 @@ fn check_interval() -> Duration {
         CHECK_INTERVAL.min(Duration::from_micros(microseconds) / 2)
     } else {
         CHECK_INTERVAL
-    }
-}
-
-/// Tells systemd, where it asked to be told.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(false, state) {
-        tracing::warn!(
-            %error,
-            "cannot notify the service manager, which may restart the controller. The filter \
-             goes on"
-        );
     }
 }

@@ -11,7 +11,7 @@ use policy::{
 };
 use thiserror::Error;
 
-use super::defect::Defect;
+use super::{defect::Defect, reading::NoAnswer};
 use crate::state::StateError;
 
 /// Why a configuration was not put into force. The one before it still is.
@@ -69,6 +69,18 @@ pub enum ApplyError {
         /// Why.
         error: String,
     },
+    /// A disk does not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
+    /// Others wait for it already.
+    #[error(
+        "{waiting} reloads wait already, while the files are read for another one: try again when \
+         that is over"
+    )]
+    Busy {
+        /// How many.
+        waiting: usize,
+    },
     /// Nothing is there to compare the files with.
     #[error(
         "the files cannot be compared with what was last in force, which cannot be used: {why}"
@@ -111,6 +123,8 @@ impl ApplyError {
             | Self::TrialTooLong { .. }
             | Self::Refused { .. }
             | Self::Uncompared { .. }
+            | Self::NoAnswer(_)
+            | Self::Busy { .. }
             | Self::Listen { .. } => false,
         }
     }

@@ -1,5 +1,7 @@
 //! Temporary exemptions: given, taken back, and over.
 
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
 use api::{requests::NewExemption, status::ListedExemption};
 use dataplane::Dataplane;
 use ipnet::IpNet;
@@ -9,7 +11,7 @@ use policy::{
     directory::Directory,
     intent::Intent,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 use thiserror::Error;
 
 use super::{ApplyError, Controller, into_force::Wanted, salvage::salvage};
@@ -23,6 +25,9 @@ pub(super) const FILE: &str = "exemptions.json";
 pub(super) struct KeptExemptions {
     pub(super) next_id: u64,
     pub(super) exemptions: Vec<TemporaryExemption>,
+    /// The numbers of those that are over, and for how many hours they have been.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) over: Vec<(u64, u32)>,
 }
 
 impl Default for KeptExemptions {
@@ -30,6 +35,7 @@ impl Default for KeptExemptions {
         Self {
             next_id: 1,
             exemptions: Vec::new(),
+            over: Vec::new(),
         }
     }
 }
@@ -53,32 +59,107 @@ impl KeptExemptions {
     }
 }
 
+/// Where the temporary exemptions of an instance are kept.
+pub fn file(state: &StateDirectory) -> PathBuf {
+    state.file(FILE)
+}
+
 /// The temporary exemptions of an instance, as they are kept; those that are
 /// over may still be among them.
 ///
 /// # Errors
 ///
-/// When the file is there and cannot be read.
+/// When the file is there and cannot be read, or has something in it that was never given.
 pub fn read(state: &StateDirectory) -> Result<Vec<TemporaryExemption>, StateError> {
+    Ok(read_kept(state)?.unwrap_or_default().exemptions)
+}
+
+/// What is kept is held to what is given: it may have been written by others.
+fn read_kept(state: &StateDirectory) -> Result<Option<KeptExemptions>, StateError> {
     let kept: Option<KeptExemptions> = state.read(FILE)?;
-    Ok(kept.unwrap_or_default().exemptions)
+    let given = kept.iter().flat_map(|kept| &kept.exemptions);
+    for exemption in given {
+        let TemporaryExemption {
+            id, reason, ticket, ..
+        } = exemption;
+        if let Err(error) = check_text(reason, ticket.as_deref()) {
+            let source = serde_json::Error::custom(format!("temporary exemption {id}: {error}"));
+            let path = state.file(FILE);
+            return Err(StateError::Damaged { path, source });
+        }
+    }
+    Ok(kept)
 }
 
 /// Those that an earlier controller has left, and says what ended meanwhile. From
 /// here on the controller knows them, and only writes them.
 pub(super) fn at_start(state: &StateDirectory, now: Timestamp) -> KeptExemptions {
     let meaning = "the temporary exemptions in it do not exempt";
-    let kept = salvage(state, FILE, meaning, || state.read::<KeptExemptions>(FILE));
+    let kept = salvage(state, FILE, meaning, || read_kept(state));
     let mut kept = kept.whole().unwrap_or_default();
     kept.next_id = kept.next_id();
-    let all = std::mem::take(&mut kept.exemptions).into_iter();
-    let (over, holding) = all.partition::<Vec<_>, _>(|e| e.is_expired(now));
-    kept.exemptions = holding;
-    if !over.is_empty() {
-        forget(state, &kept);
+    let mut is_news = false;
+    for exemption in kept.exemptions.iter().filter(|e| e.is_expired(now)) {
+        if !kept.over.iter().any(|(id, _)| *id == exemption.id) {
+            kept.over.push((exemption.id, 0));
+            is_news = true;
+            log_over(exemption);
+        }
     }
-    log_over(&over);
+    if is_news {
+        keep_over(state, &kept);
+    }
     kept
+}
+
+/// How long an exemption is kept that is over, in hours that a controller runs: its end
+/// may have come by a clock that is wrong.
+const KEPT_OVER: u32 = 7 * 24;
+/// How many are. Those that have been over the longest go first.
+const MOST_OVER: usize = 1_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// For how long exemptions have been over, by the hours that controllers have run and
+/// seen them so.
+#[derive(Debug)]
+pub(super) struct Over {
+    hours: BTreeMap<u64, u32>,
+    /// When the next hour is over, by the time that passes.
+    next: Duration,
+}
+
+impl Over {
+    pub(super) fn new(hours: Vec<(u64, u32)>, passed: Duration) -> Self {
+        Self {
+            hours: hours.into_iter().collect(),
+            next: passed + HOUR,
+        }
+    }
+
+    /// The same of these exemptions.
+    pub(super) fn of(&self, exemptions: &[TemporaryExemption]) -> Vec<(u64, u32)> {
+        let known = exemptions.iter().map(|e| e.id);
+        let hours = known.filter_map(|id| Some((id, *self.hours.get(&id)?)));
+        hours.collect()
+    }
+
+    /// Counts an hour for those that are over. Gives back those that have been for long
+    /// enough.
+    fn count(&mut self, exemptions: &[TemporaryExemption], now: Timestamp) -> Vec<u64> {
+        let is_over = |e: &&TemporaryExemption| e.is_expired(now);
+        let over = exemptions.iter().filter(is_over).map(|e| {
+            let hours = self.hours.get(&e.id).copied().unwrap_or_default();
+            (e.id, hours + 1)
+        });
+        self.hours = over.collect();
+        let mut by_age: Vec<_> = self.hours.iter().map(|(id, hours)| (*hours, *id)).collect();
+        by_age.sort_by_key(|(hours, id)| (std::cmp::Reverse(*hours), *id));
+        let too_many = by_age.len().saturating_sub(MOST_OVER);
+        let is_long =
+            |(place, (hours, _)): &(usize, (u32, u64))| *hours >= KEPT_OVER || *place < too_many;
+        let long = by_age.into_iter().enumerate().filter(is_long);
+        long.map(|(_, (_, id))| id).collect()
+    }
 }
 
 /// Why an exemption was not given or taken back. Everything is as it was.
@@ -176,8 +257,8 @@ impl<D: Dataplane> Controller<D> {
     ) -> Result<TemporaryExemption, ExemptionError> {
         let now = self.clock.now();
         let mut temporary = self.intent.temporary.clone();
-        let holds = |e: &TemporaryExemption| e.id == id && !e.is_expired(now);
-        let Some(index) = temporary.iter().position(holds) else {
+        // Also one that is over: it would come back with a clock that goes back.
+        let Some(index) = temporary.iter().position(|e| e.id == id) else {
             return Err(ExemptionError::Unknown { id });
         };
         let removed = temporary.remove(index);
@@ -193,7 +274,7 @@ impl<D: Dataplane> Controller<D> {
     }
 
     /// Puts these in the place of the temporary exemptions in force, from which they
-    /// differ in one prefix, and in those that are over.
+    /// differ in one prefix.
     fn replace_exemptions(
         &mut self,
         temporary: Vec<TemporaryExemption>,
@@ -201,8 +282,9 @@ impl<D: Dataplane> Controller<D> {
         prefix: IpNet,
         now: Timestamp,
     ) -> Result<(), ExemptionError> {
-        let over = temporary.iter().filter(|e| e.is_expired(now));
-        let changed = over.map(|e| e.prefix).chain([prefix]).collect();
+        let (_, mut changed) = self.turned(now);
+        changed.extend(self.temporary_turned(now));
+        changed.push(prefix);
         let wanted = Wanted {
             intent: self.intent.with_temporary(temporary),
             only_in: Some(changed),
@@ -218,36 +300,61 @@ impl<D: Dataplane> Controller<D> {
         KeptExemptions {
             next_id: self.next_exemption,
             exemptions: self.intent.temporary.clone(),
+            over: self.over.of(&self.intent.temporary),
+        }
+    }
+
+    /// Forgets exemptions that have been over for long, once an hour.
+    pub fn forget_exemptions(&mut self) {
+        let passed = self.clock.passed();
+        if passed < self.over.next {
+            return;
+        }
+        self.over.next = passed + HOUR;
+        let before = self.kept_exemptions();
+        // Those that the tables have are in force for some seconds yet.
+        let now = self.clock.now().min(self.as_of);
+        let long = self.over.count(&self.intent.temporary, now);
+        self.intent.temporary.retain(|e| !long.contains(&e.id));
+        let kept = self.kept_exemptions();
+        if kept != before {
+            keep_over(&self.state, &kept);
         }
     }
 }
 
-/// Keeps what is left of the exemptions on disk, so that those which are over do
-/// not come back with a clock that is set back.
-fn forget(state: &StateDirectory, left: &KeptExemptions) {
-    if let Err(error) = state.write(FILE, left) {
-        tracing::error!(
+/// Keeps for how long exemptions have been over.
+fn keep_over(state: &StateDirectory, kept: &KeptExemptions) {
+    if let Err(error) = kept.write(state) {
+        tracing::warn!(
             %error,
-            "exemptions that are over stay on disk: they do not exempt, unless the clock is set back \
-             before a restart. Correct this, then add or remove one"
+            "for how long exemptions have been over cannot be kept: they stay on disk for longer, and \
+             do not exempt"
         );
     }
 }
 
-/// Says which exemptions are over.
-pub(super) fn log_over(over: &[TemporaryExemption]) {
-    for exemption in over {
-        log(
-            exemption,
-            exemption.added_by,
-            "temporary exemption has expired and no longer exempts",
-        );
-    }
+/// Says that an exemption is over.
+pub(super) fn log_over(exemption: &TemporaryExemption) {
+    log(
+        exemption,
+        exemption.added_by,
+        "temporary exemption has expired and no longer exempts",
+    );
+}
+
+/// Says that an exemption is not over after all.
+pub(super) fn log_back(exemption: &TemporaryExemption) {
+    log(
+        exemption,
+        exemption.added_by,
+        "the clock went back to before the end of a temporary exemption, which exempts again",
+    );
 }
 
 /// Says which exemptions a configuration has no room for.
-pub(super) fn warn_of_ignored(intent: &Intent) {
-    for listed in listed(intent) {
+pub(super) fn warn_of_ignored(intent: &Intent, now: Timestamp) {
+    for listed in listed(intent, now) {
         if let Some(reason) = listed.ignored {
             tracing::warn!(
                 id = listed.exemption.id, prefix = %listed.exemption.prefix, %reason,
@@ -257,10 +364,11 @@ pub(super) fn warn_of_ignored(intent: &Intent) {
     }
 }
 
-/// The temporary exemptions of an intent, and what keeps them from exempting.
-pub(super) fn listed(intent: &Intent) -> Vec<ListedExemption> {
+/// The temporary exemptions of an intent that are not over, and what keeps them from
+/// exempting.
+pub(super) fn listed(intent: &Intent, now: Timestamp) -> Vec<ListedExemption> {
     let directory = Directory::of(intent);
-    let exemptions = intent.temporary.iter();
+    let exemptions = intent.temporary.iter().filter(|e| !e.is_expired(now));
     exemptions
         .map(|exemption| ListedExemption {
             ignored: directory
@@ -276,18 +384,24 @@ fn check(new: &NewExemption, intent: &Intent, now: Timestamp) -> Result<(), Exem
     if new.ports.is_empty() && !new.smtp_out {
         return Err(ExemptionError::OpensNothing);
     }
-    let is_bad = |text: &str| text.trim().is_empty() || !is_line(text);
-    if is_bad(&new.reason) {
-        return Err(ExemptionError::BadText { what: "reason" });
-    }
-    if new.ticket.as_deref().is_some_and(is_bad) {
-        return Err(ExemptionError::BadText { what: "ticket" });
-    }
+    check_text(&new.reason, new.ticket.as_deref())?;
     if new.expires <= now {
         let expires = new.expires;
         return Err(ExemptionError::Expired { expires });
     }
     Ok(Directory::of(intent).room_for(new.prefix, &new.ports)?)
+}
+
+/// That logs and terminals can show them.
+fn check_text(reason: &str, ticket: Option<&str>) -> Result<(), ExemptionError> {
+    let is_bad = |text: &str| text.trim().is_empty() || !is_line(text);
+    if is_bad(reason) {
+        return Err(ExemptionError::BadText { what: "reason" });
+    }
+    if ticket.is_some_and(is_bad) {
+        return Err(ExemptionError::BadText { what: "ticket" });
+    }
+    Ok(())
 }
 
 fn log(exemption: &TemporaryExemption, uid: u32, message: &str) {

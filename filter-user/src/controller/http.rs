@@ -1,7 +1,7 @@
 //! The two HTTP services: metrics and health for whoever may connect, control
 //! for root on a Unix socket.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use api::{answers::ReloadOutcome, requests::ReloadOptions, routes, status::Status, version};
 use axum::{
@@ -21,13 +21,15 @@ use hyper_util::{
 use policy::totals::Totals;
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
 };
 
 use super::{
-    AskedBy, Controller, Defect, Shared, Snapshot,
+    AskedBy, Controller, Defect, Pulse, Shared, Snapshot,
     control::{self, Peer},
     defect::guarded,
+    pulse::STANDSTILL,
 };
 use crate::metrics::exposition;
 
@@ -46,16 +48,34 @@ pub(super) enum Request {
 pub(super) type DetachAnswer = oneshot::Sender<Option<String>>;
 
 /// `/metrics`, `/healthz` and `/readyz`.
-pub(super) fn public(shared: Arc<Shared>) -> Router {
+pub(super) fn public(shared: Arc<Shared>, pulse: Pulse) -> Router {
+    let health = Router::new()
+        .route("/healthz", get(health))
+        .with_state(pulse);
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(shared)
+        .merge(health)
 }
 
-/// How many connections are served at once. Whoever comes after them waits in
-/// the kernel's queue.
+/// Whether the control loop goes round.
+async fn health(State(pulse): State<Pulse>) -> (StatusCode, String) {
+    let still_for = pulse.still_for();
+    match still_for > STANDSTILL {
+        false => (StatusCode::OK, "ok\n".to_owned()),
+        true => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "the control loop has stood still for {} seconds: the filter goes on by itself\n",
+                still_for.as_secs()
+            ),
+        ),
+    }
+}
+
+/// How many connections are served at once. Whoever comes after them takes the place of
+/// the one that has been there the longest: a scraper is done within milliseconds.
 const CONNECTIONS: usize = 64;
 
 /// How long a client may take to ask, which a scraper does at once: those that do
@@ -68,10 +88,8 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 /// Serves whoever connects, without letting them use up what the controller
 /// itself needs, however slow they are.
 pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut served: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
-        let place = place.map_err(io::Error::other)?;
         let (stream, _) = match listener.accept().await {
             Ok(connection) => connection,
             Err(error) => {
@@ -81,15 +99,21 @@ pub(super) async fn serve_strangers(listener: TcpListener, router: Router) -> io
             }
         };
         let service = TowerToHyperService::new(router.clone());
-        tokio::spawn(async move {
+        served.retain(|connection| !connection.is_finished());
+        if served.len() >= CONNECTIONS
+            && let Some(longest) = served.pop_front()
+        {
+            longest.abort();
+        }
+        let connection = tokio::spawn(async move {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(PATIENCE)
                 .serve_connection(TokioIo::new(stream), service);
             // What a client does wrong is the client's concern.
             let _ended = tokio::time::timeout(LONGEST_ANSWER, connection).await;
-            drop(place);
         });
+        served.push_back(connection.abort_handle());
     }
 }
 
@@ -224,11 +248,29 @@ pub(super) async fn ask<T>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+    use std::time::Duration;
+
     use axum::body::Body;
     use http_body_util::BodyExt as _;
     use hyper::service::Service as _;
+    use jiff::Timestamp;
 
     use super::*;
+    use crate::controller::Clock;
+
+    #[tokio::test]
+    async fn a_control_loop_that_stands_still_is_not_healthy() {
+        let (clock, hand) = Clock::manual(Timestamp::UNIX_EPOCH);
+        let pulse = Pulse::new(clock);
+        hand.advance(STANDSTILL);
+        assert_eq!(health(State(pulse.clone())).await.0, StatusCode::OK);
+        hand.advance(Duration::from_secs(1));
+        let (code, text) = health(State(pulse.clone())).await;
+        assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(text.contains("stood still for 121 seconds"), "{text}");
+        pulse.beat();
+        assert_eq!(health(State(pulse)).await.0, StatusCode::OK);
+    }
 
     /// What is answered to a request that says this version, or none.
     fn answered(path: &str, said: Option<&str>) -> (StatusCode, String) {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use policy::{
     change::{Extent, check_limit},
     compile::{Amendment, Compiled, amend, compile},
-    config::{TemporaryExemption, Texts},
+    config::Texts,
     intent::Intent,
 };
 
@@ -24,14 +24,14 @@ use super::{
     archive::{self, CONFIRMED, ON_TRIAL},
     defect::guarded,
     endpoint::Move,
-    exemptions::{KeptExemptions, log_over},
+    exemptions::{KeptExemptions, log_back, log_over},
     joined,
 };
 use crate::state::{self, StateError};
 
 /// Something that is to come into force, with all that is to change with it.
 pub(super) struct Wanted {
-    /// All that is to hold. Temporary exemptions that are over are dropped from it.
+    /// All that is to hold.
     pub(super) intent: Intent,
     /// Whether it is there to stay.
     pub(super) standing: Standing,
@@ -116,10 +116,9 @@ impl<D: Dataplane> Controller<D> {
     /// Makes everything ready that can be without anybody's noticing.
     pub(super) fn prepare(
         &mut self,
-        mut wanted: Wanted,
+        wanted: Wanted,
         now: Timestamp,
     ) -> Result<Prepared<D::Generation>, ApplyError> {
-        wanted.intent.temporary.retain(|e| !e.is_expired(now));
         if let Some(amendment) = self.amendment(&wanted, now) {
             return Ok(Prepared {
                 tables: Tables::Amended(Box::new(amendment)),
@@ -244,8 +243,7 @@ impl<D: Dataplane> Controller<D> {
                 return Err(error);
             }
         };
-        let ended = self.take_over(wanted);
-        log_over(&ended);
+        self.take_over(wanted, now);
         if let Some((compiled, events)) = replaced {
             self.note(&compiled);
             self.retries.clear();
@@ -273,6 +271,7 @@ impl<D: Dataplane> Controller<D> {
         let exemptions = KeptExemptions {
             next_id: wanted.next_exemption,
             exemptions: wanted.intent.temporary.clone(),
+            over: self.over.of(&wanted.intent.temporary),
         };
         let is_same = exemptions == self.kept_exemptions();
         let written = match is_same {
@@ -386,16 +385,19 @@ impl<D: Dataplane> Controller<D> {
         }
     }
 
-    /// It is in force. Says which temporary exemptions have ended.
-    fn take_over(&mut self, wanted: Wanted) -> Vec<TemporaryExemption> {
-        let before = std::mem::replace(&mut self.intent, wanted.intent);
+    /// It is in force, as it holds at `now`.
+    fn take_over(&mut self, wanted: Wanted, now: Timestamp) {
+        self.intent = wanted.intent;
         self.standing = wanted.standing;
         self.next_exemption = wanted.next_exemption;
-        let now = self.clock.now();
-        let is_over = |e: &TemporaryExemption| {
-            e.is_expired(now) && !self.intent.temporary.iter().any(|left| left.id == e.id)
-        };
-        before.temporary.into_iter().filter(is_over).collect()
+        let before = std::mem::replace(&mut self.as_of, now);
+        for exemption in &self.intent.temporary {
+            match (exemption.is_expired(before), exemption.is_expired(now)) {
+                (false, true) => log_over(exemption),
+                (true, false) => log_back(exemption),
+                _ => {}
+            }
+        }
     }
 
     /// Keeps what was read, which is in force.

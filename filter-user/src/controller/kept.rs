@@ -17,6 +17,9 @@ pub(super) struct Kept {
     pub(super) reloads: u64,
     pub(super) reload_failures: u64,
     pub(super) attachments: BTreeMap<String, u64>,
+    /// Those before had no such counter.
+    #[serde(default)]
+    pub(super) log_lines_lost: u64,
 }
 
 impl Kept {
@@ -28,6 +31,7 @@ impl Kept {
             reloads: 0,
             reload_failures: 0,
             attachments: BTreeMap::new(),
+            log_lines_lost: 0,
         }
     }
 

@@ -5,6 +5,7 @@
 mod archive;
 mod backoff;
 mod clock;
+mod clock_watch;
 mod confirmation;
 mod control;
 mod control_socket;
@@ -21,8 +22,11 @@ mod into_force;
 mod keeping;
 mod kept;
 mod outcome;
+mod pulse;
+mod reading;
 mod refusals;
 mod salvage;
+mod service_manager;
 mod snapshot;
 mod start;
 
@@ -45,6 +49,7 @@ use api::{
     },
 };
 use dataplane::{Dataplane, DataplaneError, Kernel};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
@@ -65,15 +70,20 @@ use endpoint::Endpoint;
 pub use endpoint::NewListener;
 pub use error::ApplyError;
 pub use exemptions::ExemptionError;
-use exemptions::KeptExemptions;
+use exemptions::{KeptExemptions, Over};
 use into_force::{Compare, Insists, Wanted};
 use kept::Kept;
+pub use pulse::Pulse;
+pub use reading::NoAnswer;
 use refusals::Refusals;
 pub use snapshot::{Shared, Snapshot};
 use start::Chosen;
 pub use start::StartOptions;
 
-use crate::state::{Prepared, StateDirectory, StateError};
+use crate::{
+    log,
+    state::{Prepared, StateDirectory, StateError},
+};
 
 /// A controller that is enforcing, through the data plane `D`.
 #[derive(Debug)]
@@ -90,6 +100,11 @@ pub struct Controller<D = Kernel> {
     refusals: Refusals,
     /// The number of the next temporary exemption.
     next_exemption: u64,
+    /// For how long temporary exemptions have been over.
+    over: Over,
+    /// The moment for which what is in force is in force: whether an exemption holds
+    /// depends on the clock.
+    as_of: Timestamp,
     endpoint: Endpoint,
     dataplane: D,
     status: Status,
@@ -102,6 +117,71 @@ pub struct Controller<D = Kernel> {
     unwritten: BTreeMap<&'static str, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
+}
+
+/// The files of a configuration, to be read by whoever can wait for a disk.
+#[derive(Clone, Debug)]
+pub struct ToRead {
+    file: PathBuf,
+    now: Timestamp,
+}
+
+impl ToRead {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// When they are wrong, or a disk does not answer.
+    pub fn read(&self) -> Result<Loaded, ApplyError> {
+        start::load(&self.file, self.now)
+    }
+}
+
+/// What is in force, to be compared with something else by whoever has the time.
+#[derive(Debug)]
+pub struct Comparison {
+    in_force: Intent,
+    now: Timestamp,
+    with: ComparedWith,
+}
+
+#[derive(Debug)]
+enum ComparedWith {
+    Files(ToRead),
+    /// What is on no disk that has to answer.
+    Candidate(Candidate),
+}
+
+impl Comparison {
+    /// What a reload would change, or the candidate.
+    ///
+    /// # Errors
+    ///
+    /// When there is a mistake in it.
+    pub fn make(&self) -> Result<Change, ApplyError> {
+        /// More are for nobody to read; a million take 1.5 GB, and nine seconds.
+        const EXEMPTIONS: usize = 10_000;
+        let loaded = match &self.with {
+            ComparedWith::Files(files) => files.read()?,
+            ComparedWith::Candidate(candidate) => self.read(candidate)?,
+        };
+        let new = self.in_force.with_config(loaded.config);
+        let change = guarded("comparing the configurations", || {
+            Change::in_part(&self.in_force, &new, self.now, EXEMPTIONS)
+        });
+        Ok(change?)
+    }
+
+    fn read(&self, candidate: &Candidate) -> Result<Loaded, ApplyError> {
+        let files = candidate.files.iter();
+        let files = files.fold(Memory::default(), |files, (path, text)| {
+            files.with(path, text.as_bytes())
+        });
+        let loaded = guarded("reading the configuration", || {
+            config::load_from(&files, &candidate.main, self.now)
+        })?;
+        loaded.map_err(ApplyError::Config)
+    }
 }
 
 /// When something is tried again that did not work.
@@ -204,7 +284,7 @@ impl<D: Dataplane> Controller<D> {
                  change: taken"
             );
         }
-        exemptions::warn_of_ignored(&controller.intent);
+        exemptions::warn_of_ignored(&controller.intent, controller.as_of);
         controller.log_standing();
         Ok((controller, listener))
     }
@@ -263,6 +343,7 @@ impl<D: Dataplane> Controller<D> {
             last_good: None,
             unconfirmed: None,
             metrics: MetricsStatus::default(),
+            log_lines_lost: kept.log_lines_lost,
             next_expiry: None,
             tables: Vec::new(),
             passed: Vec::new(),
@@ -277,7 +358,6 @@ impl<D: Dataplane> Controller<D> {
         Ok(Self {
             config_file,
             state,
-            clock,
             endpoint: Endpoint::new(config.metrics.listen),
             intent: Intent {
                 config,
@@ -287,6 +367,9 @@ impl<D: Dataplane> Controller<D> {
             is_kept: chosen.is_kept,
             refusals,
             next_exemption: temporary.next_id,
+            over: Over::new(temporary.over, clock.passed()),
+            as_of: now,
+            clock,
             dataplane,
             status,
             shared: Arc::new(Shared::new(snapshot)),
@@ -312,7 +395,8 @@ impl<D: Dataplane> Controller<D> {
             insists: Insists::OnTheFilter,
             next_exemption: self.next_exemption,
         };
-        let (_, listener) = self.put_into_force(wanted, now)?;
+        let put = guarded("putting into force", || self.put_into_force(wanted, now))?;
+        let (_, listener) = put?;
         self.forget_refusal(fingerprint);
         // A trial that an earlier run has left is over.
         match self.standing {
@@ -448,6 +532,39 @@ impl<D: Dataplane> Controller<D> {
         options: ReloadOptions,
         asked_by: AskedBy,
     ) -> (ReloadOutcome, NewListener) {
+        let read = self.begin_reload(options).and_then(|files| files.read());
+        self.finish_reload(options, asked_by, read)
+    }
+
+    /// What has to be read for a reload, by whoever can wait for it.
+    ///
+    /// # Errors
+    ///
+    /// When it would be refused whatever the files say.
+    pub fn begin_reload(&self, options: ReloadOptions) -> Result<ToRead, ApplyError> {
+        if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
+            let deadline = trial.deadline;
+            return Err(ApplyError::Unconfirmed { deadline });
+        }
+        Ok(self.to_read())
+    }
+
+    fn to_read(&self) -> ToRead {
+        ToRead {
+            file: self.config_file.clone(),
+            now: self.clock.now(),
+        }
+    }
+
+    /// Puts what was read into force, or leaves everything as it is.
+    ///
+    /// `asked_by`: who asked for it, for the log.
+    pub fn finish_reload(
+        &mut self,
+        options: ReloadOptions,
+        asked_by: AskedBy,
+        read: Result<Loaded, ApplyError>,
+    ) -> (ReloadOutcome, NewListener) {
         let before = self.status.reloads.clone();
         let total = before.total + 1;
         // As it will be if it succeeds: said together with what comes into force.
@@ -458,7 +575,11 @@ impl<D: Dataplane> Controller<D> {
             total,
             ..before
         };
-        let outcome = self.try_reload(options);
+        let outcome = read.and_then(|loaded| {
+            guarded("putting into force", || self.try_reload(options, loaded))
+                .map_err(ApplyError::from)
+                .flatten()
+        });
         let generation = self.status.generation;
         match outcome {
             Ok((warnings, extent, listener)) => {
@@ -485,32 +606,46 @@ impl<D: Dataplane> Controller<D> {
                     failures: before.failures + 1,
                     ..before
                 };
-                self.publish();
-                self.log_wires();
-                if let ApplyError::Config(report) = &error {
-                    log_report(report);
-                }
-                tracing::error!(
-                    traffic = self.traffic(), by = %asked_by, forced = options.force, %error,
-                    "reload refused, everything is as it was: correct this and reload"
-                );
-                (outcome::refusal(generation, &error), None)
+                (self.refuse_reload(options, asked_by, &error), None)
             }
         }
+    }
+
+    /// Takes note that a reload was refused, and says why.
+    fn refuse_reload(
+        &mut self,
+        options: ReloadOptions,
+        asked_by: AskedBy,
+        error: &ApplyError,
+    ) -> ReloadOutcome {
+        self.publish();
+        self.log_wires();
+        if let ApplyError::Config(report) = error {
+            log_report(report);
+        }
+        tracing::error!(
+            traffic = self.traffic(), by = %asked_by, forced = options.force, %error,
+            "reload refused, everything is as it was: correct this and reload"
+        );
+        outcome::refusal(self.status.generation, error)
     }
 
     fn try_reload(
         &mut self,
         options: ReloadOptions,
+        loaded: Loaded,
     ) -> Result<(Report, Extent, NewListener), ApplyError> {
+        // Much may have happened while the files were read.
+        let _again = self.begin_reload(options)?;
         let now = self.clock.now();
-        if let (Standing::OnTrial(trial), false) = (&self.standing, options.force) {
-            let deadline = trial.deadline;
-            return Err(ApplyError::Unconfirmed { deadline });
-        }
-        let (intent, warnings, texts) = self.load(now)?;
+        let Loaded {
+            config,
+            warnings,
+            texts,
+        } = loaded;
+        let intent = self.intent.with_config(config);
         log_report(&warnings);
-        exemptions::warn_of_ignored(&intent);
+        exemptions::warn_of_ignored(&intent, now);
         let wanted = Wanted {
             intent,
             standing: self.next_standing(options.confirm, now)?,
@@ -551,87 +686,106 @@ impl<D: Dataplane> Controller<D> {
         }
     }
 
-    /// What a reload would put into force, with the warnings about it and what it was
-    /// read from.
-    fn load(&self, now: Timestamp) -> Result<(Intent, Report, Texts), ApplyError> {
-        let Loaded {
-            config,
-            warnings,
-            texts,
-        } = start::load(&self.config_file, now)?;
-        Ok((self.intent.with_config(config), warnings, texts))
+    /// What is in force, and the files that a reload would read.
+    pub fn comparison(&self) -> Comparison {
+        self.compared_with(ComparedWith::Files(self.to_read()))
     }
 
-    /// What a reload would change.
-    ///
-    /// # Errors
-    ///
-    /// When it would be refused for a mistake.
-    pub fn diff(&self) -> Result<Change, ApplyError> {
+    /// What is in force, and another configuration than that of the files.
+    pub fn comparison_with(&self, candidate: Candidate) -> Comparison {
+        self.compared_with(ComparedWith::Candidate(candidate))
+    }
+
+    fn compared_with(&self, with: ComparedWith) -> Comparison {
+        Comparison {
+            in_force: self.intent.clone(),
+            now: self.clock.now(),
+            with,
+        }
+    }
+
+    /// The moment for which what is in force is in force.
+    pub fn as_of(&self) -> Timestamp {
+        self.as_of
+    }
+
+    /// Whether the clock has passed the end of an exemption since, or went back.
+    pub fn is_behind_the_clock(&self) -> bool {
         let now = self.clock.now();
-        let (new, ..) = self.load(now)?;
-        self.compare(&new, now)
-    }
-
-    /// What another configuration than that of the files would change.
-    ///
-    /// # Errors
-    ///
-    /// When there is a mistake in it.
-    pub fn diff_with(&self, candidate: &Candidate) -> Result<Change, ApplyError> {
-        let now = self.clock.now();
-        let files = candidate.files.iter();
-        let files = files.fold(Memory::default(), |files, (path, text)| {
-            files.with(path, text.as_bytes())
-        });
-        let loaded = guarded("reading the configuration", || {
-            config::load_from(&files, &candidate.main, now)
-        })?;
-        let new = self
-            .intent
-            .with_config(loaded.map_err(ApplyError::Config)?.config);
-        self.compare(&new, now)
-    }
-
-    fn compare(&self, new: &Intent, now: Timestamp) -> Result<Change, ApplyError> {
-        /// More are for nobody to read; a million take 1.5 GB, and nine seconds of
-        /// a controller who has something else to do.
-        const EXEMPTIONS: usize = 10_000;
-        let change = guarded("comparing the configurations", || {
-            Change::in_part(&self.intent, new, now, EXEMPTIONS)
-        });
-        Ok(change?)
+        now < self.as_of || self.next_expiry().is_some_and(|due| due <= now)
     }
 
     /// Puts what is in force into force as it holds now: without the exemptions that
-    /// have expired.
+    /// have expired, and with those that have not, should the clock have gone back.
     ///
     /// # Errors
     ///
-    /// When the tables could not be changed; the exemptions still exempt.
-    pub fn expire(&mut self) -> Result<(), ApplyError> {
+    /// When the tables could not be changed; everything is as it was.
+    pub fn follow_clock(&mut self) -> Result<(), ApplyError> {
         let now = self.clock.now();
-        // Not since the tables were put into force: loading them takes a while.
-        let due = self.status.next_expiry;
-        let ended = self.intent.config.held_prefixes().filter(|(_, holder)| {
-            let terms = holder.terms;
-            terms.is_expired(now) && terms.expires >= due
-        });
-        let (mut changed, names): (Vec<_>, Vec<_>) =
-            ended.map(|(prefix, holder)| (prefix, holder.name)).unzip();
-        let names = some_of(names);
-        let temporary = self.intent.temporary.iter();
-        changed.extend(temporary.filter(|e| e.is_expired(now)).map(|e| e.prefix));
+        let (names, mut changed) = self.turned(now);
+        changed.extend(self.temporary_turned(now));
+        if changed.is_empty() {
+            self.as_of = now;
+            return Ok(());
+        }
+        let went_back = now < self.as_of;
         let wanted = Wanted {
             only_in: Some(changed),
             insists: Insists::OnTheFilter,
             ..self.as_it_is()
         };
         let _unmoved = self.put_into_force(wanted, now)?;
-        if !names.is_empty() {
-            tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+        match (names.is_empty(), went_back) {
+            (true, _) => {}
+            (false, false) => {
+                tracing::info!(customers = ?names, "exemptions have expired and no longer exempt");
+            }
+            (false, true) => tracing::warn!(
+                customers = ?names,
+                "the clock went back to before the end of exemptions, which exempt again"
+            ),
         }
         Ok(())
+    }
+
+    /// The customers whose exemptions hold at one of two moments only, that of what is in
+    /// force and `now`, and their prefixes.
+    fn turned(&self, now: Timestamp) -> (Vec<String>, Vec<IpNet>) {
+        if !self.is_behind_the_clock() {
+            return Default::default();
+        }
+        let held = self.intent.config.held_prefixes().filter(|(_, holder)| {
+            let terms = holder.terms;
+            terms.is_expired(now) != terms.is_expired(self.as_of)
+        });
+        let (prefixes, names): (Vec<_>, Vec<_>) =
+            held.map(|(prefix, holder)| (prefix, holder.name)).unzip();
+        (some_of(names), prefixes)
+    }
+
+    /// The prefixes of the temporary exemptions of which the same is true.
+    fn temporary_turned(&self, now: Timestamp) -> impl Iterator<Item = IpNet> {
+        let turned = self
+            .intent
+            .temporary
+            .iter()
+            .filter(move |e| e.is_expired(now) != e.is_expired(self.as_of));
+        turned.map(|e| e.prefix)
+    }
+
+    /// Goes by the clock as it was set: a trial ends as much later as was said when it
+    /// began, also for the next controller.
+    pub fn clock_was_set(&mut self) {
+        let Standing::OnTrial(trial) = &mut self.standing else {
+            return;
+        };
+        if trial.go_by(&self.clock) {
+            let deadline = trial.deadline;
+            tracing::info!(%deadline, "the clock was set: the trial lasts as long as it would have");
+            self.keep_as_it_stands();
+            self.publish();
+        }
     }
 
     /// What is in force.
@@ -655,6 +809,7 @@ impl<D: Dataplane> Controller<D> {
             reloads: self.status.reloads.total,
             reload_failures: self.status.reloads.failures,
             attachments: self.status.attachments.clone(),
+            log_lines_lost: self.status.log_lines_lost + log::lines_lost(),
         }
     }
 
@@ -715,7 +870,7 @@ impl<D: Dataplane> Controller<D> {
 
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
-        self.status.temporary = exemptions::listed(&self.intent);
+        self.status.temporary = exemptions::listed(&self.intent, self.as_of);
         self.status.config_hash.clone_from(&self.intent.config.hash);
         let status = &mut self.status;
         (status.unconfirmed_until, status.rolled_back) = (None, None);

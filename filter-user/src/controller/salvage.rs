@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use policy::config::Severity;
 
+use super::defect::guarded;
 use crate::{
     disk,
     state::{StateDirectory, StateError},
@@ -48,9 +49,10 @@ pub(super) fn salvage<T>(
             // It opens ports, or may be a whole configuration.
             let doubts = disk::doubts(std::slice::from_ref(&path), Severity::Error);
             match doubts.is_empty() {
-                true => match read() {
-                    Ok(content) => return content.map_or(Left::Nothing, Left::Whole),
-                    Err(error) => error.to_string(),
+                true => match guarded("reading what was kept", read) {
+                    Ok(Ok(content)) => return content.map_or(Left::Nothing, Left::Whole),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(defect) => defect.to_string(),
                 },
                 false => doubts.summary(),
             }

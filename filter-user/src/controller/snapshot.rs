@@ -13,6 +13,8 @@ use api::status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus
 use dataplane::{DataplaneError, Readings, Standing, TableUse};
 use policy::totals::{Denied, Totals};
 
+use crate::log;
+
 /// The latest snapshot.
 #[derive(Debug)]
 pub struct Shared(RwLock<Arc<Snapshot>>);
@@ -153,6 +155,7 @@ impl Snapshot {
         let totals = self.readings.totals()?;
         let mut status = self.status.clone();
         status.interfaces = self.interfaces();
+        status.log_lines_lost += log::lines_lost();
         status.tables = self.readings.tables().iter().map(table_status).collect();
         status.passed = passed(&totals);
         status.denied = denied(&totals);

@@ -21,10 +21,15 @@ use super::{
     archive::{self, Archive, CONFIRMED, ON_TRIAL},
     confirmation::{self, KeptTrial, NOT_IN_TIME, Trial},
     defect::guarded,
+    joined,
+    reading::apart,
     refusals::Refusals,
     salvage::{Left, salvage, set_aside},
 };
-use crate::{disk, state::StateDirectory};
+use crate::{
+    disk::{self, Disk},
+    state::StateDirectory,
+};
 
 /// How a start is to go about it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,11 +83,30 @@ pub(super) fn choose(
     start.choose()
 }
 
+/// Reads the files, in a thread of its own.
+///
+/// # Errors
+///
+/// When they are wrong, or a disk does not answer.
 pub(super) fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
-    guarded("reading the configuration", || {
-        disk::load_to_enforce(file, now)
-    })?
-    .map_err(ApplyError::Config)
+    let file = file.to_owned();
+    let read = apart(move |progress| {
+        guarded("reading the configuration", || {
+            disk::load_to_enforce(&file, now, progress)
+        })
+    });
+    read??.map_err(ApplyError::Config)
+}
+
+/// Whether what is kept is what the files say, as far as the disk can be asked.
+fn is_on_disk(archive: &Arc<Archive>) -> bool {
+    let archive = Arc::clone(archive);
+    let read = apart(move |progress| {
+        guarded("reading the configuration", || {
+            archive.is_on_disk(&Disk::watched(progress.clone()))
+        })
+    });
+    matches!(read, Ok(Ok(true)))
 }
 
 fn load_kept(archive: &Archive, now: Timestamp) -> Result<Loaded, ApplyError> {
@@ -120,7 +144,7 @@ impl Start<'_> {
             return Ok(chosen);
         }
         match confirmed {
-            Left::Whole(confirmed) => self.held_to(&confirmed),
+            Left::Whole(confirmed) => self.held_to(&Arc::new(confirmed)),
             Left::Unusable(_) | Left::Nothing if self.options.force => {
                 Ok(from_files(load(self.file, self.now)?))
             }
@@ -310,12 +334,12 @@ impl Start<'_> {
 
     /// The files, where a reload of what was last in force would take them, and else
     /// that.
-    fn held_to(&self, confirmed: &Archive) -> Result<Chosen, ApplyError> {
+    fn held_to(&self, confirmed: &Arc<Archive>) -> Result<Chosen, ApplyError> {
         let (file, now) = (self.file, self.now);
         // Both at once, where they will both be needed: a million customers take a while.
         let (loaded, kept) = thread::scope(|scope| {
-            let kept = (!confirmed.is_on_disk()).then(|| scope.spawn(|| load_kept(confirmed, now)));
-            (load(file, now), kept.map(thread::ScopedJoinHandle::join))
+            let kept = scope.spawn(|| (!is_on_disk(confirmed)).then(|| load_kept(confirmed, now)));
+            (load(file, now), joined(kept))
         });
         let loaded = match loaded {
             Ok(loaded) if confirmed.holds(file, &loaded.texts) => {
@@ -327,11 +351,7 @@ impl Start<'_> {
             }
             loaded => loaded,
         };
-        let kept = match kept {
-            Some(Ok(kept)) => kept,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => load_kept(confirmed, now),
-        };
+        let kept = kept.unwrap_or_else(|| load_kept(confirmed, now));
         let last = match kept {
             Ok(kept) => Last {
                 config: kept.config,

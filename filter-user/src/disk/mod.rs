@@ -2,6 +2,7 @@
 //!
 //! What they say is [`config`](policy::config)'s business, which reads no disk itself.
 
+mod progress;
 mod trust;
 mod unreadable;
 
@@ -9,6 +10,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use glob::Pattern;
@@ -16,7 +18,9 @@ use jiff::Timestamp;
 use policy::config::{Files, Loaded, MATCHING, Report, Severity, Unreadable, Unseen, load_from};
 
 use crate::regular_file;
+pub use progress::{Look, Progress};
 pub use trust::doubts;
+use trust::doubts_of;
 use unreadable::unreadable;
 
 /// Reads the file `path` and what it includes.
@@ -27,45 +31,72 @@ use unreadable::unreadable;
 ///
 /// Every mistake in them at once.
 pub fn load(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
-    load_from(&Disk, path, now)
+    load_from(&Disk::default(), path, now)
 }
 
 /// Does the same for a process that will act on it: one that others could have
-/// written is as bad as a wrong one.
+/// written is as bad as a wrong one. `progress` says meanwhile what is being looked at.
 ///
 /// # Errors
 ///
 /// The same, and who could have written them.
-pub fn load_to_enforce(path: &Path, now: Timestamp) -> Result<Loaded, Report> {
-    let loaded = load(path, now)?;
-    let doubts = doubts(&loaded.texts.paths(), Severity::Error);
+pub fn load_to_enforce(path: &Path, now: Timestamp, progress: &Progress) -> Result<Loaded, Report> {
+    let disk = Disk::watched(progress.clone());
+    let loaded = load_from(&disk, path, now)?;
+    let doubts = doubts_of(&loaded.texts.paths(), Severity::Error, progress);
     match doubts.is_empty() {
         true => Ok(loaded),
         false => Err(doubts),
     }
 }
 
-/// The files of this machine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Disk;
+/// What all files of a configuration may come to, in bytes: a million customers are a
+/// twentieth of it. A device or a file without an end is not read until memory is used up.
+const ALL_FILES: u64 = 1 << 30;
+
+/// The files of this machine, for one configuration.
+#[derive(Debug, Default)]
+pub struct Disk {
+    progress: Progress,
+    /// How many bytes were read so far.
+    read: AtomicU64,
+}
+
+impl Disk {
+    /// The same, with word of what is being looked at.
+    pub fn watched(progress: Progress) -> Self {
+        Self {
+            progress,
+            read: AtomicU64::default(),
+        }
+    }
+
+    fn read_within(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let bytes = regular_file::read(path, regular_file::LARGEST)?;
+        let length = bytes.len() as u64;
+        if self.read.fetch_add(length, Ordering::Relaxed) + length > ALL_FILES {
+            let why = format!(
+                "with it, the files of the configuration are larger than {} MiB",
+                ALL_FILES >> 20
+            );
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        Ok(bytes)
+    }
+}
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> Result<Vec<u8>, Unreadable> {
-        regular_file::read(path).map_err(|error| unreadable(path, &error))
+        let read = || {
+            self.read_within(path)
+                .map_err(|error| unreadable(path, &error))
+        };
+        self.progress.during(path, read)
     }
 
     fn matching(&self, pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
-        let mut unseen = BTreeSet::new();
-        let directories = directories(pattern).into_iter().filter_map(cannot_enter);
-        // A directory is the reason of one error, however often it is met.
-        directories
-            .map(Err)
-            .chain(glob(pattern.as_str()))
-            .filter(|found| match found {
-                Ok(_) => true,
-                Err(Unseen { path, .. }) => unseen.insert(path.clone()),
-            })
-            .collect()
+        let path = Path::new(pattern.as_str());
+        self.progress.during(path, || matching(pattern))
     }
 
     fn beside(&self, pattern: &Pattern) -> Option<Vec<PathBuf>> {
@@ -96,6 +127,22 @@ fn files_in(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// What matches `pattern`, and the directories that cannot be looked into for it.
+fn matching(pattern: &Pattern) -> Vec<Result<PathBuf, Unseen>> {
+    let mut unseen = BTreeSet::new();
+    let directories = directories(pattern).into_iter().filter_map(cannot_enter);
+    // A directory is the reason of one error, however often it is met.
+    directories
+        .map(Err)
+        .chain(glob(pattern.as_str()))
+        .chain(in_no_utf8(pattern).into_iter().map(Ok))
+        .filter(|found| match found {
+            Ok(_) => true,
+            Err(Unseen { path, .. }) => unseen.insert(path.clone()),
+        })
+        .collect()
+}
+
 /// What matches `pattern`.
 fn glob(pattern: &str) -> impl Iterator<Item = Result<PathBuf, Unseen>> {
     // What was a pattern is one.
@@ -106,6 +153,31 @@ fn glob(pattern: &str) -> impl Iterator<Item = Result<PathBuf, Unseen>> {
             unseen(path, &error.into())
         })
     })
+}
+
+/// The files that match `pattern` with a name that is not UTF-8, which the library leaves
+/// out without a word.
+fn in_no_utf8(pattern: &Pattern) -> Vec<PathBuf> {
+    let path = Path::new(pattern.as_str());
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Vec::new();
+    };
+    let Ok(name) = Pattern::new(&name.to_string_lossy()) else {
+        return Vec::new();
+    };
+    let parent = match parent.to_str() {
+        None | Some("") => ".",
+        Some(parent) => parent,
+    };
+    let entries = glob(parent)
+        .flatten()
+        .filter_map(|directory| fs::read_dir(directory).ok());
+    let names = entries.flatten().flatten().map(|entry| entry.path());
+    let matches = |path: &PathBuf| {
+        let found = path.file_name().unwrap_or_default();
+        found.to_str().is_none() && name.matches_with(&found.to_string_lossy(), MATCHING)
+    };
+    names.filter(matches).collect()
 }
 
 /// The directories that a pattern leads through.

@@ -1,13 +1,16 @@
 //! Whether nobody but root, or who runs this, can change a configuration.
 
 use std::{
+    collections::HashSet,
     fs::{self, Metadata},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use policy::config::{Diagnostic, Report, Severity};
+use policy::config::{Diagnostic, Report, Severity, shown};
 use rustix::process::geteuid;
+
+use super::Progress;
 
 const WRITABLE_BY_ANYONE: u32 = 0o002;
 /// In such a directory everybody may make files, and replace only their own.
@@ -16,15 +19,24 @@ const STICKY: u32 = 0o1000;
 /// What lets others change `files`, which were read: their modes and owners, and
 /// those of the directories that they are in.
 pub fn doubts(files: &[PathBuf], severity: Severity) -> Report {
-    let mut looked_at: Vec<PathBuf> = Vec::new();
+    doubts_of(files, severity, &Progress::default())
+}
+
+/// The same, with word of what is being looked at.
+pub(super) fn doubts_of(files: &[PathBuf], severity: Severity, progress: &Progress) -> Report {
+    let mut looked_at: HashSet<PathBuf> = HashSet::new();
     let mut found = Vec::new();
-    for place in files.iter().flat_map(|file| places(file)) {
-        if !looked_at.contains(&place) {
+    for file in files {
+        for place in progress.during(file, || places(file)) {
+            if looked_at.contains(&place) {
+                continue;
+            }
             found.extend(
-                doubt(&place)
+                progress
+                    .during(&place, || doubt(&place))
                     .map(|(what, help)| Diagnostic::in_file(severity, &place, what).help(help)),
             );
-            looked_at.push(place);
+            looked_at.insert(place);
         }
     }
     Report::new(found)
@@ -55,11 +67,12 @@ fn doubt(place: &Path) -> Option<(String, String)> {
         && owner != 0
         && owner != geteuid().as_raw()
     {
-        return Some(Doubt::Link(owner).text(&place.display().to_string()));
+        return Some(Doubt::Link(owner).text(&shown(place)));
     }
     match fs::metadata(place) {
-        Ok(metadata) => doubt_about(&metadata, geteuid().as_raw())
-            .map(|doubt| doubt.text(&place.display().to_string())),
+        Ok(metadata) => {
+            doubt_about(&metadata, geteuid().as_raw()).map(|doubt| doubt.text(&shown(place)))
+        }
         // It was read a moment ago.
         Err(error) => Some((
             format!("cannot tell who may write here: {error}"),

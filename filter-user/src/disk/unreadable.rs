@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use dataplane::{refused_link::RefusedLink, remedy::remedy};
-use policy::config::Unreadable;
+use policy::config::{Unreadable, shown};
 use rustix::process::geteuid;
 
 /// What the error of the operating system means for a path.
@@ -14,11 +14,11 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
             help: Some(link.help()),
         };
     }
-    let path_name = path.display();
+    let path_name = shown(path);
     let help = match error.kind() {
         io::ErrorKind::NotFound => match fs::read_link(path) {
             Ok(target) => {
-                let target = target.display();
+                let target = shown(&target);
                 let help = format!("restore {target}, or remove the link");
                 return Unreadable {
                     why: format!("it is a link to {target}, which does not exist"),

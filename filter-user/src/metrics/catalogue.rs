@@ -120,6 +120,13 @@ pub(super) const METRICS: &[Metric] = &[
         read: Events(attachments),
     },
     Metric {
+        name: "poolguard_log_lines_lost_total",
+        labels: &[],
+        help: "Lines of the log that were lost because nobody read it or it could not be \
+               written.",
+        read: Events(|status| one(status.log_lines_lost)),
+    },
+    Metric {
         name: "poolguard_config_last_reload_successful",
         labels: &[],
         help: "Whether the last attempt to load the configuration succeeded.",

@@ -38,6 +38,10 @@ enum Act {
     Wait {
         seconds: u64,
     },
+    /// Somebody sets the clock.
+    SetClock {
+        seconds: i64,
+    },
     /// The controller is killed, and started again.
     Restart,
     Unplug(usize),
@@ -64,6 +68,7 @@ fn an_act() -> impl Strategy<Value = Act> {
             .prop_map(|(address, port, lasts)| Act::Exempt { address, port, lasts }),
         2 => (1_u64..6).prop_map(|id| Act::Remove { id }),
         3 => (1_u64..90).prop_map(|seconds| Act::Wait { seconds }),
+        2 => (-7_200_i64..7_200).prop_map(|seconds| Act::SetClock { seconds }),
         2 => Just(Act::Restart),
         1 => (0_usize..2).prop_map(Act::Unplug),
         2 => (0_usize..2).prop_map(Act::PlugIn),
@@ -104,6 +109,7 @@ impl Act {
             } => drop(site.exempt(exemption(address, PORTS[port], site.now(), lasts))),
             Self::Remove { id } => drop(site.remove(id)),
             Self::Wait { seconds } => site.wait(Duration::from_secs(seconds)),
+            Self::SetClock { seconds } => site.set_clock(SignedDuration::from_secs(seconds)),
             Self::Restart => site.restart(StartOptions::default()),
             Self::Unplug(interface) => site.unplug(interface),
             Self::PlugIn(interface) => site.plug_in(interface),
@@ -231,6 +237,88 @@ fn a_temporary_exemption_is_given_taken_back_and_ends() {
     site.check();
     // No number is given twice.
     assert_eq!(site.exempt(exemption(1, 25, site.now(), 30)), Some(3));
+}
+
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// The service starts before NTP: a minute later the clock is what it should be.
+#[test]
+fn exemptions_that_ended_by_a_wrong_clock_come_back_with_the_right_one() {
+    let mut site = Site::started(Files::Passing);
+    let given = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    assert_eq!((site.exempted(), site.temporary()), (2, vec![given]));
+    for restart in [false, true] {
+        site.set_clock(A_DAY);
+        assert_eq!((site.exempted(), site.temporary()), (1, vec![]));
+        site.check();
+        if restart {
+            site.restart(StartOptions::default());
+            assert_eq!((site.exempted(), site.temporary()), (1, vec![]));
+        }
+        site.set_clock(-A_DAY);
+        assert_eq!((site.exempted(), site.temporary()), (2, vec![given]));
+        site.check();
+    }
+    // It has still as long as it was given.
+    site.wait(Duration::from_secs(600));
+    assert_eq!((site.exempted(), site.temporary()), (2, vec![]));
+    site.wait(Duration::from_secs(3_600));
+    assert_eq!(site.exempted(), 1);
+    site.check();
+}
+
+#[test]
+fn a_clock_that_goes_back_while_the_tables_cannot_be_changed_is_followed_later() {
+    let mut site = Site::started(Files::Passing);
+    site.set_clock(A_DAY);
+    site.fail_after(0, Failing::Always);
+    site.set_clock(-A_DAY);
+    assert_eq!(site.exempted(), 1);
+    site.check();
+    site.repair();
+    site.wait(Duration::from_secs(60));
+    assert_eq!(site.exempted(), 2);
+    site.check();
+}
+
+#[test]
+fn what_is_over_is_kept_for_a_week_of_running_and_can_be_taken_back() {
+    let mut site = Site::started(Files::One);
+    let first = site.exempt(exemption(1, 25, site.now(), 60)).unwrap();
+    let second = site.exempt(exemption(2, 25, site.now(), 60)).unwrap();
+    site.wait_for_days(3);
+    assert_eq!(site.kept_exemptions(), [first, second]);
+    // A restart goes on counting.
+    site.restart(StartOptions::default());
+    assert!(site.remove(second));
+    assert_eq!(site.kept_exemptions(), [first]);
+    site.wait_for_days(3);
+    assert_eq!(site.kept_exemptions(), [first]);
+    // The clock was wrong all the time, or is now: from here on it counts again.
+    site.set_clock(A_DAY * -7);
+    assert_eq!(site.temporary(), [first]);
+    site.wait_for_days(7);
+    assert_eq!(site.kept_exemptions(), [first]);
+    site.wait_for_days(2);
+    assert_eq!(site.kept_exemptions(), [0_u64; 0]);
+}
+
+#[test]
+fn a_trial_lasts_as_long_as_was_said_whatever_the_clock_is_set_to() {
+    for set in [A_DAY, -A_DAY] {
+        let mut site = Site::started(Files::One);
+        site.edit(Files::Two);
+        assert!(site.reload(on_trial()));
+        site.set_clock(set);
+        site.wait(TRIAL - Duration::from_secs(1));
+        assert_eq!(site.in_force(), Files::Two, "{set}");
+        // For the next controller as well.
+        site.restart(StartOptions::default());
+        assert_eq!(site.in_force(), Files::Two, "{set}");
+        site.wait(Duration::from_secs(1));
+        assert_eq!(site.in_force(), Files::One, "{set}");
+        site.check();
+    }
 }
 
 /// Each of the operations of each change, one after the other, is made to fail.

@@ -39,6 +39,8 @@ pub(crate) enum Files {
     One,
     /// Another customer beside it.
     Two,
+    /// A customer whose exemption ends on 2026-06-15 at 13:00, an hour after the start.
+    Passing,
     /// Nothing is dropped any more, which is too much of a change.
     TooMuch,
     /// Nonsense.
@@ -48,12 +50,19 @@ pub(crate) enum Files {
 }
 
 impl Files {
-    pub(crate) const ALL: [Self; 4] = [Self::One, Self::Two, Self::TooMuch, Self::Wrong];
-
-    /// And those that only single tests put into force.
-    const KNOWN: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::One,
         Self::Two,
+        Self::Passing,
+        Self::TooMuch,
+        Self::Wrong,
+    ];
+
+    /// And those that only single tests put into force.
+    const KNOWN: [Self; 6] = [
+        Self::One,
+        Self::Two,
+        Self::Passing,
         Self::TooMuch,
         Self::Wrong,
         Self::Unlimited,
@@ -72,6 +81,10 @@ impl Files {
             Self::Two => {
                 "[[customer]]\nname = \"globex\"\nprefixes = [\"203.0.113.64/30\"]\n\
                  allow_inbound = [443]\n"
+            }
+            Self::Passing => {
+                "[[customer]]\nname = \"passing\"\nprefixes = [\"203.0.113.96/30\"]\n\
+                 allow_inbound = [80]\nexpires = 2026-06-15T13:00:00Z\n"
             }
             Self::Wrong => "nonsense = 1\n",
             _ => "",
@@ -146,7 +159,7 @@ struct Expected {
     previous: Option<Files>,
     /// Everything that somebody asked for and got.
     accepted: BTreeSet<Files>,
-    /// The temporary exemptions, and when each ends.
+    /// The temporary exemptions that were not taken back, and when each ends.
     temporary: Vec<(u64, Timestamp)>,
 }
 
@@ -235,7 +248,6 @@ impl Site {
         };
         self.controller = Some(controller);
         (self.retry_roll_back, self.retry_expiry) = (None, None);
-        let now = self.now();
         let (on_disk, in_force) = (self.expected.on_disk, self.in_force());
         let expected = &mut self.expected;
         if expected.accepted.is_empty() || options.force {
@@ -252,9 +264,6 @@ impl Site {
             self.expected.previous = None;
         }
         self.expected.in_force = in_force;
-        self.expected
-            .temporary
-            .retain(|(_, expires)| *expires > now);
     }
 
     pub(crate) fn kill(&mut self) {
@@ -279,13 +288,11 @@ impl Site {
         let (outcome, _listener) = controller.reload(options, AskedBy::User(0));
         if outcome.successful {
             self.retry_expiry = None;
-            let now = self.now();
             let expected = &mut self.expected;
             let before = expected.previous.unwrap_or(expected.in_force);
             expected.previous = options.confirm.is_some().then_some(before);
             expected.in_force = expected.on_disk;
             expected.accepted.insert(expected.on_disk);
-            expected.temporary.retain(|(_, expires)| *expires > now);
         }
         outcome.successful
     }
@@ -300,23 +307,21 @@ impl Site {
 
     /// Its number, if it was given.
     pub(crate) fn exempt(&mut self, new: NewExemption) -> Option<u64> {
-        let (now, expires) = (self.now(), new.expires);
+        let expires = new.expires;
         let given = self.controller()?.exempt(new, 0).ok()?;
         let temporary = &mut self.expected.temporary;
-        temporary.retain(|(_, expires)| *expires > now);
         temporary.push((given.exemption.id, expires));
         Some(given.exemption.id)
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> bool {
-        let now = self.now();
         let Some(controller) = self.controller() else {
             return false;
         };
         let removed = controller.remove_exemption(id, 0).is_ok();
         if removed {
             let temporary = &mut self.expected.temporary;
-            temporary.retain(|(other, expires)| *other != id && *expires > now);
+            temporary.retain(|(other, _)| *other != id);
         }
         removed
     }
@@ -337,6 +342,32 @@ impl Site {
         }
     }
 
+    /// Sets the clock to so much later, or earlier. The daemon hears of it at once.
+    pub(crate) fn set_clock(&mut self, later: SignedDuration) {
+        self.hand.set(self.now() + later);
+        self.retry_expiry = None;
+        if let Some(controller) = self.controller() {
+            controller.clock_was_set();
+        }
+        self.do_what_is_due();
+    }
+
+    /// Lets so many days pass, in each hour of which the daemon looks.
+    pub(crate) fn wait_for_days(&mut self, days: u64) {
+        for _ in 0..days * 24 {
+            self.wait(Duration::from_secs(3_600));
+            if let Some(controller) = self.controller() {
+                controller.forget_exemptions();
+            }
+        }
+    }
+
+    /// What the state directory keeps of temporary exemptions.
+    pub(crate) fn kept_exemptions(&self) -> Vec<u64> {
+        let kept = controller::exemptions::read(&self.state()).unwrap();
+        kept.iter().map(|exemption| exemption.id).collect()
+    }
+
     /// Lets time pass while nobody does anything.
     pub(crate) fn pass(&self, time: Duration) {
         self.hand.advance(time);
@@ -348,7 +379,11 @@ impl Site {
         let controller = self.controller()?;
         let roll_back = controller.trial_left().map(|left| passed + left);
         let roll_back = roll_back.map(|due| due.max(retry_roll_back.unwrap_or_default()));
-        let expiry = controller.next_expiry().map(|at| {
+        let expiry = match controller.is_behind_the_clock() {
+            true => Some(now),
+            false => controller.next_expiry(),
+        };
+        let expiry = expiry.map(|at| {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
             (passed + left).max(retry_expiry.unwrap_or_default())
         });
@@ -356,7 +391,7 @@ impl Site {
     }
 
     fn do_what_is_due(&mut self) {
-        let (now, passed) = (self.clock.now(), self.clock.passed());
+        let passed = self.clock.passed();
         let is_over = |retry: Option<Duration>| retry.is_none_or(|at| at <= passed);
         let (roll_back, expiry) = (is_over(self.retry_roll_back), is_over(self.retry_expiry));
         let Some(controller) = self.controller() else {
@@ -371,17 +406,12 @@ impl Site {
             if went_back {
                 let expected = &mut self.expected;
                 expected.in_force = expected.previous.take().unwrap();
-                expected.temporary.retain(|(_, expires)| *expires > now);
             }
             return;
         }
-        if expiry && controller.next_expiry().is_some_and(|at| at <= now) {
-            let ended = controller.expire().is_ok();
-            self.retry_expiry = (!ended).then_some(passed + NEXT_EXPIRY);
-            if ended {
-                let temporary = &mut self.expected.temporary;
-                temporary.retain(|(_, expires)| *expires > now);
-            }
+        if expiry && controller.is_behind_the_clock() {
+            let followed = controller.follow_clock().is_ok();
+            self.retry_expiry = (!followed).then_some(passed + NEXT_EXPIRY);
         }
     }
 
@@ -448,9 +478,19 @@ impl Site {
             .expect("something that nobody wrote is in force")
     }
 
-    /// The numbers of the temporary exemptions.
+    /// The numbers of the temporary exemptions in force.
     pub(crate) fn temporary(&self) -> Vec<u64> {
-        self.intent().temporary.iter().map(|e| e.id).collect()
+        let as_of = self.controller.as_ref().unwrap().as_of();
+        let temporary = self.intent().temporary.iter();
+        let holding = temporary.filter(|e| !e.is_expired(as_of));
+        holding.map(|e| e.id).collect()
+    }
+
+    /// How many addresses of customers are exempted, as `status` says.
+    pub(crate) fn exempted(&self) -> u64 {
+        let controller = self.controller.as_ref().unwrap();
+        let (_, status) = controller.shared().latest().read().unwrap();
+        status.exemptions.ipv4
     }
 
     fn is_on_trial(&self) -> bool {
@@ -489,13 +529,16 @@ impl Site {
         };
         let expected = &self.expected;
         assert_eq!(self.in_force(), expected.in_force);
-        let numbers: Vec<_> = expected.temporary.iter().map(|(id, _)| *id).collect();
+        let as_of = controller.as_of();
+        let temporary = expected.temporary.iter();
+        let holding = temporary.filter(|(_, expires)| *expires > as_of);
+        let numbers: Vec<_> = holding.map(|(id, _)| *id).collect();
         assert_eq!(self.temporary(), numbers);
+        let kept = self.intent().temporary.iter().map(|e| e.id);
+        assert!(kept.eq(expected.temporary.iter().map(|(id, _)| *id)));
         assert_eq!(self.is_on_trial(), expected.previous.is_some());
         // What has expired still holds where the tables could not be changed.
-        let due = controller.next_expiry().filter(|due| *due <= self.now());
-        let moment = due.map_or(self.now(), |due| due - SignedDuration::from_nanos(1));
-        let wanted = compile(controller.intent(), moment).unwrap();
+        let wanted = compile(controller.intent(), as_of).unwrap();
         for interface in controller.shared().latest().interfaces() {
             // One that could not go over to other tables is said to be so.
             let tables = self.machine.tables(&interface.name);

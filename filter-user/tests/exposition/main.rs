@@ -118,6 +118,7 @@ fn status() -> Status {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 9188))),
             problem: None,
         },
+        log_lines_lost: 17,
         next_expiry: None,
         tables: vec![table("prefixes4", 20, 1000), table("flows", 21, 2000)],
         passed: Vec::new(),

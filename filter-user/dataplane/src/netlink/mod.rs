@@ -3,6 +3,7 @@
 //! Whoever asks waits: this is asked from threads with and without a runtime.
 
 pub(super) mod generic;
+mod names;
 
 use std::{fmt::Debug, io};
 
@@ -11,6 +12,8 @@ use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
     NetlinkPayload, NetlinkSerializable,
 };
+
+use names::in_utf8;
 
 /// Asks, and gives back the answers up to the kernel's last word.
 pub(super) fn ask<M>(protocol: isize, question: M, flags: u16) -> io::Result<Vec<M>>
@@ -45,7 +48,12 @@ fn take<M: NetlinkDeserializable + Debug>(
     while !datagram.is_empty() {
         let length = NetlinkBuffer::new_checked(&datagram).map_err(io::Error::other)?;
         let length = length.length() as usize;
-        let message = NetlinkMessage::<M>::deserialize(datagram).map_err(io::Error::other)?;
+        let message = NetlinkMessage::<M>::deserialize(datagram).or_else(|_| {
+            // A name that somebody chose keeps nothing else from being read.
+            let end = length.min(datagram.len());
+            NetlinkMessage::<M>::deserialize(&in_utf8(&datagram[..end]))
+        });
+        let message = message.map_err(io::Error::other)?;
         match message.payload {
             NetlinkPayload::InnerMessage(answer) => answers.push(answer),
             NetlinkPayload::Done(_) => return Ok(true),

@@ -24,7 +24,7 @@ use super::{
         boolean, choice, expires, include, interface_name, listen, mail_port, max_change, name,
         pool_name, port_spec, prefix, ticket,
     },
-    words::{is_line, quoted},
+    words::{is_line, quoted, shown},
 };
 
 /// Reads `main` and what it includes. Also gives the texts that were read.
@@ -162,7 +162,7 @@ impl Reading<'_> {
             return self.included(&path, &pattern.place, form);
         }
         let Some(full) = in_directory(directory, &pattern.value) else {
-            let message = format!("{} is not a path in UTF-8", directory.display());
+            let message = format!("{} is not a path in UTF-8", shown(directory));
             let help = "write patterns in a directory with a plain name";
             self.mistakes
                 .push_unreadable(None, Diagnostic::error(&pattern.place, message).help(help));
@@ -211,12 +211,8 @@ impl Reading<'_> {
 
     fn cannot_include(&mut self, from: &Place, path: &Path, error: Unreadable) {
         let Unreadable { why, help } = error;
-        let shown = path.to_string_lossy();
         let (path, relative) = (
-            match is_line(&shown) {
-                true => shown.into_owned(),
-                false => quoted(&shown),
-            },
+            shown(path),
             "includes are relative to the file that names them",
         );
         let (message, help) = match help {

@@ -38,11 +38,11 @@ pub use model::{
     Attach, BadPort, Config, Customer, Forwarding, Holder, Included, IncludedBy, Interface, Mail,
     Metrics, Pool, PoolKind, PortSpec, Ports, Source, Terms, Wire,
 };
-pub use report::{Diagnostic, Related, Report, Severity};
+pub use report::{Diagnostic, Related, Report, Severity, lossy};
 pub use share::{BadShare, Share};
 pub use temporary::{NoRoom, TemporaryExemption};
 pub use texts::Texts;
-pub use words::is_line;
+pub use words::{is_line, shown};
 
 /// A valid configuration.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{customer_list::CustomerList, share::Share};
+use super::{customer_list::CustomerList, report::lossy, share::Share, words::shown};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -539,6 +539,7 @@ impl Terms {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The file, as it was found.
+    #[serde(serialize_with = "lossy")]
     pub file: PathBuf,
     /// From 1.
     pub line: usize,
@@ -546,7 +547,7 @@ pub struct Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        write!(f, "{}:{}", shown(&self.file), self.line)
     }
 }
 

@@ -10,7 +10,10 @@ use annotate_snippets::{
 };
 use serde::{Serialize, Serializer};
 
-use super::text::{Place, Text};
+use super::{
+    text::{Place, Text},
+    words::shown,
+};
 
 /// Mistakes and warnings in the order of the files, and of the lines in them.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +65,13 @@ impl Report {
             0 | 1 => first,
             n => format!("{first}, and {} more", n - 1),
         }
+    }
+
+    /// The file of the first mistake.
+    pub fn first_file(&self) -> Option<&Path> {
+        let mut errors = self.diagnostics.iter();
+        let first = errors.find(|diagnostic| diagnostic.severity == Severity::Error);
+        first.map(|diagnostic| &*diagnostic.file)
     }
 
     /// All of it, for programs.
@@ -138,7 +148,7 @@ pub struct Diagnostic {
 /// In one line, for logs.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        f.write_str(&shown(&self.file))?;
         for number in [self.line, self.column].into_iter().flatten() {
             write!(f, ":{number}")?;
         }
@@ -167,7 +177,11 @@ pub struct Related {
 }
 
 /// A path as it is printed: JSON has no bytes outside UTF-8.
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+///
+/// # Errors
+///
+/// What the serializer says.
+pub fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
 
@@ -274,7 +288,7 @@ impl Diagnostic {
         let mut group = Group::with_title(level.primary_title(&self.message));
         group = match &self.place {
             Some(place) => group.elements(self.snippets(place)),
-            None => group.element(Origin::path(self.file.to_string_lossy())),
+            None => group.element(Origin::path(shown(&self.file))),
         };
         if let Some(help) = &self.help {
             // The library takes it as it is, and it may quote the file.
@@ -315,7 +329,7 @@ fn snippet<'a>(
 ) -> Snippet<'a, Annotation<'a>> {
     let (line, _) = place.line_and_span();
     Snippet::source(line)
-        .path(place.text().path().to_string_lossy())
+        .path(shown(place.text().path()))
         .line_start(place.line())
         .annotation(annotation(place, kind, label))
 }

@@ -451,7 +451,17 @@ pub(super) fn listen(value: Value<'_, '_>) -> Read<SocketAddr> {
     let DeValue::String(written) = value.toml() else {
         return Err(value.unexpected("an address and a port in quotes", help));
     };
-    written.parse().map_err(|_| {
+    let parsed = written.parse::<SocketAddr>();
+    if let Ok(address) = &parsed
+        && address.port() == 0
+    {
+        let message = format!(
+            "{} names no port: nobody knows where to ask",
+            quoted(written)
+        );
+        return Err(Wrong::new(message, "name a port, such as 9188"));
+    }
+    parsed.map_err(|_| {
         let help = match written.strip_prefix(':') {
             Some(port) => format!(
                 "write \"127.0.0.1:{port}\" for this machine alone, \"[::]:{port}\" for every address"

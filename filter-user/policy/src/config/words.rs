@@ -1,5 +1,19 @@
 //! How messages quote and list.
 
+use std::path::Path;
+
+/// A path, whatever a stranger has called it: on one line, and doing nothing to a terminal.
+pub fn shown(path: &Path) -> String {
+    let mut shown = String::new();
+    for c in path.to_string_lossy().chars() {
+        match is_unprintable(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// As much of `text` as fits into a message, in backquotes.
 pub(super) fn quoted(text: &str) -> String {
     const LONGEST: usize = 64;

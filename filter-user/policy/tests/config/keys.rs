@@ -506,6 +506,21 @@ fn an_address_to_listen_on() {
     wrong(
         r#"
 [metrics]
+listen = "127.0.0.1:0"
+"#,
+        r#"
+error: `127.0.0.1:0` names no port: nobody knows where to ask
+ --> poolguard.toml:2:10
+  |
+2 | listen = "127.0.0.1:0"
+  |          ^^^^^^^^^^^^^
+  |
+  = help: name a port, such as 9188
+"#,
+    );
+    wrong(
+        r#"
+[metrics]
 listen = ":9188"
 "#,
         r#"
