@@ -457,27 +457,32 @@ pub fn on_a_bridge() -> Configuration {
     base().and("\n[[interface]]\nname = \"br0\"\nrole = \"network\"\n")
 }
 
-/// One pool for every prefix length, each inside the one before: from half of
-/// all addresses down to a single host. The pools are named after their
-/// lengths, `v4-1` to `v4-32` and `v6-1` to `v6-128`.
+/// One pool for every prefix length, each inside the one before, from an
+/// eighth of all addresses (IPv4) down to a single host. The pools are named after their
+/// lengths, `v4-3` to `v4-32` and `v6-9` to `v6-128`. A shorter
+/// one has addresses in it that nobody has, or is more than pools may cover.
 pub fn ladder() -> Configuration {
     let pool = |name: String, prefix: String| {
         format!("\n[[pool]]\nname = {name:?}\nkind = \"dynamic\"\nprefixes = [{prefix:?}]\n")
     };
     let mut ladder = base();
-    for length in 1..=32 {
+    for length in LADDER_TOP_V4..=32 {
         let prefix = first_bits(LADDER_V4.into(), length);
         ladder = ladder.and(&pool(format!("v4-{length}"), format!("{prefix}/{length}")));
     }
-    for length in 1..=128 {
+    for length in LADDER_TOP_V6..=128 {
         let prefix = first_bits(LADDER_V6.into(), length);
         ladder = ladder.and(&pool(format!("v6-{length}"), format!("{prefix}/{length}")));
     }
     ladder
 }
 
+/// The length of the topmost rung of the [`ladder`], IPv4.
+pub const LADDER_TOP_V4: u32 = 3;
+/// The length of the topmost rung of the [`ladder`], IPv6.
+pub const LADDER_TOP_V6: u32 = 9;
 /// The host at the foot of the [`ladder`], IPv4.
-pub const LADDER_V4: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 0xa5, 0x5a, 0xc3);
+pub const LADDER_V4: std::net::Ipv4Addr = std::net::Ipv4Addr::new(42, 0xa5, 0x5a, 0xc3);
 /// The host at the foot of the [`ladder`], IPv6.
 pub const LADDER_V6: std::net::Ipv6Addr = std::net::Ipv6Addr::new(
     0xfd5a, 0xa5c3, 0x3c69, 0x96f0, 0x0ff1, 0x8e73, 0x1234, 0xfeda,

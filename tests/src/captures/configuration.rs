@@ -127,8 +127,7 @@ impl Census {
         }
         let exempted: Vec<_> = forbidden.iter().step_by(2).collect();
 
-        // No configuration has mapped addresses in it.
-        let may_have = |address: &IpAddr| address.to_canonical() == *address;
+        let may_have = |address: &IpAddr| is_somebodys(*address);
         let addresses = most(&self.addresses, ADDRESSES, may_have);
         let parts = PARTS.iter().cycle().skip(3 * turn);
         let cast: Vec<_> = addresses.iter().zip(parts).collect();
@@ -153,6 +152,21 @@ impl Census {
             }
         }
         text
+    }
+}
+
+/// Whether a customer or a server may have it: every configuration refuses all others, so
+/// they are strangers.
+fn is_somebodys(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !matches!(address.octets(), [0 | 127 | 224.., ..] | [169, 254, ..]),
+        IpAddr::V6(address) => !matches!(
+            address.segments(),
+            // Unspecified and loopback, IPv4-mapped, link-local, multicast.
+            [0, 0, 0, 0, 0, 0, 0, 0 | 1]
+                | [0, 0, 0, 0, 0, 0xffff, ..]
+                | [0xfe80..=0xfebf | 0xff00.., ..]
+        ),
     }
 }
 
