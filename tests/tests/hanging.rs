@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use lab::{CONFIG, Machine, Running, last_line, poolguard};
 use nix::{
     sys::{
         signal::{Signal, kill},
@@ -18,7 +19,6 @@ use nix::{
     },
     unistd::mkfifo,
 };
-use poolguard_tests::machine::{CONFIG, Machine, Running, last_line, poolguard};
 
 /// A static pool to exempt in, and customers in files of their own.
 fn including(pattern: &str) -> String {

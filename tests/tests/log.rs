@@ -11,8 +11,8 @@ use std::{
     process::Command,
 };
 
+use lab::{Machine, metric, poolguard};
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::mkfifo};
-use poolguard_tests::machine::{Machine, metric, poolguard};
 
 /// `poolguard run` with its standard error at `path`.
 fn logging_to(machine: &Machine, path: &Path) -> Command {

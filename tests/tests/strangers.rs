@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use poolguard_tests::machine::{CONFIG, Machine};
+use lab::{CONFIG, Machine};
 
 fn with_static_pool() -> String {
     format!(
