@@ -50,8 +50,12 @@ fn exemptions_that_others_may_have_written_are_not_taken() {
     let text = fs::read_to_string(&file).unwrap();
     let wider = text.replace("203.0.113.9/32", "203.0.113.0/24");
     let explained = || {
-        let words = "explain --in eth0 tcp 192.0.2.9:40000 203.0.113.77:80";
-        let output = machine.poolguard(words);
+        let file = machine.directory.join("poolguard.toml");
+        let words = format!(
+            "explain --file {} --in eth0 tcp 192.0.2.9:40000 203.0.113.77:80",
+            file.display()
+        );
+        let output = machine.poolguard(&words);
         let text = [output.stdout, output.stderr].concat();
         String::from_utf8(text).unwrap()
     };

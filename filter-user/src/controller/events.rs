@@ -1,26 +1,48 @@
 //! What becomes of interfaces and wires without anybody's asking, for the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dataplane::{Dataplane, Event, Events};
 
 use super::{Controller, Standing};
 
 impl<D: Dataplane> Controller<D> {
-    /// Says what became of interfaces, but for those that were left `waiting`.
-    pub(super) fn log_events(&mut self, events: Events, waiting: &BTreeSet<String>) {
+    /// Takes note of what became of interfaces, but for those that were left `waiting`.
+    /// Returns what had failed before, and why.
+    pub(super) fn note_events(
+        &mut self,
+        events: &Events,
+        waiting: &BTreeSet<String>,
+    ) -> BTreeMap<String, String> {
         let failed_before = std::mem::take(&mut self.failing);
         let still = failed_before.iter();
         let still = still.filter(|(name, _)| waiting.contains(*name));
         self.failing = still
             .map(|(name, text)| (name.clone(), text.clone()))
             .collect();
-        self.put_off(&events, waiting);
+        self.put_off(events, waiting);
+        for (interface, event) in events {
+            match event {
+                Event::Attached => {
+                    let times = self.status.attachments.entry(interface.clone());
+                    *times.or_default() += 1;
+                }
+                Event::Lost => {}
+                Event::Failed(error) | Event::Unpinned(error) | Event::Unfit(error) => {
+                    self.failing.insert(interface.clone(), error.to_string());
+                }
+            }
+        }
+        failed_before
+    }
+
+    /// Says what has become of interfaces, once `/readyz` and `status` say so as well:
+    /// whoever reads a line may ask at once. What failed before for the same reason was said.
+    pub(super) fn log_events(&self, events: &Events, failed_before: &BTreeMap<String, String>) {
         for (interface, event) in events {
             match event {
                 Event::Attached => {
                     tracing::info!(%interface, "the interface is there: enforcing on it");
-                    *self.status.attachments.entry(interface).or_default() += 1;
                 }
                 Event::Lost => tracing::warn!(
                     %interface,
@@ -29,18 +51,17 @@ impl<D: Dataplane> Controller<D> {
                 ),
                 Event::Failed(error) => {
                     let text = error.to_string();
-                    if failed_before.get(&interface) != Some(&text) {
+                    if failed_before.get(interface) != Some(&text) {
                         tracing::error!(
                             %interface, %error,
                             "the interface cannot be attached to as configured, NOT ENFORCING \
                              there unless by an earlier configuration. Tried again, after a minute at most"
                         );
                     }
-                    self.failing.insert(interface, text);
                 }
                 Event::Unpinned(error) => {
                     let text = error.to_string();
-                    if failed_before.get(&interface) != Some(&text) {
+                    if failed_before.get(interface) != Some(&text) {
                         tracing::error!(
                             %interface, %error,
                             "the pin of the link is gone and cannot be made again: enforcing here, but \
@@ -48,18 +69,16 @@ impl<D: Dataplane> Controller<D> {
                              few seconds"
                         );
                     }
-                    self.failing.insert(interface, text);
                 }
                 Event::Unfit(error) => {
                     let text = error.to_string();
-                    if failed_before.get(&interface) != Some(&text) {
+                    if failed_before.get(interface) != Some(&text) {
                         tracing::error!(
                             %interface, %error,
                             "the end of a wire is not as a wire needs it: enforcing here, but frames \
                              may be lost. Tried again every few seconds"
                         );
                     }
-                    self.failing.insert(interface, text);
                 }
             }
         }

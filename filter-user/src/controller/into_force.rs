@@ -244,11 +244,12 @@ impl<D: Dataplane> Controller<D> {
             }
         };
         self.take_over(wanted, now);
-        if let Some((compiled, events)) = replaced {
+        let happened = replaced.map(|(compiled, events)| {
             self.note(&compiled);
             self.retries.clear();
-            self.log_events(events, &BTreeSet::new());
-        }
+            let failed_before = self.note_events(&events, &BTreeSet::new());
+            (events, failed_before)
+        });
         let listen = self.intent.config.metrics.listen;
         let listener = match endpoint {
             Ok(moved) => self.endpoint.commit(listen, moved),
@@ -258,6 +259,9 @@ impl<D: Dataplane> Controller<D> {
             }
         };
         self.publish();
+        if let Some((events, failed_before)) = happened {
+            self.log_events(&events, &failed_before);
+        }
         self.log_wires();
         if let Some(archive) = archive {
             self.keep_archive(archive);

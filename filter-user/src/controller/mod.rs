@@ -830,10 +830,11 @@ impl<D: Dataplane> Controller<D> {
             }
         };
         let (before, is_news) = (self.failing.clone(), !events.is_empty());
-        self.log_events(events, &waiting);
+        let failed_before = self.note_events(&events, &waiting);
         if is_news || self.failing != before {
             self.publish();
         }
+        self.log_events(&events, &failed_before);
         self.log_wires();
         true
     }
