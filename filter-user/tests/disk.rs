@@ -197,7 +197,7 @@ fn files_that_are_nearly_named() {
         let diagnostics = loaded.warnings.diagnostics().iter();
         diagnostics.map(|warning| warning.message.clone()).collect()
     };
-    assert_eq!(warnings(), ["`customers.d/*.toml` matches nothing"]);
+    assert_eq!(warnings(), [""; 0]);
     let acme = "[[customer]]\nname = \"acme\"\nprefixes = [\"203.0.113.8/29\"]\n";
     fs::write(customers.join("acme.toml"), acme).unwrap();
     fs::create_dir_all(customers.join("old.d")).unwrap();

@@ -25,8 +25,8 @@ enum Miss {
     Ending,
 }
 
-/// Warnings about a pattern: that it matches nothing, and what it nearly matches among
-/// the files that are not read.
+/// Warnings about a pattern: that its directory is not there, and what it nearly matches
+/// among the files that are not read.
 pub(super) fn warnings(
     files: &dyn Files,
     pattern: &Pattern,
@@ -37,20 +37,14 @@ pub(super) fn warnings(
 ) -> Vec<Diagnostic> {
     let beside = files.beside(pattern);
     let mut warnings = Vec::new();
-    if !has_matched {
-        let (message, help) = match &beside {
-            None => (
-                format!(
-                    "{} matches nothing: there is no such directory",
-                    quoted(written)
-                ),
-                "make the directory, or correct the pattern: it is relative to this file",
-            ),
-            Some(_) => (
-                format!("{} matches nothing", quoted(written)),
-                "add files, or remove the pattern",
-            ),
-        };
+    // A directory without files in it is a box's before its first customer: the package
+    // comes with one. Files that are gone since are a change, and said by that.
+    if !has_matched && beside.is_none() {
+        let message = format!(
+            "{} matches nothing: there is no such directory",
+            quoted(written)
+        );
+        let help = "make the directory, or correct the pattern: it is relative to this file";
         warnings.push(Diagnostic::warning(place, message).help(help));
     }
     let mut missed: Vec<_> = beside
