@@ -44,7 +44,20 @@ impl PacketBytes {
     /// Whether the frame goes on in other buffers.
     #[inline(always)]
     pub(crate) fn has_more(&self) -> bool {
-        self.len() > self.end - self.start
+        // Asked for once more: `start`, kept until here, would carry what the verifier
+        // knows of the bytes behind it through the whole decision, which it would then
+        // walk once for every length of headers.
+        //
+        // SAFETY: `ctx` is the context that the kernel called the program with, and
+        // these are two of its fields.
+        let (start, end) = unsafe {
+            let ctx = self.ctx;
+            (
+                (&raw const (*ctx).data).read_volatile() as usize,
+                (&raw const (*ctx).data_end).read_volatile() as usize,
+            )
+        };
+        self.len() > end - start
     }
 
     /// Copies the head of the frame, from all of its buffers.
