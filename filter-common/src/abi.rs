@@ -24,11 +24,13 @@ pub mod constant {
     pub const PORT_SLOTS: &str = "PORT_SLOTS";
     /// The counter slot of the interface.
     pub const INTERFACE: &str = "INTERFACE";
+    /// [`Sources`](crate::Sources) of the interface, by number.
+    pub const SOURCES: &str = "SOURCES";
     /// Whether what passes goes out of [`PEER`](super::map::PEER): 0 or 1.
     pub const WIRE: &str = "WIRE";
 
     /// All of them.
-    pub const ALL: [&str; 5] = [SETTINGS, PORT_CLASSES, PORT_SLOTS, INTERFACE, WIRE];
+    pub const ALL: [&str; 6] = [SETTINGS, PORT_CLASSES, PORT_SLOTS, INTERFACE, SOURCES, WIRE];
 }
 
 /// What programs share, or the controller changes while they run.

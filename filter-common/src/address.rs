@@ -55,6 +55,24 @@ impl Address {
     }
 }
 
+impl Address {
+    /// Whether it is what a host that has no address yet sends from: `0.0.0.0`, `::`.
+    #[inline(always)]
+    pub const fn is_unspecified(self) -> bool {
+        self.high == 0 && self.low == 0
+    }
+
+    /// Whether it holds on one link only: 169.254.0.0/16 (RFC 3927), fe80::/10
+    /// (RFC 4291).
+    #[inline(always)]
+    pub const fn is_link_local(self) -> bool {
+        match self.family {
+            Family::V4 => self.high >> 48 == 0xa9fe,
+            Family::V6 => self.high >> 54 == 0xfe80 >> 6,
+        }
+    }
+}
+
 impl From<core::net::IpAddr> for Address {
     fn from(address: core::net::IpAddr) -> Self {
         match address {

@@ -41,14 +41,16 @@ pub const ROWS: u32 = PORT_ROWS + PORTS;
 const _: () = assert!(INTERFACES.is_multiple_of(ROW_LENGTH as u32));
 const _: () = assert!(DropReason::ALL.len() <= ROW_LENGTH);
 const _: () = assert!(PoolCounter::COUNT <= ROW_LENGTH);
-const _: () = assert!(2 * PORT_COLUMNS <= UNSENT_COLUMN);
+const _: () = assert!(WOULD_DROP_REPLIES_COLUMN < UNSENT_COLUMN);
 
 /// The rows of ports have room at their end, and there are as many as there are
 /// interfaces: so what a poolguard without wires has counted goes on.
 const UNSENT_COLUMN: usize = ROW_LENGTH - 1;
 /// What a row of a port has for drops, and again for what monitor mode lets pass: the
-/// protocols of rules 1 to 4, and the one of rule 5.
+/// protocols of rules 1 to 4, and the one of rule 5. Those of rule 6 came later.
 const PORT_COLUMNS: usize = Protocol::COUNT + 1;
+const DROPPED_REPLIES_COLUMN: usize = 2 * PORT_COLUMNS;
+const WOULD_DROP_REPLIES_COLUMN: usize = DROPPED_REPLIES_COLUMN + 1;
 const _: () = assert!(INTERFACES <= PORTS);
 
 /// The row of a pool.
@@ -130,7 +132,7 @@ impl Slot {
     }
 
     /// Frames dropped because of a port, `port` being the slot of its number.
-    /// Rule 5 is about TCP only: outbound, the protocol makes no difference.
+    /// Rules 5 and 6 are about TCP only: the protocol makes no difference to them.
     #[inline(always)]
     pub const fn dropped_by_port(port: u32, direction: Direction, protocol: Protocol) -> Self {
         Self {
@@ -138,6 +140,7 @@ impl Slot {
             column: match direction {
                 Direction::Inbound => protocol as usize,
                 Direction::Outbound => Protocol::COUNT,
+                Direction::Reply => DROPPED_REPLIES_COLUMN,
             },
         }
     }
@@ -146,10 +149,13 @@ impl Slot {
     /// port.
     #[inline(always)]
     pub const fn would_drop_by_port(port: u32, direction: Direction, protocol: Protocol) -> Self {
-        let Self { row, column } = Self::dropped_by_port(port, direction, protocol);
         Self {
-            row,
-            column: PORT_COLUMNS + column,
+            row: port_row(port),
+            column: match direction {
+                Direction::Inbound => PORT_COLUMNS + protocol as usize,
+                Direction::Outbound => PORT_COLUMNS + Protocol::COUNT,
+                Direction::Reply => WOULD_DROP_REPLIES_COLUMN,
+            },
         }
     }
 }
@@ -172,17 +178,43 @@ pub enum PoolCounter {
 }
 
 impl PoolCounter {
-    const COUNT: usize = 3 * Rule::COUNT + 3;
+    const COUNT: usize = 3 * Rule::COLUMNS + 3;
 
     #[inline(always)]
     const fn column(self) -> usize {
         match self {
-            Self::DroppedPackets(rule) => rule as usize,
-            Self::DroppedBytes(rule) => Rule::COUNT + rule as usize,
-            Self::WouldDropPackets(rule) => 2 * Rule::COUNT + rule as usize,
-            Self::ExemptedInbound => 3 * Rule::COUNT,
-            Self::ExemptedSmtpOut => 3 * Rule::COUNT + 1,
-            Self::ReturnPackets => 3 * Rule::COUNT + 2,
+            Self::DroppedPackets(rule) => rule.column(),
+            Self::DroppedBytes(rule) => Rule::COLUMNS + rule.column(),
+            Self::WouldDropPackets(rule) => 2 * Rule::COLUMNS + rule.column(),
+            Self::ExemptedInbound => 3 * Rule::COLUMNS,
+            Self::ExemptedSmtpOut => 3 * Rule::COLUMNS + 1,
+            Self::ReturnPackets => 3 * Rule::COLUMNS + 2,
+        }
+    }
+
+    /// Whether it counts frames that concern a pool, or else frames that concern none.
+    pub const fn occurs(self, of_a_pool: bool) -> bool {
+        match self {
+            Self::DroppedPackets(rule)
+            | Self::DroppedBytes(rule)
+            | Self::WouldDropPackets(rule) => rule.can_deny(of_a_pool),
+            Self::ExemptedInbound | Self::ExemptedSmtpOut | Self::ReturnPackets => of_a_pool,
+        }
+    }
+}
+
+impl Rule {
+    const COLUMNS: usize = 4;
+
+    /// Rules that always concern a pool share columns with rules that never do: frames
+    /// that concern none have a row of their own.
+    #[inline(always)]
+    const fn column(self) -> usize {
+        match self {
+            Self::InboundPort | Self::Source => 0,
+            Self::SmtpOut => 1,
+            Self::Malformed | Self::SmtpReply => 2,
+            Self::HiddenPorts => 3,
         }
     }
 }
@@ -195,11 +227,22 @@ pub enum Direction {
     Inbound = 0,
     /// From a customer: rule 5.
     Outbound = 1,
+    /// Toward a customer, from the port: rule 6.
+    Reply = 2,
 }
 
 impl Direction {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Inbound, Self::Outbound, Self::Reply];
+
+    /// Whether frames of this protocol can be denied that way.
+    pub const fn concerns(self, protocol: Protocol) -> bool {
+        match self {
+            Self::Inbound => true,
+            // Mail is TCP.
+            Self::Outbound | Self::Reply => matches!(protocol, Protocol::Tcp),
+        }
+    }
 
     /// Which way a frame was headed that is denied for this reason; `None` where that
     /// is not about a port.
@@ -208,6 +251,7 @@ impl Direction {
         match reason {
             DropReason::InboundPort => Some(Self::Inbound),
             DropReason::SmtpOut => Some(Self::Outbound),
+            DropReason::SmtpReply => Some(Self::Reply),
             _ => None,
         }
     }
@@ -217,6 +261,7 @@ impl Direction {
         match self {
             Self::Inbound => "inbound",
             Self::Outbound => "outbound",
+            Self::Reply => "reply",
         }
     }
 }

@@ -26,7 +26,7 @@ pub mod prefix_table;
 pub mod verdict;
 
 pub use address::{Address, Family};
-pub use decide::{Role, Tables, decide};
+pub use decide::{Ingress, Role, Sources, Tables, decide};
 pub use frame::Frame;
 pub use policy::{Policy, PortClass, PortClasses, Protocol, ReturnTraffic, Settings};
 pub use verdict::{DropReason, Outcome, Rule, Uninspected, Verdict};

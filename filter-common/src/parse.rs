@@ -92,9 +92,20 @@ pub enum Parsed {
     /// A packet with ports.
     Packet(Packet),
     /// A frame that has no ports.
-    Portless(Uninspected),
+    Portless(Portless),
     /// A frame that ought to have ports and does not show them.
     Unreadable(Unreadable),
+}
+
+/// A frame that is passed for what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portless {
+    /// Why there are no ports.
+    pub reason: Uninspected,
+    /// Where the IP header starts; zero if there is none.
+    pub ip_offset: u32,
+    /// The source address, if it is IP.
+    pub source: Option<Address>,
 }
 
 /// A frame that is dropped for what it does not show.
@@ -130,7 +141,23 @@ impl Datagram {
             addresses: Some((self.source, self.destination)),
         })
     }
+
+    #[inline(always)]
+    fn portless(&self, reason: Uninspected) -> Parsed {
+        Parsed::Portless(Portless {
+            reason,
+            ip_offset: self.ip_offset as u32,
+            source: Some(self.source),
+        })
+    }
 }
+
+/// Anything but IP.
+const NOT_IP: Parsed = Parsed::Portless(Portless {
+    reason: Uninspected::NotIp,
+    ip_offset: 0,
+    source: None,
+});
 
 #[inline(always)]
 const fn broken(reason: DropReason, ip_offset: usize) -> Parsed {
@@ -173,7 +200,7 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
         kind = match protocol {
             ppp::IPV4 => ethertype::IPV4,
             ppp::IPV6 => ethertype::IPV6,
-            _ => return Parsed::Portless(Uninspected::NotIp),
+            _ => return NOT_IP,
         };
         at = frame.opaque(start);
     }
@@ -182,7 +209,7 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
         ethertype::IPV4 => ipv4(frame, at),
         // Several stacks of headers lead here, and the walk that follows is long.
         ethertype::IPV6 => ipv6(frame, frame.opaque(at)),
-        _ => Parsed::Portless(Uninspected::NotIp),
+        _ => NOT_IP,
     }
 }
 
@@ -311,7 +338,7 @@ fn later_fragment(datagram: &Datagram, offset: u16) -> Parsed {
     if offset == 1 && datagram.next == Protocol::Tcp.number() {
         return datagram.unreadable(DropReason::TcpFragment);
     }
-    Parsed::Portless(Uninspected::Fragment)
+    datagram.portless(Uninspected::Fragment)
 }
 
 /// Walks the extension headers up to the ports.
@@ -325,7 +352,7 @@ fn upper_layer<F: Frame + ?Sized>(frame: &F, mut datagram: Datagram, family: Fam
             return ports(frame, &datagram, protocol);
         }
         if !is_extension(datagram.next, family) {
-            return Parsed::Portless(Uninspected::NoPorts);
+            return datagram.portless(Uninspected::NoPorts);
         }
         if walked == MAX_EXTENSION_HEADERS {
             break;

@@ -185,6 +185,8 @@ pub struct Settings {
     pub return_traffic: ReturnTraffic,
     /// Whether rule 5 is off: customers may send mail directly.
     pub direct_smtp: bool,
+    /// Whether rule 6 is off: answers to mail pass, whoever receives them.
+    pub smtp_replies: bool,
     /// Whether the whole box only monitors.
     pub monitor: bool,
 }
@@ -196,6 +198,7 @@ impl Settings {
         high_ports: 0,
         return_traffic: ReturnTraffic::Track,
         direct_smtp: false,
+        smtp_replies: false,
         monitor: false,
     };
 
@@ -206,6 +209,7 @@ impl Settings {
             high_ports,
             return_traffic,
             direct_smtp,
+            smtp_replies,
             monitor,
         } = self;
         let mut bytes = [0; size_of::<Self>()];
@@ -214,6 +218,7 @@ impl Settings {
         put(offset_of!(Self, high_ports), &high_ports.to_ne_bytes());
         put(offset_of!(Self, return_traffic), &[return_traffic as u8]);
         put(offset_of!(Self, direct_smtp), &[direct_smtp.into()]);
+        put(offset_of!(Self, smtp_replies), &[smtp_replies.into()]);
         put(offset_of!(Self, monitor), &[monitor.into()]);
         bytes
     }

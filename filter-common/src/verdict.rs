@@ -16,13 +16,15 @@ pub struct Verdict {
     /// Why the frame was dropped or would have been; `None` for other outcomes.
     pub reason: Option<DropReason>,
     /// The counter slot of the pool that the outcome concerns: the
-    /// destination's, or for rule 5 the sender's. [`NO_POOL`] where none does.
+    /// destination's, or for rule 5 the sender's. [`NO_POOL`] where none does,
+    /// and for rule 7.
     pub pool: u32,
     /// The counter slot of the pool of a customer whose mail rule 5 would have
     /// stopped, had no exemption let it past; [`NO_POOL`] otherwise. The rules
     /// for inbound traffic came after it.
     pub smtp_exempted: u32,
-    /// The class of the destination port; unwatched where no port was read.
+    /// The class of the port that the outcome is about: the source port for rule 6,
+    /// the destination port otherwise. Unwatched where no port was read.
     pub class: PortClass,
     /// The protocol of that port; TCP where no port was read.
     pub protocol: Protocol,
@@ -61,9 +63,10 @@ pub enum Outcome {
     Fragment,
     /// Passed: an IP protocol without ports.
     NoPorts,
-    /// Passed: nobody forbids the destination port anywhere.
+    /// Passed: nobody forbids the destination port anywhere, and no mail is sent from
+    /// the source port.
     Unwatched,
-    /// Passed: the port is watched, but not forbidden toward this destination.
+    /// Passed: a port is watched, but not forbidden between these two addresses.
     Allowed,
     /// Passed: mail to or from one of the provider's mail servers.
     MailServer,
@@ -143,11 +146,15 @@ pub enum Rule {
     Malformed = 2,
     /// A frame that keeps its ports from being read.
     HiddenPorts = 3,
+    /// Rule 6: an answer to mail that its receiver may not have sent.
+    SmtpReply = 4,
+    /// Rule 7: a source address that is in no pool.
+    Source = 5,
 }
 
 impl Rule {
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 6;
 
     /// All of them, in the order of their discriminants.
     pub const ALL: [Self; Self::COUNT] = [
@@ -155,7 +162,21 @@ impl Rule {
         Self::SmtpOut,
         Self::Malformed,
         Self::HiddenPorts,
+        Self::SmtpReply,
+        Self::Source,
     ];
+
+    /// Whether it can deny frames that concern a pool, or else frames that concern
+    /// none.
+    pub const fn can_deny(self, of_a_pool: bool) -> bool {
+        match self {
+            // They protect the address that they look at, which is in a pool.
+            Self::InboundPort | Self::SmtpReply => of_a_pool,
+            // The address cannot be read, or is in no pool.
+            Self::Malformed | Self::Source => !of_a_pool,
+            Self::SmtpOut | Self::HiddenPorts => true,
+        }
+    }
 
     /// The value of the label `rule`.
     pub const fn name(self) -> &'static str {
@@ -164,6 +185,8 @@ impl Rule {
             Self::SmtpOut => "smtp_out",
             Self::Malformed => "malformed",
             Self::HiddenPorts => "hidden_ports",
+            Self::SmtpReply => "smtp_reply",
+            Self::Source => "source",
         }
     }
 }
@@ -197,11 +220,15 @@ pub enum DropReason {
     VlanDepth = 10,
     /// More zero bytes before a PPP protocol number than the program reads past.
     PppZeros = 11,
+    /// Rule 6.
+    SmtpReply = 12,
+    /// Rule 7.
+    Source = 13,
 }
 
 impl DropReason {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::InboundPort,
         Self::SmtpOut,
         Self::LinkTruncated,
@@ -214,6 +241,8 @@ impl DropReason {
         Self::ChainTooLong,
         Self::VlanDepth,
         Self::PppZeros,
+        Self::SmtpReply,
+        Self::Source,
     ];
 
     /// Whether more bytes could have led to another verdict.
@@ -240,6 +269,8 @@ impl DropReason {
             | Self::ChainTooLong
             | Self::VlanDepth
             | Self::PppZeros => Rule::HiddenPorts,
+            Self::SmtpReply => Rule::SmtpReply,
+            Self::Source => Rule::Source,
         }
     }
 
@@ -258,6 +289,8 @@ impl DropReason {
             Self::ChainTooLong => "chain_too_long",
             Self::VlanDepth => "vlan_depth",
             Self::PppZeros => "ppp_zeros",
+            Self::SmtpReply => "smtp_reply",
+            Self::Source => "source",
         }
     }
 }

@@ -17,7 +17,7 @@ mod context;
 mod maps;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use filter_common::{DropReason, Frame as _, Role, counters, decide};
+use filter_common::{DropReason, Frame as _, Ingress, Role, Sources, counters, decide};
 
 use crate::{
     context::PacketBytes,
@@ -30,7 +30,11 @@ use crate::{
 #[xdp(frags)]
 #[inline(always)] // The entry point would call it: every frame would pay for a return.
 pub(crate) fn poolguard_cust(ctx: XdpContext) -> u32 {
-    filter(&ctx, Role::Customer)
+    let ingress = Ingress {
+        role: Role::Customer,
+        sources: maps::sources(),
+    };
+    filter(&ctx, ingress)
 }
 
 /// For interfaces of the role `network`. A role of its own takes a program of its
@@ -38,20 +42,24 @@ pub(crate) fn poolguard_cust(ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 #[inline(always)]
 pub(crate) fn poolguard_net(ctx: XdpContext) -> u32 {
-    filter(&ctx, Role::Network)
+    let ingress = Ingress {
+        role: Role::Network,
+        sources: Sources::Any,
+    };
+    filter(&ctx, ingress)
 }
 
 /// Decides one frame.
 #[inline(always)]
-fn filter(ctx: &XdpContext, role: Role) -> u32 {
+fn filter(ctx: &XdpContext, ingress: Ingress) -> u32 {
     let frame = PacketBytes::new(ctx);
-    let mut verdict = decide(&frame, role, &Generation);
+    let mut verdict = decide(&frame, ingress, &Generation);
     // Drivers may begin a frame in several buffers anywhere, some with nothing
     // in the first one. Then the headers are read out of a copy.
     if verdict.reason.is_some_and(DropReason::is_cut_short) && frame.has_more() {
         let head = maps::head().and_then(|room| frame.copy_head(room));
         if let Some(head) = head {
-            verdict = decide(&head, role, &Generation);
+            verdict = decide(&head, ingress, &Generation);
         }
     }
     if !verdict.passes() {

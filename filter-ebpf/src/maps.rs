@@ -12,7 +12,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, xdp::DevMap},
 };
 use filter_common::{
-    Address, Policy, PortClass, PortClasses, Settings, Tables,
+    Address, Policy, PortClass, PortClasses, Settings, Sources, Tables,
     counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
     prefix_table::{Line, ROOT_LINES, find_policy},
@@ -32,6 +32,10 @@ static PORT_CLASSES: PortClasses = [0; 1 << 16];
 /// Class to counter slot of the port.
 #[unsafe(no_mangle)]
 static PORT_SLOTS: [u32; PortClass::MAX as usize + 1] = [0; PortClass::MAX as usize + 1];
+
+/// The [`Sources`] that the interface lets in, by number.
+#[unsafe(no_mangle)]
+static SOURCES: Global<u32> = Global::new(0);
 
 /// Whether what passes goes out of [`PEER`], and not to the kernel.
 #[unsafe(no_mangle)]
@@ -90,6 +94,11 @@ pub(crate) fn head() -> Option<&'static mut Head> {
 #[inline(always)]
 pub(crate) fn interface() -> u32 {
     INTERFACE.load()
+}
+
+#[inline(always)]
+pub(crate) fn sources() -> Sources {
+    Sources::from_number(SOURCES.load())
 }
 
 #[inline(always)]

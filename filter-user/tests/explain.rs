@@ -157,6 +157,94 @@ fn rule_5_does_not_concern_what_arrives_from_the_network() {
 }
 
 /// A state directory that holds this one temporary exemption.
+#[test]
+fn rule_6_a_customer_gets_no_answer_to_mail() {
+    assert_explained(
+        "eth0 tcp 192.0.2.9:25 198.51.100.7:40000 --flags syn,ack",
+        "packet   tcp 192.0.2.9:25 -> 198.51.100.7:40000 [syn,ack], arriving at eth0 (network)
+         port     40000: nobody forbids this port, and no mail is sent to it
+         from     25: mail is sent to this port, and answered from it
+         to       198.51.100.7 is in pool dialup-east (dynamic, 198.51.100.0/24)
+         source   192.0.2.9 is in no pool
+         verdict  DROP: rule 6, an answer to mail that its receiver may not have sent",
+    );
+}
+
+#[test]
+fn rule_6_a_mail_server_answers_a_customer() {
+    assert_explained(
+        "eth0 tcp 192.0.2.25:25 198.51.100.7:40000 --flags syn,ack",
+        "packet   tcp 192.0.2.25:25 -> 198.51.100.7:40000 [syn,ack], arriving at eth0 (network)
+         port     40000: nobody forbids this port, and no mail is sent to it
+         from     25: mail is sent to this port, and answered from it
+         to       198.51.100.7 is in pool dialup-east (dynamic, 198.51.100.0/24)
+         source   192.0.2.25 is in no pool; one of the mail servers
+         verdict  PASS: mail to or from one of the mail servers",
+    );
+}
+
+#[test]
+fn rule_6_an_exempted_customer_is_answered() {
+    assert_explained(
+        "eth0 tcp 192.0.2.9:25 203.0.113.9:40000 --flags syn,ack",
+        "packet   tcp 192.0.2.9:25 -> 203.0.113.9:40000 [syn,ack], arriving at eth0 (network)
+         port     40000: nobody forbids this port, and no mail is sent to it
+         from     25: mail is sent to this port, and answered from it
+         to       203.0.113.9 is in pool business-dsl (static, 203.0.113.0/24), of customer acme (203.0.113.8/29, acme.toml:2, NOC-4711); exempted from rule 6
+         source   192.0.2.9 is in no pool
+         verdict  PASS: an answer to mail that its receiver may send",
+    );
+}
+
+#[test]
+fn rule_6_who_is_no_customer_is_answered() {
+    assert_explained(
+        "eth0 tcp 192.0.2.9:25 192.0.2.77:40000 --flags syn,ack",
+        "packet   tcp 192.0.2.9:25 -> 192.0.2.77:40000 [syn,ack], arriving at eth0 (network)
+         port     40000: nobody forbids this port, and no mail is sent to it
+         from     25: mail is sent to this port, and answered from it
+         to       192.0.2.77 is in no pool
+         source   192.0.2.9 is in no pool
+         verdict  PASS: an answer to mail, toward no customer",
+    );
+}
+
+#[test]
+fn rule_7_a_customer_sends_from_an_address_of_a_pool() {
+    let example = std::fs::read_to_string(CONFIG).unwrap();
+    let directory = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("known-sources");
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("poolguard.toml");
+    let text = example.replace("# sources = \"monitor\"", "sources = \"pools\"");
+    let text = text.replace("include = [\"customers.d/*.toml\"]", "");
+    std::fs::write(&file, text).unwrap();
+    let verdict = |from: &str, protocol: &str| {
+        let words = [
+            "explain",
+            "--file",
+            file.to_str().unwrap(),
+            "--in",
+            "eth1",
+            protocol,
+            from,
+        ];
+        let output = poolguard(&[&words[..], &["192.0.2.9"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .find(|line| line.starts_with("verdict"))
+            .unwrap()
+            .to_owned()
+    };
+    let passes = "verdict  PASS: a protocol without ports";
+    for from in ["198.51.100.7", "0.0.0.0", "169.254.7.9"] {
+        assert_eq!(verdict(from, "icmp"), passes, "{from}");
+    }
+    let dropped = "verdict  DROP: rule 7, a source address that is in no pool";
+    for from in ["192.0.2.25", "198.51.101.0", "10.0.0.1"] {
+        assert_eq!(verdict(from, "icmp"), dropped, "{from}");
+    }
+}
+
 fn lent(name: &str, expires: &str) -> String {
     let base = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(base.join("default")).unwrap();

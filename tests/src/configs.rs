@@ -192,6 +192,15 @@ ticket = "NOC-4711"
 }
 
 impl Configuration {
+    /// The same with rule 7 at the interface that faces customers.
+    #[must_use]
+    pub fn known_sources(self, sources: &str) -> Self {
+        self.with(
+            "role = \"customer\"",
+            &format!("role = \"customer\"\nsources = \"{sources}\""),
+        )
+    }
+
     /// The same with its interfaces joined by wires, two by two.
     #[must_use]
     pub fn by_wire(self) -> Self {
@@ -229,6 +238,24 @@ pub fn monitor_dsl() -> Configuration {
 /// Rule 5 is off.
 pub fn direct_smtp() -> Configuration {
     base().with(r#"direct_smtp = "drop""#, r#"direct_smtp = "pass""#)
+}
+
+/// Rule 6 is off.
+pub fn smtp_replies() -> Configuration {
+    base().with(
+        r#"direct_smtp = "drop""#,
+        "direct_smtp = \"drop\"\nsmtp_replies = \"pass\"",
+    )
+}
+
+/// Rule 7 is on.
+pub fn known_sources() -> Configuration {
+    base().known_sources("pools")
+}
+
+/// Rule 7 is tried out.
+pub fn monitored_sources() -> Configuration {
+    base().known_sources("monitor")
 }
 
 /// The provider has no mail server at all.

@@ -221,6 +221,19 @@ pub fn smtp_out(pool: &str, port: u16) -> Expected {
     }
 }
 
+/// Dropped under rule 6: an answer from this port to a customer of this pool.
+pub fn smtp_reply(pool: &str, port: u16) -> Expected {
+    Expected {
+        port: Some((Direction::Reply, Protocol::Tcp, port)),
+        ..denied("smtp_reply", "smtp_reply", pool)
+    }
+}
+
+/// Dropped under rule 7.
+pub fn forged() -> Expected {
+    denied("source", "source", crate::configs::NO_POOL)
+}
+
 /// Dropped for a broken header.
 pub fn malformed(reason: &'static str) -> Expected {
     denied("malformed", reason, crate::configs::NO_POOL)

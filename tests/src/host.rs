@@ -96,7 +96,7 @@ impl Filter for Host<'_> {
         let mut interfaces = self.generation.interfaces.iter();
         let interface = interfaces.find(|i| i.name == interface).unwrap();
         let bytes = &frame.bytes[..];
-        let verdict = decide(bytes, interface.role, &self.tables);
+        let verdict = decide(bytes, interface.ingress, &self.tables);
         counters::count(&verdict, interface.slot, bytes.len(), &mut self.counters);
         Done {
             passes: verdict.passes(),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use filter_common::{
     DropReason, PortClass, Protocol, Rule, Uninspected,
     counters::{
-        Direction, INTERFACES, Ledger, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Row, Slot,
-        count_unsent,
+        Direction, INTERFACES, Ledger, NO_POOL, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Row,
+        Slot, count_unsent,
     },
 };
 
@@ -29,21 +29,16 @@ fn all() -> Vec<Slot> {
             PoolCounter::ExemptedSmtpOut,
             PoolCounter::ReturnPackets,
         ];
-        slots.extend(
-            by_rule
-                .chain(others)
-                .map(|counter| Slot::pool(pool, counter)),
-        );
+        let counters = by_rule.chain(others);
+        let counters = counters.filter(|counter| counter.occurs(pool != NO_POOL));
+        slots.extend(counters.map(|counter| Slot::pool(pool, counter)));
     }
     for port in 0..PORTS {
         for direction in Direction::ALL {
-            let protocols = match direction {
-                Direction::Inbound => &Protocol::ALL[..],
-                Direction::Outbound => &[Protocol::Tcp],
-            };
-            for protocol in protocols {
-                slots.push(Slot::dropped_by_port(port, direction, *protocol));
-                slots.push(Slot::would_drop_by_port(port, direction, *protocol));
+            let protocols = Protocol::ALL.into_iter();
+            for protocol in protocols.filter(|protocol| direction.concerns(*protocol)) {
+                slots.push(Slot::dropped_by_port(port, direction, protocol));
+                slots.push(Slot::would_drop_by_port(port, direction, protocol));
             }
         }
     }

@@ -128,6 +128,16 @@ fn source_ports() {
 }
 
 #[test]
+fn ports_of_answers() {
+    ports::every_port_of_an_answer();
+}
+
+#[test]
+fn beginnings_of_sources() {
+    ports::every_beginning_of_a_source();
+}
+
+#[test]
 fn tcp_flags() {
     ports::every_tcp_flag();
 }

@@ -67,7 +67,11 @@ fn every_setting_has_bytes_of_its_own() {
         bytes(|settings| settings.direct_smtp = true),
         with(17, &[1])
     );
-    assert_eq!(bytes(|settings| settings.monitor = true), with(18, &[1]));
+    assert_eq!(
+        bytes(|settings| settings.smtp_replies = true),
+        with(18, &[1])
+    );
+    assert_eq!(bytes(|settings| settings.monitor = true), with(19, &[1]));
 }
 
 /// Of longer names the kernel keeps fifteen bytes.

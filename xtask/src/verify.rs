@@ -5,15 +5,15 @@ use std::{fs, path::Path, time::Instant};
 use anyhow::{Context as _, Result};
 use aya::{EbpfLoader, programs::Xdp};
 use filter_common::{
-    Role, Settings,
+    Ingress, Role, Settings, Sources,
     abi::{self, constant},
 };
 
 use crate::workspace::{is_root, step};
 
 /// Prints the size of the object and, as root, what became of the program when
-/// it was loaded, once for each role that an interface can have, and for each
-/// way of forwarding.
+/// it was loaded, once for each role that an interface can have, with rule 7 where it
+/// can be had, and for each way of forwarding.
 pub(crate) fn report(object: &Path) -> Result<()> {
     let bytes = fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
     println!("XDP object: {} bytes", bytes.len());
@@ -23,15 +23,20 @@ pub(crate) fn report(object: &Path) -> Result<()> {
     }
     step("loading the program");
     for (wire, forwarding) in [(0, ""), (1, ", wire")] {
-        for role in Role::ALL {
-            let loaded = load(&bytes, role, wire)?;
-            println!("as loaded for role {:8}{forwarding}: {loaded}", role.name());
+        for (role, sources, rule_7) in [
+            (Role::Customer, Sources::Any, ""),
+            (Role::Customer, Sources::Pools, ", rule 7"),
+            (Role::Network, Sources::Any, ""),
+        ] {
+            let loaded = load(&bytes, Ingress { role, sources }, wire)?;
+            let role = role.name();
+            println!("as loaded for role {role:8}{rule_7}{forwarding}: {loaded}");
         }
     }
     Ok(())
 }
 
-fn load(object: &[u8], role: Role, wire: u32) -> Result<String> {
+fn load(object: &[u8], ingress: Ingress, wire: u32) -> Result<String> {
     // Classes of ports as a real configuration has them: with none the verifier
     // would skip all that depends on them.
     let settings = Settings {
@@ -40,13 +45,15 @@ fn load(object: &[u8], role: Role, wire: u32) -> Result<String> {
         ..Settings::UNSET
     };
     let settings = settings.to_bytes();
+    let sources = ingress.sources as u32;
     let mut ebpf = EbpfLoader::new()
         .override_global(constant::SETTINGS, &settings, true)
+        .override_global(constant::SOURCES, &sources, true)
         .override_global(constant::WIRE, &wire, true)
         .load(object)
         .context("the object cannot be loaded")?;
     let program = ebpf
-        .program_mut(abi::program(role))
+        .program_mut(abi::program(ingress.role))
         .context("the object has no program")?;
     let program: &mut Xdp = program.try_into()?;
     let start = Instant::now();

@@ -1,20 +1,25 @@
 //! The rules, a file each, and the order in which they are asked.
 //!
-//! `rule_5` and `rules_1_to_4` deny, and are numbered as in docs/rules.md. `mail`
-//! says what is mail and whose mail no rule denies, `return_traffic` which answers
-//! come back, `monitor` whether what a rule denies is dropped. `unreadable` drops
-//! what hides its ports. An exemption is a bit of a [`Policy`], which each rule
-//! looks at itself.
+//! `rule_5`, `rules_1_to_4`, `rule_6` and `rule_7` deny, in this order, and are
+//! numbered as in docs/rules.md. `mail` says what is mail and whose mail no rule
+//! denies, `return_traffic` which answers come back, `monitor` whether what a rule
+//! denies is dropped. `portless` passes what has no ports, `unreadable` drops what
+//! hides them. An exemption is a bit of a [`Policy`], which each rule looks at itself.
 
+mod ingress;
 mod mail;
 mod monitor;
+mod portless;
 mod return_traffic;
 mod role;
 mod rule_5;
+mod rule_6;
+mod rule_7;
 mod rules_1_to_4;
 mod tables;
 mod unreadable;
 
+pub use ingress::{Ingress, Sources};
 pub use role::Role;
 pub use tables::Tables;
 
@@ -27,46 +32,48 @@ use crate::{
     verdict::{Outcome, Verdict},
 };
 
-/// Decides one frame that arrived at an interface of the given role.
+/// Decides one frame that arrived at such an interface.
 #[inline(always)]
-pub fn decide<F, T>(frame: &F, role: Role, tables: &T) -> Verdict
+pub fn decide<F, T>(frame: &F, ingress: Ingress, tables: &T) -> Verdict
 where
     F: Frame + ?Sized,
     T: Tables + ?Sized,
 {
     match parse(frame) {
-        Parsed::Packet(packet) => judge(&packet, role, tables),
-        Parsed::Portless(reason) => Verdict {
-            outcome: Outcome::of_uninspected(reason),
-            ..Verdict::BLANK
-        },
-        Parsed::Unreadable(unreadable) => unreadable::judge(&unreadable, role, tables),
+        Parsed::Packet(packet) => judge(&packet, ingress, tables),
+        Parsed::Portless(portless) => portless::judge(&portless, ingress, tables),
+        Parsed::Unreadable(unreadable) => unreadable::judge(&unreadable, ingress.role, tables),
     }
 }
 
 /// Decides a packet whose ports were found.
 ///
-/// Rule 5 comes before rules 1 to 4. What monitor mode lets past one of them
-/// still has to get past the other: a customer in a monitored pool who mails a
-/// customer in an enforced one is dropped by the latter's rule.
+/// Rule 5 comes before rules 1 to 4, and then come 6 and 7. What monitor mode lets
+/// past one of them still has to get past the others: a customer in a monitored pool
+/// who mails a customer in an enforced one is dropped by the latter's rule.
 #[inline(always)]
-pub fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Verdict {
-    // Most frames are toward a port that nobody forbids: no prefix is looked up.
+pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) -> Verdict {
+    let role = ingress.role;
+    // Most frames are between ports that nobody watches: no prefix is looked up.
     let class = tables.port_class(packet.destination_port);
-    let answers = return_traffic::answers_class(packet, role, tables);
+    let source_class = tables.port_class(packet.source_port);
+    let is_from_anywhere = !rule_7::is_about(packet.source, ingress);
     let mut verdict = Verdict {
         class,
         protocol: packet.protocol,
         ip_offset: packet.ip_offset,
         ..Verdict::BLANK
     };
-    if class == PortClass::UNWATCHED && answers == PortClass::UNWATCHED {
+    if class == PortClass::UNWATCHED && source_class == PortClass::UNWATCHED && is_from_anywhere {
         return verdict;
     }
+    let may_be_answered = return_traffic::may_be_answered(packet, source_class, role, tables);
+    let is_reply = rule_6::is_reply(packet, source_class, tables);
     // Addresses are looked up here and nowhere below: the kernel's verifier walks
     // through a lookup once for every way on which it is come to.
     let mut destination = &NO_POLICY;
-    if class != PortClass::UNWATCHED {
+    // Not `is_reply`, which takes the verifier a fifth more to follow.
+    if class != PortClass::UNWATCHED || source_class != PortClass::UNWATCHED {
         destination = tables.policy_of(packet.destination);
     }
     // The kernel's verifier has least to follow if the rule is asked for in this order.
@@ -74,7 +81,7 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Ver
     let is_to_server = is_mail && mail::is_server(destination);
     let concerns_rule_5 = is_mail && rule_5::is_on(role, tables) && !is_to_server;
     let mut source = &NO_POLICY;
-    if concerns_rule_5 || answers != PortClass::UNWATCHED {
+    if concerns_rule_5 || may_be_answered || is_reply || !is_from_anywhere {
         source = tables.policy_of(packet.source);
     }
     if class != PortClass::UNWATCHED {
@@ -90,8 +97,14 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, role: Role, tables: &T) -> Ver
             }
         }
     }
-    if answers != PortClass::UNWATCHED && verdict.passes() {
-        return_traffic::remember(packet, answers, source, tables);
+    if is_reply && verdict.passes() {
+        rule_6::judge(&mut verdict, source_class, source, destination, tables);
+    }
+    if !is_from_anywhere && verdict.passes() {
+        rule_7::judge(&mut verdict, source, ingress, tables);
+    }
+    if may_be_answered && verdict.passes() {
+        return_traffic::remember(packet, source_class, source, tables);
     }
     verdict
 }

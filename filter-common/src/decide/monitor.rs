@@ -1,9 +1,10 @@
-//! Monitor mode, of the whole box or of a pool.
+//! Monitor mode, of the whole box or of a pool, and what it makes of two rules that
+//! deny the same frame.
 
 use super::Tables;
 use crate::{
     policy::{FLAG_MONITOR, Policy},
-    verdict::Outcome,
+    verdict::{Outcome, Verdict},
 };
 
 /// Whether what a rule denies is dropped, or only counted. `policy` is of the
@@ -15,4 +16,11 @@ pub(super) fn drop_or_monitor<T: Tables + ?Sized>(policy: &Policy, tables: &T) -
     } else {
         Outcome::Drop
     }
+}
+
+/// Whether what one rule more says of a frame is what becomes of it. What a rule before
+/// would have dropped is counted there, unless this one drops it for good.
+#[inline(always)]
+pub(super) fn supersedes(outcome: Outcome, verdict: &Verdict) -> bool {
+    !matches!(verdict.outcome, Outcome::WouldDrop) || matches!(outcome, Outcome::Drop)
 }

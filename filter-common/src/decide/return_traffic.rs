@@ -4,7 +4,7 @@
 //! `return_traffic` lets back in is told here, and what it takes remembering for
 //! that.
 
-use super::{Tables, role::Role};
+use super::{Role, Tables};
 use crate::{
     flow::{Flow, REFRESH_SECONDS, lifetime_seconds},
     parse::{Packet, TCP_ACK, TCP_SYN},
@@ -53,24 +53,22 @@ fn answers_a_flow<T: Tables + ?Sized>(packet: &Packet, tables: &T) -> bool {
     })
 }
 
-/// The class of the port that answers to this packet of a customer's will be sent
-/// to, if it takes remembering the flow that they are let through.
+/// Whether it may take remembering a packet's flow to let its answers through, by the
+/// class of its source port, to which they will be sent.
 #[inline(always)]
-pub(super) fn answers_class<T: Tables + ?Sized>(
+pub(super) fn may_be_answered<T: Tables + ?Sized>(
     packet: &Packet,
+    class: PortClass,
     role: Role,
     tables: &T,
-) -> PortClass {
-    if matches!(role, Role::Network)
-        || packet.source_port < 1024
-        || !matches!(
+) -> bool {
+    class != PortClass::UNWATCHED
+        && packet.source_port >= 1024
+        && matches!(role, Role::Customer)
+        && matches!(
             tables.setting(|settings| &settings.return_traffic),
             ReturnTraffic::Track
         )
-    {
-        return PortClass::UNWATCHED;
-    }
-    tables.port_class(packet.source_port)
 }
 
 /// Remembers a flow that leaves a customer from a port that is forbidden

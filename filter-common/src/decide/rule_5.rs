@@ -5,7 +5,7 @@
 //! two addresses changes the outcome of one rule only (`amendment.rs` of the
 //! controller).
 
-use super::{Tables, mail, monitor::drop_or_monitor, role::Role};
+use super::{Role, Tables, mail, monitor::drop_or_monitor};
 use crate::{
     policy::{FLAG_SMTP_OUT, Policy},
     verdict::{DropReason, Outcome, Verdict},

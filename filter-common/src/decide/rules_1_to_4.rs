@@ -4,7 +4,11 @@
 //! from 3 and 4 (static customers: mail, the other ports) in their policies, of which
 //! those of the former exempt nothing. All four look at one address, the receiver's.
 
-use super::{Tables, monitor::drop_or_monitor, return_traffic};
+use super::{
+    Tables,
+    monitor::{drop_or_monitor, supersedes},
+    return_traffic,
+};
 use crate::{
     parse::Packet,
     policy::{Policy, PortClass},
@@ -20,12 +24,7 @@ pub(super) fn judge<T: Tables + ?Sized>(
     tables: &T,
 ) {
     let outcome = outcome(verdict.class, packet, destination, tables);
-    // What rule 5 would have dropped is counted there, unless these rules drop
-    // it for good.
-    if matches!(verdict.outcome, Outcome::WouldDrop) && !matches!(outcome, Outcome::Drop) {
-        return;
-    }
-    if matches!(outcome, Outcome::Allowed) {
+    if matches!(outcome, Outcome::Allowed) || !supersedes(outcome, verdict) {
         return;
     }
     verdict.outcome = outcome;

@@ -1,6 +1,6 @@
-//! Frames that hide their ports. No rule of the five is about them.
+//! Frames that hide their ports. No numbered rule is about them.
 
-use super::{Tables, monitor::drop_or_monitor, role::Role};
+use super::{Role, Tables, monitor::drop_or_monitor};
 use crate::{counters::NO_POOL, parse::Unreadable, policy::NO_POLICY, verdict::Verdict};
 
 /// Drops it. It is counted for the pool that it is headed to, else for the one

@@ -144,7 +144,7 @@ impl Generation {
             if copies.is_empty() {
                 fill(&mut object, compiled)?;
             }
-            let program = program(&mut object, interface.role)?;
+            let program = program(&mut object, interface.ingress.role)?;
             load_program(program)?;
             program_ids.insert(id_of(program)?);
             copies.push(Copy {
@@ -291,7 +291,7 @@ impl Generation {
 
     fn xdp(&mut self, interface: &str) -> Result<&mut Xdp, DataplaneError> {
         let copy = self.copy(interface)?;
-        program(&mut copy.object, copy.interface.role)
+        program(&mut copy.object, copy.interface.ingress.role)
     }
 
     fn copy(&mut self, interface: &str) -> Result<&mut Copy, DataplaneError> {
@@ -389,6 +389,7 @@ fn load_object(
     number: u64,
 ) -> Result<Ebpf, DataplaneError> {
     let settings = compiled.settings.to_bytes();
+    let sources = interface.ingress.sources as u32;
     let is_wire = u32::from(interface.peer.is_some());
     let mut loader = EbpfLoader::new();
     loader
@@ -396,6 +397,7 @@ fn load_object(
         .override_global(constant::PORT_CLASSES, &*compiled.ports.classes, true)
         .override_global(constant::PORT_SLOTS, &compiled.ports.slots, true)
         .override_global(constant::INTERFACE, &interface.slot, true)
+        .override_global(constant::SOURCES, &sources, true)
         .override_global(constant::WIRE, &is_wire, true)
         .map_pin_path(map::COUNTERS, pins.counters(number))
         .map_pin_path(map::FLOWS, pins.flows());
@@ -494,7 +496,8 @@ mod tests {
 
         let settings = Settings::UNSET.to_bytes();
         let (classes, slots) = ([0; size_of::<PortClasses>()], [0; 4 * 64]);
-        let values: [&[u8]; constant::ALL.len()] = [&settings, &classes, &slots, &[0; 4], &[0; 4]];
+        let values: [&[u8]; constant::ALL.len()] =
+            [&settings, &classes, &slots, &[0; 4], &[0; 4], &[0; 4]];
         let values = constant::ALL.into_iter().zip(values);
         // It refuses what the object does not have, or has in another size.
         let values: HashMap<_, _> = values.map(|(name, value)| (name, (value, true))).collect();

@@ -9,7 +9,8 @@ mod packet;
 use std::{borrow::Cow, cell::RefCell, fmt::Write as _};
 
 use filter_common::{
-    Address, Outcome, Policy, PortClass, ReturnTraffic, Rule, Settings, Tables, Verdict, decide,
+    Address, Ingress, Outcome, Policy, PortClass, Protocol, ReturnTraffic, Role, Rule, Settings,
+    Tables, Verdict, decide,
     flow::Flow,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
 };
@@ -196,12 +197,13 @@ pub fn explain(
         flow_is_known,
         lookups: RefCell::default(),
     };
-    let verdict = decide(frame.as_slice(), interface.role, &traced);
+    let verdict = decide(frame.as_slice(), interface.ingress(), &traced);
     let out = config.other_end(&interface.name);
     let out = out.filter(|_| verdict.passes()).map(str::to_owned);
     let narrator = Narrator {
         directory: Directory::of(intent),
         compiled,
+        ingress: interface.ingress(),
         packet,
         now,
     };
@@ -237,6 +239,7 @@ impl Explanation {
 struct Narrator<'a> {
     directory: Directory<'a>,
     compiled: &'a Compiled,
+    ingress: Ingress,
     packet: &'a Packet,
     now: Timestamp,
 }
@@ -252,9 +255,8 @@ impl Narrator<'_> {
                 {
                     continue;
                 }
-                // The source port matters only where its answers would be dropped.
-                Lookup::Port(port, PortClass::UNWATCHED)
-                    if *port != self.packet.destination_port =>
+                Lookup::Port(port, class)
+                    if *port != self.packet.destination_port && !self.concerns_source(*class) =>
                 {
                     continue;
                 }
@@ -273,10 +275,30 @@ impl Narrator<'_> {
         steps
     }
 
+    /// Whether it matters which class the source port is of: for rule 6, and to remember
+    /// the flow.
+    fn concerns_source(&self, class: PortClass) -> bool {
+        let settings = &self.compiled.settings;
+        let may_be_answered = self.ingress.role == Role::Customer
+            && self.packet.source_port >= 1024
+            && settings.return_traffic == ReturnTraffic::Track;
+        class != PortClass::UNWATCHED && (may_be_answered || self.is_reply(class))
+    }
+
+    /// Whether rule 6 is about a packet from a port of this class.
+    fn is_reply(&self, class: PortClass) -> bool {
+        let settings = &self.compiled.settings;
+        self.packet.transport.protocol() == Some(Protocol::Tcp)
+            && class.is_in(settings.mail_ports)
+            && !settings.smtp_replies
+    }
+
     fn port(&self, port: u16, class: PortClass) -> Step {
         let is_source = port == self.packet.source_port && port != self.packet.destination_port;
         let finding = if class == PortClass::UNWATCHED {
             "nobody forbids this port, and no mail is sent to it".to_owned()
+        } else if is_source && self.is_reply(class) {
+            "mail is sent to this port, and answered from it".to_owned()
         } else if class.is_in(self.compiled.settings.mail_ports) {
             "is a watched port, and mail is sent to it".to_owned()
         } else {
@@ -345,8 +367,12 @@ impl Narrator<'_> {
         if policy.has(FLAG_MAIL_SERVER) {
             facts.push("one of the mail servers".to_owned());
         }
-        if policy.has(FLAG_SMTP_OUT) && is_source {
-            facts.push("exempted from rule 5".to_owned());
+        let from = self.compiled.ports.class(self.packet.source_port);
+        match is_source {
+            _ if !policy.has(FLAG_SMTP_OUT) => {}
+            true => facts.push("exempted from rule 5".to_owned()),
+            false if self.is_reply(from) => facts.push("exempted from rule 6".to_owned()),
+            false => {}
         }
         if policy.has(FLAG_MONITOR) {
             facts.push("monitored only".to_owned());
@@ -379,6 +405,13 @@ impl Narrator<'_> {
             Outcome::Fragment => "PASS: a fragment without ports".to_owned(),
             Outcome::NoPorts => "PASS: a protocol without ports".to_owned(),
             Outcome::Unwatched => "PASS: no rule concerns this port".to_owned(),
+            Outcome::Allowed if verdict.class == PortClass::UNWATCHED => {
+                let owner = self.directory.owner(self.packet.destination);
+                match owner.pool {
+                    Some(_) => "PASS: an answer to mail that its receiver may send".to_owned(),
+                    None => "PASS: an answer to mail, toward no customer".to_owned(),
+                }
+            }
             Outcome::Allowed => match self.compiled.settings.return_traffic {
                 ReturnTraffic::Syn if self.packet.destination_port >= 1024 => {
                     "PASS: not forbidden there, or no attempt to open a connection \
@@ -410,6 +443,8 @@ impl Narrator<'_> {
             Rule::SmtpOut => {
                 "rule 5, mail from a customer leaves through the provider's mail servers"
             }
+            Rule::SmtpReply => "rule 6, an answer to mail that its receiver may not have sent",
+            Rule::Source => "rule 7, a source address that is in no pool",
             Rule::InboundPort => {
                 let owner = self.directory.owner(self.packet.destination);
                 let is_mail = verdict.class.is_in(self.compiled.settings.mail_ports);

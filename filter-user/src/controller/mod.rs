@@ -960,7 +960,7 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
         .iter()
         .map(|interface| InterfaceStatus {
             name: interface.name.clone(),
-            role: interface.role.name().to_owned(),
+            role: interface.ingress.role.name().to_owned(),
             mode: interface.attach.name().to_owned(),
             attached: false,
             problem: None,

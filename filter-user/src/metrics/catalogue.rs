@@ -35,7 +35,8 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "poolguard_dropped_by_port_packets_total",
         labels: &[Label::Direction, Label::Port, Label::Proto],
-        help: "The drops of inbound_port and smtp_out again, by destination port.",
+        help: "The drops of inbound_port, smtp_out and smtp_reply again, by port: the \
+               destination's, and for smtp_reply the source's.",
         read: Frames(|totals| by_port(totals, |denied| denied.dropped)),
     },
     Metric {
@@ -59,7 +60,8 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "poolguard_would_drop_by_port_packets_total",
         labels: &[Label::Direction, Label::Port, Label::Proto],
-        help: "Those of inbound_port and smtp_out again, by destination port.",
+        help: "Those of inbound_port, smtp_out and smtp_reply again, by port: the \
+               destination's, and for smtp_reply the source's.",
         read: Frames(|totals| by_port(totals, |denied| denied.would_drop)),
     },
     Metric {

@@ -167,7 +167,7 @@ impl<'a> Host<'a> {
     fn arrive(&mut self, interface: &Interface, frame: &[u8]) -> Testimony {
         let mut interfaces = self.compiled.interfaces.iter();
         let slot = interfaces.find(|i| i.name == interface.name).unwrap().slot;
-        let verdict = decide(frame, interface.role, &self.tables);
+        let verdict = decide(frame, interface.ingress(), &self.tables);
         count(&verdict, slot, frame.len(), &mut self.counters);
         let values = self.places.read(&self.counters);
         let moved = self.places.moved(&self.values, &values);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use filter_common::{
     Protocol, Uninspected,
-    parse::{Packet, Parsed, TCP_ACK, TCP_SYN, Unreadable, parse},
+    parse::{Packet, Parsed, Portless, TCP_ACK, TCP_SYN, Unreadable, parse},
 };
 
 use crate::{
@@ -77,7 +77,7 @@ impl Domain {
 fn kind(parsed: &Parsed) -> &'static str {
     match parsed {
         Parsed::Packet(_) => "ports",
-        Parsed::Portless(reason) => reason.name(),
+        Parsed::Portless(portless) => portless.reason.name(),
         Parsed::Unreadable(unreadable) => unreadable.reason.name(),
     }
 }
@@ -85,7 +85,9 @@ fn kind(parsed: &Parsed) -> &'static str {
 /// Whether both say the same, to the last field.
 fn agree(parsed: &Parsed, reading: &Reading) -> bool {
     match (parsed, reading) {
-        (Parsed::Portless(Uninspected::NotIp), Reading::NotIp) => true,
+        (Parsed::Portless(portless), Reading::NotIp) => {
+            portless.reason == Uninspected::NotIp && portless.source.is_none()
+        }
         (Parsed::Unreadable(unreadable), Reading::Unreadable(cause, at)) => {
             is_broken(unreadable, cause.name(), *at) && unreadable.addresses.is_none()
         }
@@ -97,8 +99,12 @@ fn agree(parsed: &Parsed, reading: &Reading) -> bool {
 fn agree_on_datagram(parsed: &Parsed, datagram: &Datagram) -> bool {
     let ends = (datagram.source.into(), datagram.destination.into());
     match (parsed, &datagram.content) {
-        (Parsed::Portless(Uninspected::Fragment), Content::LaterFragment) => true,
-        (Parsed::Portless(Uninspected::NoPorts), Content::Portless) => true,
+        (Parsed::Portless(portless), Content::LaterFragment) => {
+            is_portless(portless, Uninspected::Fragment, datagram)
+        }
+        (Parsed::Portless(portless), Content::Portless) => {
+            is_portless(portless, Uninspected::NoPorts, datagram)
+        }
         (Parsed::Unreadable(unreadable), Content::Hidden(cause)) => {
             is_broken(unreadable, cause.name(), datagram.at) && unreadable.addresses == Some(ends)
         }
@@ -109,6 +115,12 @@ fn agree_on_datagram(parsed: &Parsed, datagram: &Datagram) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_portless(portless: &Portless, reason: Uninspected, datagram: &Datagram) -> bool {
+    portless.reason == reason
+        && portless.source == Some(datagram.source.into())
+        && portless.ip_offset as usize == datagram.at
 }
 
 fn is_broken(unreadable: &Unreadable, cause: &str, at: usize) -> bool {

@@ -1,10 +1,13 @@
 //! The whole decision, with its reason and every counter: ports, protocols,
 //! flags and the ends of a packet.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use filter_common::{
-    PortClass,
+    PortClass, Sources,
     counters::{Ledger, Row, count},
     decide,
 };
@@ -83,7 +86,7 @@ pub fn every_source_port() {
     assert_eq!(bench.oracle.flows(), 2 * 5 * 3);
     domain.end(
         2 * 5 * 2 * 65_536,
-        &["drop", "exempted", "return", "unwatched"],
+        &["allowed", "drop", "exempted", "return", "unwatched"],
     );
 }
 
@@ -113,9 +116,68 @@ pub fn every_tcp_flag() {
     );
 }
 
+/// Every port that an answer can come from, with every protocol, from a stranger, a
+/// mail server and a customer's mail server, to customers with and without the leave to
+/// send mail and to a stranger, on both sides.
+pub fn every_port_of_an_answer() {
+    let mut domain = Domain::new("ports that answers come from");
+    for configuration in [configs::base(), configs::smtp_replies()] {
+        let judges = Judges::new(&configuration);
+        let mut bench = judges.bench();
+        let hosts = Hosts::v6();
+        let from = [hosts.internet, hosts.mail, hosts.acme_edges[0]];
+        let to = [hosts.dialup, hosts.acme, hosts.provider];
+        for (from, to) in pairs(from, to) {
+            for (side, protocol) in pairs(SIDES, TRANSPORTS) {
+                let mut packet = Packet::new(from, to, protocol);
+                for port in 0..=u16::MAX {
+                    packet.ports(port, 40_000);
+                    domain.note(bench.check(side, &packet.frame));
+                }
+            }
+        }
+    }
+    domain.end(
+        2 * 3 * 3 * 2 * 5 * 65_536,
+        &["allowed", "drop", "mail_server", "unwatched"],
+    );
+}
+
+/// Every first half of an IPv4 source address, and every first two bytes of an IPv6
+/// one, with all the rest zeros or ones, under each value of `sources`: the addresses
+/// that rule 7 knows, and all their neighbours.
+pub fn every_beginning_of_a_source() {
+    let mut domain = Domain::new("beginnings of source addresses");
+    for sources in Sources::ALL {
+        let configuration = configs::base().known_sources(sources.name());
+        let judges = Judges::new(&configuration);
+        let mut bench = judges.bench();
+        let [v4, v6] = [Hosts::v4(), Hosts::v6()];
+        for (beginning, rest) in pairs(0..=u16::MAX, [0, u128::MAX]) {
+            let v4_bits = u32::from(beginning) << 16 | rest as u32 >> 16;
+            let v6_bits = u128::from(beginning) << 112 | rest >> 16;
+            let sources: [IpAddr; 2] = [
+                Ipv4Addr::from_bits(v4_bits).into(),
+                Ipv6Addr::from_bits(v6_bits).into(),
+            ];
+            for (source, to) in sources.into_iter().zip([v4.provider, v6.provider]) {
+                for protocol in [17, 58] {
+                    let mut packet = Packet::new(source, to, protocol);
+                    packet.ports(40_000, 53);
+                    domain.note(bench.check(CUSTOMERS, &packet.frame));
+                }
+            }
+        }
+    }
+    domain.end(
+        3 * 65_536 * 2 * 2 * 2,
+        &["drop", "no_ports", "unwatched", "would_drop"],
+    );
+}
+
 /// Every pair of hosts, edges of pools and neighbours outside them among them,
-/// with every protocol, to every port that matters and its neighbours, on both
-/// sides, under fourteen configurations.
+/// with every protocol, to every port that matters and its neighbours, from a mail port
+/// and another one, on both sides, under seventeen configurations.
 pub fn every_pair_of_hosts() {
     let mut domain = Domain::new("pairs of hosts");
     for configuration in [
@@ -133,6 +195,9 @@ pub fn every_pair_of_hosts() {
         configs::monitor_box(),
         configs::monitor_dialup(),
         configs::monitor_dsl(),
+        configs::smtp_replies(),
+        configs::known_sources(),
+        configs::monitored_sources(),
     ] {
         let judges = Judges::new(&configuration);
         let mut bench = judges.bench();
@@ -141,15 +206,17 @@ pub fn every_pair_of_hosts() {
                 for protocol in TRANSPORTS {
                     let mut packet = Packet::new(from, to, protocol);
                     for (side, port) in pairs(SIDES, ports()) {
-                        packet.ports(40_000, port);
-                        domain.note(bench.check(side, &packet.frame));
+                        for from in [25, 40_000] {
+                            packet.ports(from, port);
+                            domain.note(bench.check(side, &packet.frame));
+                        }
                     }
                 }
             }
         }
     }
     domain.end(
-        14 * 2 * 21 * 21 * 5 * 2 * 31,
+        17 * 2 * 21 * 21 * 5 * 2 * 31 * 2,
         &[
             "allowed",
             "drop",
@@ -290,7 +357,7 @@ impl Bench<'_> {
         let slot = slot.unwrap().slot;
 
         let answer = self.oracle.arrive(interface, frame);
-        let verdict = decide(frame, interface.role, &self.tables);
+        let verdict = decide(frame, interface.ingress(), &self.tables);
         let mut moves = Moves {
             rows: BTreeMap::new(),
             compiled,

@@ -1,6 +1,6 @@
 //! The kernel's own firewall, given the same rules.
 //!
-//! nftables can say rules 1 to 5, save for the memory of flows. A [`ruleset`] is
+//! nftables can say rules 1 to 7, save for the memory of flows. A [`ruleset`] is
 //! written for a configuration, and a bridge with that in place of poolguard is
 //! shown the same frames. nft finds headers, addresses and ports with code of
 //! its own, that of the kernel.

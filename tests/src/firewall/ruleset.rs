@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 
-use filter_common::{ReturnTraffic, Role};
+use filter_common::{ReturnTraffic, Role, Sources};
 use ipnet::IpNet;
 use policy::config::Config;
 
@@ -55,6 +55,25 @@ pub fn ruleset(config: &Config) -> String {
     let _ = writeln!(text, "chain mail_from_customers {{\n{sent_by}drop\n}}");
     let _ = writeln!(text, "chain towards_customers {{\n{towards}}}");
     let mail = numbers(config.mail.ports.iter().copied());
+    let replied_to = rules.map(&pieces, "daddr", |rules, address| rules.replied_to(address));
+    let from_servers = rules.map(&pieces, "saddr", |rules, address| {
+        let is_server = rules.directory.is_mail_server(address);
+        is_server.then(|| "return".to_owned())
+    });
+    let _ = writeln!(text, "chain replies {{\n{from_servers}{replied_to}}}");
+    let known = rules.map(&pieces, "saddr", |rules, address| {
+        rules.directory.pool(address).map(|_| "return".to_owned())
+    });
+    // RFC 3927; RFC 4291.
+    let _ = writeln!(
+        text,
+        "chain known_sources {{\nip saddr {{ 0.0.0.0, 169.254.0.0/16 }} return\n\
+         ip6 saddr {{ ::, fe80::/10 }} return\n{known}meta protocol {{ ip, ip6 }} drop\n}}"
+    );
+    let replies = match config.mail.direct_smtp || config.mail.smtp_replies {
+        true => String::new(),
+        false => format!("tcp sport {mail} jump replies"),
+    };
     for interface in &config.interfaces {
         let name = &interface.name;
         let _ = writeln!(
@@ -62,10 +81,14 @@ pub fn ruleset(config: &Config) -> String {
             "chain {name} {{\ntype filter hook ingress device {name} priority 0; policy accept;"
         );
         if !config.monitor {
+            if interface.sources == Sources::Pools {
+                text.push_str("jump known_sources\n");
+            }
             // Where nft sees frames before the rest of the kernel it does not
             // tell later fragments of IPv4 from others, and takes what is in
             // them for ports. In IPv6 it does.
             text.push_str("ip frag-off & 0x1fff != 0 accept\n");
+            let _ = writeln!(text, "{replies}");
             let _ = writeln!(text, "tcp dport {mail} jump mail_to_servers");
             if interface.role == Role::Customer && !config.mail.direct_smtp {
                 let _ = writeln!(text, "tcp dport {mail} jump mail_from_customers");
@@ -124,6 +147,15 @@ impl Rules<'_> {
             || exemptions.is_some_and(|customer| customer.terms.allow_smtp_out)
             || pool.is_some_and(|pool| pool.monitor);
         may_send.then(|| "return".to_owned())
+    }
+
+    /// Rule 6: who may have sent the mail that is answered.
+    fn replied_to(&mut self, address: IpAddr) -> Option<String> {
+        let exemptions = self.directory.exemptions(address);
+        self.directory.pool(address).filter(|pool| !pool.monitor)?;
+        let may_send = self.directory.is_mail_server(address)
+            || exemptions.is_some_and(|customer| customer.terms.allow_smtp_out);
+        (!may_send).then(|| "drop".to_owned())
     }
 
     /// Rules 1 to 4: which ports are closed toward an address.

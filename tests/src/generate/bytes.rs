@@ -13,7 +13,7 @@ use proptest::{
 
 use super::{
     scenario::{PAUSES, SILENCES},
-    setup::{EXPIRIES, PORTS, PROTOCOLS, Ports, Width},
+    setup::{EXPIRIES, PORTS, PROTOCOLS, Ports, SOURCES, Width},
 };
 
 /// So far into a list, in 65,536ths. Only proptest can make one: it is given
@@ -87,6 +87,10 @@ fn ports(u: &mut Unstructured) -> Result<Ports> {
 
 pub(super) fn perhaps_ports(u: &mut Unstructured) -> Result<Option<Ports>> {
     perhaps(u, ports)
+}
+
+pub(super) fn sources(u: &mut Unstructured) -> Result<[&'static str; 2]> {
+    Ok([*u.choose(&SOURCES)?, *u.choose(&SOURCES)?])
 }
 
 /// Different ports, port 25 if no other.

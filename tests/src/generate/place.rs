@@ -1,6 +1,6 @@
 //! Addresses and ports, relative to a configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use policy::config::{Config, PortSpec};
@@ -14,6 +14,7 @@ pub struct Targets {
     v4: Vec<IpNet>,
     v6: Vec<IpNet>,
     ports: Vec<u16>,
+    mail_ports: Vec<u16>,
     aims: Vec<Aim>,
     /// The names of the interfaces.
     pub interfaces: Vec<String>,
@@ -47,6 +48,7 @@ impl Targets {
             v4,
             v6,
             ports,
+            mail_ports: config.mail.ports.clone(),
             aims: aims(config),
             interfaces: interfaces.map(|i| i.name.clone()).collect(),
             customer_interfaces: facing.map(|i| i.name.clone()).collect(),
@@ -153,6 +155,10 @@ enum Spot {
     Before,
     After,
     Anywhere(u128),
+    /// What a host without an address sends from.
+    Unspecified,
+    /// On the link alone, or beside such an address.
+    NearLinkLocal(u128),
 }
 
 /// Draws one: mostly inside, often at the edges and beside them.
@@ -164,6 +170,8 @@ fn address() -> impl Strategy<Value = Address> {
         1 => Just(Spot::Before),
         1 => Just(Spot::After),
         1 => any::<u128>().prop_map(Spot::Anywhere),
+        1 => Just(Spot::Unspecified),
+        1 => any::<u128>().prop_map(Spot::NearLinkLocal),
     ];
     (any::<Index>(), spot).prop_map(|(prefix, spot)| Address { prefix, spot })
 }
@@ -184,6 +192,17 @@ impl Address {
             Spot::Before => next(prefix.network(), u128::MAX),
             Spot::After => next(prefix.broadcast(), 1),
             Spot::Anywhere(bits) => next(prefix.network(), bits),
+            Spot::Unspecified => match prefix {
+                IpNet::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpNet::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            },
+            Spot::NearLinkLocal(bits) => {
+                let around = match prefix {
+                    IpNet::V4(_) => "169.252.0.0/14",
+                    IpNet::V6(_) => "fe00::/8",
+                };
+                host(&around.parse().unwrap(), bits)
+            }
         }
     }
 }
@@ -203,6 +222,8 @@ enum Port {
     Named(#[arbitrary(with = bytes::index)] Index, i8),
     /// One of those from 1024 up.
     High(#[arbitrary(with = bytes::index)] Index),
+    /// One that mail is sent to.
+    Mail(#[arbitrary(with = bytes::index)] Index),
     /// Any.
     Any(u16),
 }
@@ -215,6 +236,7 @@ fn port() -> impl Strategy<Value = Port> {
         5 => any::<Index>().prop_map(Port::High),
         1 => named(-1),
         1 => named(1),
+        3 => any::<Index>().prop_map(Port::Mail),
         2 => any::<u16>().prop_map(Port::Any),
     ]
 }
@@ -231,6 +253,7 @@ impl Port {
                 // There is always the one that nobody named.
                 *which.get(&targets.ports[first..])
             }
+            Self::Mail(which) => *which.get(&targets.mail_ports),
             Self::Any(port) => *port,
         }
     }

@@ -34,6 +34,7 @@ pub(super) const PORTS: [u16; 12] = [
 pub(super) const PROTOCOLS: [&str; 5] = ["tcp", "udp", "sctp", "dccp", "udplite"];
 
 const RETURN_TRAFFIC: [&str; 3] = ["track", "syn", "drop"];
+pub(super) const SOURCES: [&str; 3] = ["any", "monitor", "pools"];
 const KINDS: [&str; 4] = ["dynamic", "virtual-pop", "static", "static"];
 
 /// A configuration, not yet written down.
@@ -51,6 +52,10 @@ pub struct Setup {
     #[arbitrary(with = bytes::mail_ports)]
     mail_ports: Vec<u16>,
     direct_smtp: bool,
+    smtp_replies: bool,
+    /// Of `eth1`, and of the others that face customers.
+    #[arbitrary(with = bytes::sources)]
+    sources: [&'static str; 2],
     pools: Vec<Pool>,
     customers: Vec<Customer>,
 }
@@ -145,10 +150,12 @@ pub fn setup() -> impl Strategy<Value = Setup> {
         prop::bool::weighted(0.9),
         prop::option::weighted(0.7, ports()),
         return_traffic,
+        [sources(), sources()],
     );
     let mail = (
         prop::collection::vec(nested(), 0..4),
         mail_ports,
+        prop::bool::weighted(0.2),
         prop::bool::weighted(0.2),
     );
     let tables = (
@@ -157,8 +164,8 @@ pub fn setup() -> impl Strategy<Value = Setup> {
     );
     (scalars, mail, tables).prop_map(
         |(
-            (monitor, more_interfaces, has_network, forbidden, return_traffic),
-            (servers, mail_ports, direct_smtp),
+            (monitor, more_interfaces, has_network, forbidden, return_traffic, sources),
+            (servers, mail_ports, direct_smtp, smtp_replies),
             (pools, customers),
         )| Setup {
             monitor,
@@ -169,10 +176,16 @@ pub fn setup() -> impl Strategy<Value = Setup> {
             servers,
             mail_ports,
             direct_smtp,
+            smtp_replies,
+            sources,
             pools,
             customers,
         },
     )
+}
+
+fn sources() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => Just("any"), 1 => Just("monitor"), 2 => Just("pools")]
 }
 
 impl Setup {
@@ -211,6 +224,10 @@ impl Setup {
                 text,
                 "[[interface]]\nname = \"eth{number}\"\nrole = \"{role}\""
             );
+            if is_customer {
+                let sources = self.sources[usize::from(number != 1)];
+                let _ = writeln!(text, "sources = \"{sources}\"");
+            }
         };
         interface(0, !self.has_network);
         interface(1, true);
@@ -226,10 +243,16 @@ impl Setup {
             servers.extend(prefix.filter(|prefix| !servers.contains(prefix)));
         }
         let direct = if self.direct_smtp { "pass" } else { "drop" };
+        // The two contradict each other.
+        let replies = match self.smtp_replies || self.direct_smtp {
+            true => "pass",
+            false => "drop",
+        };
         let (servers, ports) = (prefixes_text(&servers), &self.mail_ports);
         let _ = writeln!(
             text,
-            "[mail]\nservers = {servers}\nports = {ports:?}\ndirect_smtp = \"{direct}\""
+            "[mail]\nservers = {servers}\nports = {ports:?}\ndirect_smtp = \"{direct}\"\n\
+             smtp_replies = \"{replies}\""
         );
     }
 

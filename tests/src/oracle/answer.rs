@@ -132,14 +132,15 @@ impl Tally {
 
     /// What is about a port, again.
     fn by_port(&mut self, how: &str, cause: Cause, segment: Segment) {
-        let direction = match cause {
-            Cause::InboundPort => "inbound",
-            Cause::SmtpOut => "outbound",
+        let (direction, port) = match cause {
+            Cause::InboundPort => ("inbound", segment.destination_port),
+            Cause::SmtpOut => ("outbound", segment.destination_port),
+            Cause::SmtpReply => ("reply", segment.source_port),
             _ => return,
         };
         let labels = [
             ("direction", direction),
-            ("port", &segment.destination_port.to_string()),
+            ("port", &port.to_string()),
             ("proto", segment.transport.name()),
         ];
         self.add(&format!("{how}_by_port_packets"), &labels, 1);

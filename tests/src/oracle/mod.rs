@@ -60,7 +60,7 @@ impl<'a> Oracle<'a> {
         let reading = read(frame);
         let opinion = rules::judge(
             &reading,
-            interface.role,
+            interface,
             &self.directory,
             &mut self.flows,
             self.now_seconds,

@@ -122,6 +122,10 @@ pub enum Cause {
     VlanDepth,
     /// A PPP protocol number with too many zeros before it.
     PppZeros,
+    /// Rule 6.
+    SmtpReply,
+    /// Rule 7.
+    Source,
 }
 
 impl Cause {
@@ -140,6 +144,8 @@ impl Cause {
             Self::ChainTooLong => "chain_too_long",
             Self::VlanDepth => "vlan_depth",
             Self::PppZeros => "ppp_zeros",
+            Self::SmtpReply => "smtp_reply",
+            Self::Source => "source",
         }
     }
 
@@ -148,6 +154,8 @@ impl Cause {
         match self {
             Self::InboundPort => "inbound_port",
             Self::SmtpOut => "smtp_out",
+            Self::SmtpReply => "smtp_reply",
+            Self::Source => "source",
             Self::LinkTruncated | Self::IpVersion | Self::IpHeaderLength | Self::IpTruncated => {
                 "malformed"
             }

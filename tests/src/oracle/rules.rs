@@ -1,7 +1,9 @@
-//! The five rules.
+//! The seven rules.
 
-use filter_common::{ReturnTraffic, Role};
-use policy::config::Pool;
+use std::net::IpAddr;
+
+use filter_common::{ReturnTraffic, Role, Sources};
+use policy::config::{Interface, Pool};
 
 use super::{
     directory::{Directory, lists},
@@ -46,7 +48,7 @@ impl Fate {
 /// Judges a frame, and remembers it where it opens the way for an answer.
 pub(super) fn judge<'a>(
     reading: &Reading,
-    role: Role,
+    interface: &Interface,
     directory: &Directory<'a>,
     flows: &mut Flows,
     now: u64,
@@ -65,15 +67,16 @@ pub(super) fn judge<'a>(
     };
     let case = Case {
         datagram,
-        from_customers: role == Role::Customer,
+        from_customers: interface.role == Role::Customer,
+        sources: interface.sources,
         directory,
         sender: directory.pool(datagram.source),
         receiver: directory.pool(datagram.destination),
     };
     match datagram.content {
         Content::Hidden(cause) => case.hidden(cause),
-        Content::LaterFragment => nobody(Fate::LaterFragment),
-        Content::Portless => nobody(Fate::Portless),
+        Content::LaterFragment => case.forged().unwrap_or(nobody(Fate::LaterFragment)),
+        Content::Portless => case.forged().unwrap_or(nobody(Fate::Portless)),
         Content::Segment(segment) => {
             let opinion = case.segment(segment, flows, now);
             if opinion.fate.passes() && case.may_be_answered(segment) {
@@ -97,6 +100,7 @@ fn denied(cause: Cause, monitor: bool) -> Fate {
 struct Case<'a, 'c> {
     datagram: &'c Datagram,
     from_customers: bool,
+    sources: Sources,
     directory: &'c Directory<'a>,
     sender: Option<&'a Pool>,
     receiver: Option<&'a Pool>,
@@ -119,36 +123,65 @@ impl<'a> Case<'a, '_> {
         }
     }
 
-    /// Rule 5, and if that lets it past, rules 1 to 4.
+    /// All rules, in their order: the first one that drops the frame has it, else the
+    /// first one that would.
     fn segment(&self, segment: Segment, flows: &Flows, now: u64) -> Opinion<'a> {
         let mut past_rule_5 = None;
-        let mut watched_only = None;
+        let mut opinions = Vec::new();
         if self.is_mail_of_customers(segment) && !self.concerns_mail_server() {
             let exemptions = self.directory.exemptions(self.datagram.source);
             if exemptions.is_some_and(|customer| customer.terms.allow_smtp_out) {
                 past_rule_5 = name(self.sender);
             } else {
-                let opinion = Opinion {
-                    fate: denied(Cause::SmtpOut, self.is_monitored(self.sender)),
-                    pool: name(self.sender),
-                    past_rule_5: None,
-                };
-                match opinion.fate {
-                    Fate::Drop(_) => return opinion,
-                    _ => watched_only = Some(opinion),
-                }
+                opinions.push(self.denied_for(self.sender, Cause::SmtpOut));
             }
         }
-        let inbound = Opinion {
+        opinions.push(Opinion {
             fate: self.inbound(segment, flows, now),
             pool: name(self.receiver),
-            past_rule_5,
-        };
-        match watched_only {
-            // Rule 5 came first. Only what really drops the frame outdoes it.
-            Some(monitored) if inbound.fate.passes() => monitored,
-            _ => inbound,
+            past_rule_5: None,
+        });
+        if self.is_reply(segment) && !self.may_be_replied_to() {
+            opinions.push(self.denied_for(self.receiver, Cause::SmtpReply));
         }
+        opinions.extend(self.forged());
+        let rank = |opinion: &&Opinion<'_>| match opinion.fate {
+            Fate::Drop(_) => 0,
+            Fate::WouldDrop(_) => 1,
+            _ => 2,
+        };
+        let opinion = opinions.iter().min_by_key(rank).unwrap().clone();
+        Opinion {
+            past_rule_5,
+            ..opinion
+        }
+    }
+
+    /// A rule's, which protects a pool.
+    fn denied_for(&self, pool: Option<&'a Pool>, cause: Cause) -> Opinion<'a> {
+        Opinion {
+            fate: denied(cause, self.is_monitored(pool)),
+            pool: name(pool),
+            past_rule_5: None,
+        }
+    }
+
+    /// Rule 7's, where it has one.
+    fn forged(&self) -> Option<Opinion<'a>> {
+        let is_nobodys = match self.datagram.source {
+            IpAddr::V4(source) => source.is_unspecified() || source.is_link_local(),
+            IpAddr::V6(source) => source.is_unspecified() || source.is_unicast_link_local(),
+        };
+        let opinion = self.denied_for(None, Cause::Source);
+        let opinion = match self.sources {
+            Sources::Any => return None,
+            Sources::Monitor => Opinion {
+                fate: Fate::WouldDrop(Cause::Source),
+                ..opinion
+            },
+            Sources::Pools => opinion,
+        };
+        (self.sender.is_none() && !is_nobodys).then_some(opinion)
     }
 
     /// Rules 1 to 4.
@@ -187,7 +220,11 @@ impl<'a> Case<'a, '_> {
     /// What a frame is that no rule forbids.
     fn otherwise(&self, segment: Segment) -> Fate {
         if !self.directory.is_watched(segment.destination_port) {
-            return Fate::Unwatched;
+            return match self.is_reply(segment) {
+                true if self.directory.is_mail_server(self.datagram.source) => Fate::MailServer,
+                true => Fate::Allowed,
+                false => Fate::Unwatched,
+            };
         }
         let was_let_past = self.is_mail_of_customers(segment) && self.concerns_mail_server();
         if was_let_past || self.is_mail_to_server(segment) {
@@ -200,6 +237,22 @@ impl<'a> Case<'a, '_> {
     fn is_mail(&self, segment: Segment) -> bool {
         let ports = &self.directory.config.mail.ports;
         segment.transport == Transport::Tcp && ports.contains(&segment.destination_port)
+    }
+
+    /// Whether rule 6 is about it.
+    fn is_reply(&self, segment: Segment) -> bool {
+        let mail = &self.directory.config.mail;
+        let is_off = mail.direct_smtp || mail.smtp_replies;
+        let is_from_mail_port = mail.ports.contains(&segment.source_port);
+        segment.transport == Transport::Tcp && is_from_mail_port && !is_off
+    }
+
+    /// Whether the receiver may have sent the mail, or is no customer, or the sender is
+    /// where customers' mail goes.
+    fn may_be_replied_to(&self) -> bool {
+        let exemptions = self.directory.exemptions(self.datagram.destination);
+        let may_send = exemptions.is_some_and(|customer| customer.terms.allow_smtp_out);
+        self.receiver.is_none() || may_send || self.concerns_mail_server()
     }
 
     /// Whether rule 5 is about it.

@@ -340,9 +340,10 @@ impl Filter for Wire {
 }
 
 /// A frame that passes under every configuration: to a port that nobody
-/// forbids, between addresses that are in no pool. No two are the same.
+/// forbids, between addresses that are in no pool, the first of them one that rule 7
+/// lets past. No two are the same.
 fn sentinel(number: u64) -> Vec<u8> {
-    let [from, to] = ["192.0.2.201", "192.0.2.202"].map(address);
+    let [from, to] = ["169.254.2.201", "192.0.2.202"].map(address);
     let mut payload = transport::segment(Protocol::Udp, 9, 9);
     payload.extend_from_slice(&number.to_be_bytes());
     ip(from, to, Protocol::Udp.number(), &payload)

@@ -109,6 +109,9 @@ pub enum What {
         role: String,
         /// `native` or `generic`.
         attach: String,
+        /// `any`, `monitor` or `pools`.
+        #[serde(default)]
+        sources: String,
     },
     /// `[[wire]]`.
     Wire {
@@ -208,14 +211,10 @@ impl Change {
 
 /// What holds for the whole box, as the configuration writes it, and whether
 /// customers' traffic depends on it.
-fn settings(config: &Config) -> [(&'static str, String, bool); 7] {
+fn settings(config: &Config) -> [(&'static str, String, bool); 8] {
     let word = |word: &str| format!("\"{word}\"");
     let listen: SocketAddr = config.metrics.listen;
-    let direct_smtp = if config.mail.direct_smtp {
-        "pass"
-    } else {
-        "drop"
-    };
+    let pass = |passes| word(if passes { "pass" } else { "drop" });
     [
         ("enforcement", word(enforcement(config.monitor)), true),
         // Nothing is opened or closed by it.
@@ -226,7 +225,8 @@ fn settings(config: &Config) -> [(&'static str, String, bool); 7] {
             true,
         ),
         ("mail.ports", format!("{:?}", config.mail.ports), true),
-        ("mail.direct_smtp", word(direct_smtp), true),
+        ("mail.direct_smtp", pass(config.mail.direct_smtp), true),
+        ("mail.smtp_replies", pass(config.mail.smtp_replies), true),
         ("max_change", word(&config.max_change.to_string()), false),
         ("metrics.listen", word(&listen.to_string()), false),
     ]

@@ -49,6 +49,14 @@ impl PortNumbers {
         Self(ports.into_iter().collect())
     }
 
+    /// A port that neither of them mentions.
+    pub(super) fn unmentioned(&self) -> u16 {
+        let mut ephemeral = 49_152..=u16::MAX;
+        // RFC 6335 has 16,384 of them; both together mention 126 at most.
+        let free = ephemeral.find(|port| self.0.binary_search(port).is_err());
+        free.unwrap_or_default()
+    }
+
     fn bit(&self, port: u16) -> u128 {
         let number = self.0.binary_search(&port);
         // A port that nobody forbids is in no set.

@@ -77,8 +77,17 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Setting { key, value } => write!(f, "{key} = {value}"),
-            Self::Interface { name, role, attach } => {
-                write!(f, "interface {name} (role {role}, {attach})")
+            Self::Interface {
+                name,
+                role,
+                attach,
+                sources,
+            } => {
+                write!(f, "interface {name} (role {role}, {attach}")?;
+                match sources.as_str() {
+                    "" | "any" => f.write_str(")"),
+                    sources => write!(f, ", sources {sources})"),
+                }
             }
             Self::Wire { ends: [one, other] } => write!(f, "wire {one} - {other}"),
             Self::Included {

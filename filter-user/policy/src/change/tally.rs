@@ -397,6 +397,7 @@ fn interface(interface: &Interface) -> (String, What) {
         name: interface.name.clone(),
         role: interface.role.name().to_owned(),
         attach: interface.attach.name().to_owned(),
+        sources: interface.sources.name().to_owned(),
     };
     (interface.name.clone(), what)
 }

@@ -5,7 +5,7 @@
 //! have.
 
 use filter_common::{
-    Address, Family, Policy, PortClass, Protocol, Role, Settings, Tables,
+    Address, Family, Ingress, Policy, PortClass, Protocol, Role, Settings, Sources, Tables,
     counters::NO_POOL,
     decide::judge,
     flow::Flow,
@@ -21,9 +21,9 @@ use crate::{
     intent::Intent,
 };
 
-/// The kinds of packets that the rules tell apart, of each protocol and port:
-/// whether they open a flow, and whether they answer one. What else of a packet a
-/// rule comes to look at is added here.
+/// The kinds of packets that the rules tell apart, of each protocol and destination
+/// port: whether they open a flow, and whether they answer one. What else of a packet a
+/// rule comes to look at is added here, or to [`Dropped`].
 const KINDS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 /// What is dropped of the packets between an address and somebody else.
@@ -33,12 +33,17 @@ pub(super) struct Dropped {
     toward: [PortSet; KINDS.len()],
     /// Of those that come from it, of a customer.
     from: [PortSet; KINDS.len()],
+    /// Of those toward the address, by the port that they come from.
+    replies: PortSet,
 }
 
 impl Dropped {
     /// Whether something is dropped that is not among `others`.
     fn is_more_than(&self, others: &Self) -> bool {
-        let all = |dropped: &Self| dropped.toward.into_iter().chain(dropped.from);
+        let all = |dropped: &Self| {
+            let to_ports = dropped.toward.into_iter().chain(dropped.from);
+            to_ports.chain([dropped.replies])
+        };
         let mut pairs = all(self).zip(all(others));
         pairs.any(|(own, other)| !own.without(&other).is_empty())
     }
@@ -48,6 +53,8 @@ impl Dropped {
 pub(super) struct Verdicts<'a> {
     /// None where it does not fit the tables: then it filters nothing.
     policies: Option<Policies<'a>>,
+    /// What customers' packets arrive at.
+    from_customers: Ingress,
     numbers: &'a PortNumbers,
     /// Many kinds of layers have the same policy, but for the pool.
     known: foldhash::HashMap<(Family, [Policy; 2]), Dropped>,
@@ -57,6 +64,10 @@ impl<'a> Verdicts<'a> {
     pub(super) fn new(intent: &'a Intent, numbers: &'a PortNumbers, now: Timestamp) -> Self {
         Self {
             policies: Policies::new(intent, &mut Slots::default(), now).ok(),
+            from_customers: Ingress {
+                role: Role::Customer,
+                sources: strictest_sources(&intent.config),
+            },
             numbers,
             known: foldhash::HashMap::default(),
         }
@@ -68,10 +79,17 @@ impl<'a> Verdicts<'a> {
             return Dropped::default();
         };
         let pair = [layer, peer].map(|layer| of_any_pool(policies.of(layer)));
-        let numbers = self.numbers;
+        let (numbers, from_customers) = (self.numbers, self.from_customers);
         let known = self.known.entry((family, pair));
-        *known.or_insert_with(|| ask(policies, numbers, family, pair))
+        *known.or_insert_with(|| ask(policies, numbers, from_customers, family, pair))
     }
+}
+
+/// A customer whose packets some interface drops is cut off.
+fn strictest_sources(config: &Config) -> Sources {
+    let interfaces = config.interfaces.iter();
+    let sources = interfaces.map(|interface| interface.sources);
+    sources.max().unwrap_or_default()
 }
 
 /// A policy as the rules see it: whether there is a pool, and not which one. They put
@@ -87,28 +105,39 @@ fn of_any_pool(policy: Policy) -> Policy {
 fn ask(
     policies: &Policies<'_>,
     numbers: &PortNumbers,
+    from_customers: Ingress,
     family: Family,
     [policy, peer]: [Policy; 2],
 ) -> Dropped {
     let [address, other] = addresses(family);
-    let dropped = |role, source, destination| {
+    let any_port = numbers.unmentioned();
+    let from_network = Ingress {
+        role: Role::Network,
+        sources: Sources::Any,
+    };
+    let tables = |answers| Asked {
+        policies,
+        address,
+        policy,
+        peer,
+        answers,
+    };
+    let dropped = |ingress, source, destination| {
         KINDS.map(|(opens, answers)| {
-            let tables = Asked {
-                policies,
-                address,
-                policy,
-                peer,
-                answers,
-            };
+            let tables = tables(answers);
             numbers.select(|port, protocol| {
-                let packet = packet(protocol, source, (destination, port), opens);
-                !judge(&packet, role, &tables).passes()
+                let packet = packet(protocol, (source, any_port), (destination, port), opens);
+                !judge(&packet, ingress, &tables).passes()
             })
         })
     };
     Dropped {
-        toward: dropped(Role::Network, other, address),
-        from: dropped(Role::Customer, address, other),
+        toward: dropped(from_network, other, address),
+        from: dropped(from_customers, address, other),
+        replies: numbers.select(|port, protocol| {
+            let packet = packet(protocol, (other, port), (address, any_port), false);
+            !judge(&packet, from_network, &tables(false)).passes()
+        }),
     }
 }
 
@@ -126,7 +155,7 @@ fn addresses(family: Family) -> [Address; 2] {
 
 fn packet(
     protocol: Protocol,
-    source: Address,
+    (source, source_port): (Address, u16),
     (destination, destination_port): (Address, u16),
     opens: bool,
 ) -> Packet {
@@ -134,7 +163,7 @@ fn packet(
         source,
         destination,
         protocol,
-        source_port: 40_000,
+        source_port,
         destination_port,
         tcp_flags: match (protocol, opens) {
             (Protocol::Tcp, true) => TCP_SYN,

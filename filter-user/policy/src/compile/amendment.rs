@@ -11,7 +11,7 @@
 //!
 //! What is looked up for both addresses of one frame can be old for the one and
 //! new for the other, for the microseconds that it takes to store all entries.
-//! Rule 5 looks at the one, rules 1 to 4 at the other, and an exemption only
+//! Rule 5 looks at the one, rules 1 to 4 and 6 at the other, and an exemption only
 //! opens: what passes then passes before or after as well, and so it is with
 //! what is dropped.
 

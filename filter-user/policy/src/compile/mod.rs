@@ -26,7 +26,7 @@ pub use prefix_table::{MAX_LINES, PrefixTable, TableTooLarge};
 pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
 
 use crate::{config::Attach, intent::Intent};
-use filter_common::Role;
+use filter_common::Ingress;
 
 /// The contents of every table of one generation.
 #[derive(Clone, Debug)]
@@ -54,8 +54,8 @@ pub struct Compiled {
 pub struct CompiledInterface {
     /// As `ip link` shows it.
     pub name: String,
-    /// What it faces.
-    pub role: Role,
+    /// What the rules know of it.
+    pub ingress: Ingress,
     /// How the program is attached.
     pub attach: Attach,
     /// Where what it passes is counted.
@@ -157,7 +157,7 @@ pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError
         .map(|interface| {
             Ok(CompiledInterface {
                 name: interface.name.clone(),
-                role: interface.role,
+                ingress: interface.ingress(),
                 attach: interface.attach,
                 slot: slots.interface(&interface.name)?,
                 peer: config.other_end(&interface.name).map(str::to_owned),

@@ -65,6 +65,7 @@ impl<'a> Policies<'a> {
                 high_ports: ports.high_ports(),
                 return_traffic: config.ports.return_traffic,
                 direct_smtp: config.mail.direct_smtp,
+                smtp_replies: config.mail.smtp_replies || config.mail.direct_smtp,
                 monitor: config.monitor,
             },
             pools: pools.collect::<Result<_, CompileError>>()?,

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use filter_common::{ReturnTraffic, Role};
+use filter_common::{ReturnTraffic, Role, Sources};
 use glob::Pattern;
 use sha2::{Digest as _, Sha256};
 
@@ -310,13 +310,20 @@ const ATTACH: &[(&str, Attach)] = &[
     (Attach::Generic.name(), Attach::Generic),
 ];
 
+const SOURCES: &[(&str, Sources)] = &[
+    (Sources::Any.name(), Sources::Any),
+    (Sources::Monitor.name(), Sources::Monitor),
+    (Sources::Pools.name(), Sources::Pools),
+];
+
 const RETURN_TRAFFIC: &[(&str, ReturnTraffic)] = &[
     (ReturnTraffic::Track.name(), ReturnTraffic::Track),
     (ReturnTraffic::Syn.name(), ReturnTraffic::Syn),
     (ReturnTraffic::Drop.name(), ReturnTraffic::Drop),
 ];
 
-const DIRECT_SMTP: &[(&str, bool)] = &[("drop", false), ("pass", true)];
+/// Of `direct_smtp` and `smtp_replies`.
+const PASS: &[(&str, bool)] = &[("drop", false), ("pass", true)];
 
 const KINDS: &[(&str, PoolKind)] = &[
     (PoolKind::Dynamic.name(), PoolKind::Dynamic),
@@ -356,11 +363,13 @@ fn read_mail(table: &mut Table<'_, '_>) -> MailDraft {
         let help = "write [25]; `direct_smtp = \"pass\"` is what switches rule 5 off";
         table.mistakes.push(diagnostic.help(help));
     }
-    let direct_smtp = table.optional("direct_smtp", choice(DIRECT_SMTP));
+    let direct_smtp = table.optional("direct_smtp", choice(PASS));
+    let smtp_replies = table.optional("smtp_replies", choice(PASS));
     MailDraft {
         servers,
         ports,
         direct_smtp: direct_smtp.is_some_and(|direct| direct.value),
+        smtp_replies,
     }
 }
 
@@ -376,6 +385,7 @@ fn read_items(table: &mut Table<'_, '_>, draft: &mut Draft) {
 
 fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
     let attach = table.optional("attach", choice(ATTACH));
+    let sources = table.optional("sources", choice(SOURCES));
     InterfaceDraft {
         place: table.place(),
         name: table.required("name", "\"eth0\"", interface_name),
@@ -383,6 +393,7 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
             .required("role", "\"customer\"` or `\"network\"", choice(ROLES))
             .map(|role| role.value),
         attach,
+        sources,
     }
 }
 

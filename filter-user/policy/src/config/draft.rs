@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use filter_common::{ReturnTraffic, Role};
+use filter_common::{ReturnTraffic, Role, Sources};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -48,6 +48,7 @@ pub(super) struct InterfaceDraft {
     pub(super) name: Option<Placed<String>>,
     pub(super) role: Option<Role>,
     pub(super) attach: Option<Placed<Attach>>,
+    pub(super) sources: Option<Placed<Sources>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(super) struct MailDraft {
     /// Where a list is given.
     pub(super) ports: Option<List<u16>>,
     pub(super) direct_smtp: bool,
+    /// Where it is given.
+    pub(super) smtp_replies: Option<Placed<bool>>,
 }
 
 #[derive(Debug)]
@@ -149,6 +152,7 @@ impl Draft {
                 servers: mail.servers?.values(),
                 ports: mail_ports,
                 direct_smtp: mail.direct_smtp,
+                smtp_replies: mail.smtp_replies.is_some_and(|replies| replies.value),
             },
             pools: collect(self.pools, PoolDraft::into_model)?,
             customers: collect(self.customers, CustomerDraft::into_model)?,
@@ -173,6 +177,10 @@ impl InterfaceDraft {
             name: self.name?.value,
             role: self.role?,
             attach: self.attach.map(|attach| attach.value).unwrap_or_default(),
+            sources: self
+                .sources
+                .map(|sources| sources.value)
+                .unwrap_or_default(),
         })
     }
 }

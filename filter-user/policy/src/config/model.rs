@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use filter_common::{Protocol, ReturnTraffic, Role};
+use filter_common::{Ingress, Protocol, ReturnTraffic, Role, Sources};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -297,6 +297,19 @@ pub struct Interface {
     pub role: Role,
     /// How the program is attached.
     pub attach: Attach,
+    /// Which source addresses are let in: rule 7.
+    #[serde(default, with = "SourcesWord")]
+    pub sources: Sources,
+}
+
+impl Interface {
+    /// What the rules know of it.
+    pub const fn ingress(&self) -> Ingress {
+        Ingress {
+            role: self.role,
+            sources: self.sources,
+        }
+    }
 }
 
 /// How [`Role`], which knows nothing of serde, is written.
@@ -305,6 +318,15 @@ pub struct Interface {
 enum RoleWord {
     Customer,
     Network,
+}
+
+/// How [`Sources`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Sources", rename_all = "lowercase")]
+enum SourcesWord {
+    Any,
+    Monitor,
+    Pools,
 }
 
 /// How [`ReturnTraffic`] is written.
@@ -434,6 +456,10 @@ pub struct Mail {
     pub ports: Vec<u16>,
     /// `direct_smtp = "pass"`: rule 5 is off.
     pub direct_smtp: bool,
+    /// `smtp_replies = "pass"`: rule 6 is off. With `direct_smtp` it is off as well:
+    /// everybody may have sent the mail that is answered.
+    #[serde(default)]
+    pub smtp_replies: bool,
 }
 
 /// `[[pool]]`.

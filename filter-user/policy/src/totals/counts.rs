@@ -51,9 +51,9 @@ pub struct Permitted<'a> {
 /// What was denied because of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeniedByPort {
-    /// The destination port.
+    /// The destination port; for rule 6 the source port.
     pub port: u16,
-    /// Toward a customer, or from one.
+    /// Toward a customer, or from one, or an answer toward one.
     pub direction: Direction,
     /// What the frames were of.
     pub protocol: Protocol,
@@ -82,7 +82,7 @@ impl Totals {
         let pools = self.pools.iter();
         pools.flat_map(|(pool, row)| {
             let rules = Rule::ALL.into_iter();
-            let rules = rules.filter(move |rule| can_deny(*rule, pool));
+            let rules = rules.filter(move |rule| rule.can_deny(pool != NO_POOL_NAME));
             rules.map(move |rule| Denied {
                 rule,
                 pool,
@@ -110,10 +110,7 @@ impl Totals {
             let protocols = Protocol::ALL.into_iter();
             protocols.map(move |protocol| (direction, protocol))
         });
-        // Rule 5 is about TCP only.
-        let ways = ways.filter(|(direction, protocol)| {
-            *direction == Direction::Inbound || *protocol == Protocol::Tcp
-        });
+        let ways = ways.filter(|(direction, protocol)| direction.concerns(*protocol));
         let ports = self.ports.iter();
         ports.flat_map(move |(port, row)| {
             ways.clone().map(move |(direction, protocol)| DeniedByPort {
@@ -158,14 +155,4 @@ impl Totals {
 fn of_pool(row: &Row, counter: PoolCounter) -> u64 {
     // The columns are the same whichever pool it is.
     row[Slot::pool(NO_POOL, counter).column]
-}
-
-/// Whether a rule can deny frames that concern this pool. Frames of rule
-/// `malformed`, for one, have no readable address, and so no pool.
-fn can_deny(rule: Rule, pool: &str) -> bool {
-    match rule {
-        Rule::InboundPort => pool != NO_POOL_NAME,
-        Rule::Malformed => pool == NO_POOL_NAME,
-        Rule::SmtpOut | Rule::HiddenPorts => true,
-    }
 }

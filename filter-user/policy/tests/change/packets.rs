@@ -8,7 +8,8 @@ use std::{
 };
 
 use filter_common::{
-    Address, DropReason, Outcome, Protocol, ReturnTraffic, Role, Tables, decide, flow::Flow,
+    Address, DropReason, Ingress, Outcome, Protocol, ReturnTraffic, Role, Sources, Tables, decide,
+    flow::Flow,
 };
 use ipnet::IpNet;
 use policy::{
@@ -141,10 +142,12 @@ fn mail() -> impl Strategy<Value = Mail> {
     let server = prop_oneof![outside.prop_map(|text| text.parse().unwrap()), prefix()];
     let servers = prop::collection::btree_set(server, 0..3);
     let ports = select(vec![vec![25], vec![25], vec![25, 80]]);
-    (servers, ports, prop::bool::weighted(0.1)).prop_map(|(servers, ports, direct_smtp)| Mail {
+    let passes = (prop::bool::weighted(0.1), prop::bool::weighted(0.3));
+    (servers, ports, passes).prop_map(|(servers, ports, (direct_smtp, smtp_replies))| Mail {
         servers: servers.into_iter().collect(),
         ports,
         direct_smtp,
+        smtp_replies,
     })
 }
 
@@ -159,30 +162,34 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
         prop::bool::weighted(0.05),
         ports(),
         select(settings.to_vec()),
+        select(Sources::ALL.to_vec()),
     );
     (common, mail(), pools(), customers(), 0..3_usize).prop_map(
-        |((monitor, forbidden, return_traffic), mail, pools, mut customers, listed)| Config {
-            listed: list(customers.split_off(customers.len().saturating_sub(listed))),
-            monitor,
-            forwarding: Forwarding::Kernel,
-            interfaces: vec![Interface {
-                name: "eth1".to_owned(),
-                role: Role::Customer,
-                attach: Attach::Native,
-            }],
-            ports: Ports {
-                forbidden,
-                return_traffic,
-            },
-            mail,
-            pools,
-            customers,
-            metrics: Metrics {
-                listen: "127.0.0.1:9188".parse().unwrap(),
-            },
-            max_change: Share::WHOLE,
-            included: Vec::new(),
-            hash: String::new(),
+        |((monitor, forbidden, return_traffic, sources), mail, pools, mut customers, listed)| {
+            Config {
+                listed: list(customers.split_off(customers.len().saturating_sub(listed))),
+                monitor,
+                forwarding: Forwarding::Kernel,
+                interfaces: vec![Interface {
+                    name: "eth1".to_owned(),
+                    role: Role::Customer,
+                    attach: Attach::Native,
+                    sources,
+                }],
+                ports: Ports {
+                    forbidden,
+                    return_traffic,
+                },
+                mail,
+                pools,
+                customers,
+                metrics: Metrics {
+                    listen: "127.0.0.1:9188".parse().unwrap(),
+                },
+                max_change: Share::WHOLE,
+                included: Vec::new(),
+                hash: String::new(),
+            }
         },
     )
 }
@@ -269,8 +276,17 @@ pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role,
             }
         }
     }
-    for destination in servers.iter().chain([&stranger]) {
-        if destination.is_ipv4() == address.is_ipv4() && *destination != address {
+    for other in servers.iter().chain([&stranger]) {
+        if other.is_ipv4() == address.is_ipv4() && *other != address {
+            let replies = PORTS.map(|source_port| Packet {
+                transport: transport(Protocol::Tcp),
+                source: *other,
+                source_port,
+                destination: address,
+                destination_port: UNKNOWN_PORT,
+                tcp_flags: SYN | ACK,
+            });
+            packets.extend(replies.map(|packet| (Role::Network, packet)));
             let sent = PORTS.into_iter().flat_map(|port| {
                 Protocol::ALL.into_iter().flat_map(move |protocol| {
                     [SYN, ACK].map(|tcp_flags| (port, transport(protocol), tcp_flags))
@@ -281,7 +297,7 @@ pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role,
                     transport,
                     source: address,
                     source_port: UNKNOWN_PORT,
-                    destination: *destination,
+                    destination: *other,
                     destination_port,
                     tcp_flags,
                 };
@@ -311,11 +327,20 @@ pub(crate) fn verdicts(intent: &Intent, servers: &BTreeSet<IpAddr>) -> BTreeMap<
         }
     }
     let passes = |(role, packet): (Role, Packet)| {
-        let verdict = decide(packet.frame().unwrap().as_slice(), role, &tables);
+        let sources = match role {
+            Role::Customer => intent.config.interfaces[0].sources,
+            Role::Network => Sources::Any,
+        };
+        let ingress = Ingress { role, sources };
+        let verdict = decide(packet.frame().unwrap().as_slice(), ingress, &tables);
         match role {
             // What the far end may not receive is the far end's.
             Role::Customer => {
-                verdict.outcome != Outcome::Drop || verdict.reason != Some(DropReason::SmtpOut)
+                let is_denied_to_sender = matches!(
+                    verdict.reason,
+                    Some(DropReason::SmtpOut | DropReason::Source)
+                );
+                verdict.outcome != Outcome::Drop || !is_denied_to_sender
             }
             Role::Network => verdict.passes(),
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use filter_common::Role;
+use filter_common::{Protocol, Role};
 use ipnet::IpNet;
 use policy::{
     change::{Addresses, Change},
@@ -78,7 +78,12 @@ proptest! {
                     Role::Network => {
                         let protocol = packet.transport.protocol().unwrap();
                         let port = packet.destination_port;
-                        hold(&|t| t.ports.iter().any(|spec| spec.covers(port, protocol)))
+                        let is_reply = protocol == Protocol::Tcp
+                            && with.config.mail.ports.contains(&packet.source_port);
+                        hold(&|t| {
+                            let opens = t.ports.iter().any(|spec| spec.covers(port, protocol));
+                            opens || (is_reply && t.smtp_out)
+                        })
                     }
                     Role::Customer => hold(&|t| t.smtp_out),
                 };

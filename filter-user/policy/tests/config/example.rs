@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use filter_common::{ReturnTraffic, Role};
+use filter_common::{ReturnTraffic, Role, Sources};
 use policy::config::{Attach, Config, Forwarding, Loaded, Memory, PoolKind};
 
 use crate::load;
@@ -116,8 +116,15 @@ fn its_options_do_what_it_says() {
     let config = with_option("attach = \"generic\"");
     assert_eq!(config.interfaces[1].attach, Attach::Generic);
 
+    let config = with_option("sources = \"monitor\"");
+    assert_eq!(config.interfaces[0].sources, Sources::Monitor);
+    assert_eq!(config.interfaces[1].sources, Sources::Any);
+
     let config = with_option("direct_smtp = \"pass\"");
-    assert!(config.mail.direct_smtp);
+    assert!(config.mail.direct_smtp && !config.mail.smtp_replies);
+
+    let config = with_option("smtp_replies = \"pass\"");
+    assert!(config.mail.smtp_replies && !config.mail.direct_smtp);
 
     let config = with_option("enforcement = \"monitor\"");
     assert!(config.pools[1].monitor && !config.pools[0].monitor && !config.monitor);
@@ -179,9 +186,11 @@ fn no_option_of_it_is_untested() {
     let tested = [
         "forwarding",
         "customer_lists",
+        "sources",
         "attach",
         "ends",
         "direct_smtp",
+        "smtp_replies",
         "forbidden",
         "enforcement",
         "expires",

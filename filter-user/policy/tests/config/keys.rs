@@ -90,7 +90,7 @@ error: unknown key `greylisting`
 5 | greylisting = true
   | ^^^^^^^^^^^
   |
-  = help: [mail] takes `servers`, `ports` and `direct_smtp`
+  = help: [mail] takes `servers`, `ports`, `direct_smtp` and `smtp_replies`
 "#,
     );
 }
@@ -207,11 +207,13 @@ return_traffic = "tracked"
 [mail]
 servers = ["192.0.2.25"]
 direct_smtp = "accept"
+smtp_replies = "track"
 
 [[interface]]
 name = "eth1"
 role = "modems"
 attach = "skb"
+sources = "strict"
 
 [[pool]]
 name = "dsl"
@@ -244,34 +246,50 @@ error: unknown value `accept`
   |
   = help: write "drop" or "pass"
 
+error: unknown value `track`
+ --> poolguard.toml:9:16
+  |
+9 | smtp_replies = "track"
+  |                ^^^^^^^
+  |
+  = help: write "drop" or "pass"
+
 error: unknown value `modems`
-  --> poolguard.toml:12:8
+  --> poolguard.toml:13:8
    |
-12 | role = "modems"
+13 | role = "modems"
    |        ^^^^^^^^
    |
    = help: write "customer" or "network"
 
 error: unknown value `skb`
-  --> poolguard.toml:13:10
+  --> poolguard.toml:14:10
    |
-13 | attach = "skb"
+14 | attach = "skb"
    |          ^^^^^
    |
    = help: write "native" or "generic"
 
-error: unknown value `Static`
-  --> poolguard.toml:17:8
+error: unknown value `strict`
+  --> poolguard.toml:15:11
    |
-17 | kind = "Static"
+15 | sources = "strict"
+   |           ^^^^^^^^
+   |
+   = help: write "any", "monitor" or "pools"
+
+error: unknown value `Static`
+  --> poolguard.toml:19:8
+   |
+19 | kind = "Static"
    |        ^^^^^^^^
    |
    = help: write "dynamic", "virtual-pop" or "static"
 
 error: unknown value `off`
-  --> poolguard.toml:19:15
+  --> poolguard.toml:21:15
    |
-19 | enforcement = "off"
+21 | enforcement = "off"
    |               ^^^^^
    |
    = help: write "enforce" or "monitor"

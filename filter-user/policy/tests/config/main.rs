@@ -1,6 +1,7 @@
 //! Configurations: what they come to, and what is printed about wrong ones.
 #![allow(clippy::unwrap_used)]
 
+mod added_rules;
 mod customers;
 mod example;
 mod expiry;

@@ -1,5 +1,6 @@
 //! Rules that hold between the pieces of a configuration.
 
+mod added_rules;
 mod everything;
 mod exemptions;
 mod limits;
@@ -21,6 +22,7 @@ pub(super) fn check(draft: &Draft, main: &Path, now: Timestamp, mistakes: &mut M
     once::check(draft, mistakes);
     limits::check(draft, mistakes);
     everything::check(draft, mistakes);
+    added_rules::check(draft, mistakes);
     wires::check(draft, mistakes);
     let surroundings = Surroundings::new(draft, mistakes);
     exemptions::check(draft, &surroundings, now, mistakes);

@@ -1,0 +1,111 @@
+//! `smtp_replies` and `sources`: rules 6 and 7.
+
+use filter_common::{Ingress, Role, Sources};
+
+use crate::{fine, wrong};
+
+/// What is in `[mail]`, and in the two interfaces.
+fn with(mail: &str, customers: &str, network: &str) -> String {
+    format!(
+        r#"
+[mail]
+servers = ["192.0.2.25"]
+{mail}
+[[interface]]
+name = "eth1"
+role = "customer"
+{customers}
+[[interface]]
+name = "eth0"
+role = "network"
+{network}
+[[pool]]
+name = "dsl"
+kind = "static"
+prefixes = ["203.0.113.0/24"]
+"#
+    )
+}
+
+#[test]
+fn rule_6_is_on_and_rule_7_is_off_unless_it_is_said_otherwise() {
+    for (mail, customers) in [("", ""), ("smtp_replies = \"drop\"", "sources = \"any\"")] {
+        let config = fine(&with(mail, customers, customers));
+        assert!(!config.mail.smtp_replies);
+        let sources = config.interfaces.iter().map(|interface| interface.sources);
+        assert!(sources.eq([Sources::Any; 2]));
+    }
+}
+
+#[test]
+fn the_rules_are_told_of_the_interface_it_is_said_of() {
+    for sources in [Sources::Monitor, Sources::Pools] {
+        let key = format!("sources = \"{}\"", sources.name());
+        let config = fine(&with("", &key, ""));
+        let ingress = |sources, role| Ingress { role, sources };
+        assert_eq!(
+            config
+                .interfaces
+                .iter()
+                .map(policy::config::Interface::ingress)
+                .collect::<Vec<_>>(),
+            [
+                ingress(sources, Role::Customer),
+                ingress(Sources::Any, Role::Network)
+            ]
+        );
+    }
+}
+
+#[test]
+fn rule_6_is_off_with_rule_5() {
+    for mail in [
+        "direct_smtp = \"pass\"",
+        "direct_smtp = \"pass\"\nsmtp_replies = \"pass\"",
+    ] {
+        assert!(fine(&with(mail, "", "")).mail.direct_smtp);
+    }
+    assert!(
+        fine(&with("smtp_replies = \"pass\"", "", ""))
+            .mail
+            .smtp_replies
+    );
+}
+
+#[test]
+fn nobody_may_answer_mail_that_everybody_may_send() {
+    wrong(
+        &with("direct_smtp = \"pass\"\nsmtp_replies = \"drop\"", "", ""),
+        r#"
+error: `smtp_replies = "drop"` with `direct_smtp = "pass"`, which lets everybody send mail: there is no answer that nobody may have asked for
+ --> poolguard.toml:5:16
+  |
+5 | smtp_replies = "drop"
+  |                ^^^^^^
+  |
+  = help: remove one of them
+"#,
+    );
+}
+
+#[test]
+fn what_comes_from_the_network_comes_from_anywhere() {
+    for word in ["pools", "monitor"] {
+        let line = format!("sources = \"{word}\"");
+        let under = "^".repeat(word.len() + 2);
+        wrong(
+            &with("", "", &line),
+            &format!(
+                r#"
+error: `sources = "{word}"` at an interface of role `network`, where everybody else's addresses arrive
+  --> poolguard.toml:13:11
+   |
+13 | sources = "{word}"
+   |           {under}
+   |
+   = help: remove it: rule 7 is for interfaces of role `customer`
+"#
+            ),
+        );
+    }
+}
