@@ -128,6 +128,20 @@ fn the_capabilities_of_the_unit_are_enough_for_wires() {
 }
 
 #[test]
+fn whoever_may_not_look_into_the_kernel_is_not_told_that_nothing_is_there() {
+    let machine = box_with_group();
+    machine.start().kill();
+    let output = ask(&machine, GROUP);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("NO CONTROLLER: what the kernel still does cannot be told: "),
+        "{text}"
+    );
+    assert!(text.contains("CAP_BPF"), "{text}");
+}
+
+#[test]
 fn root_and_one_group_may_ask() {
     let machine = box_with_group();
     machine.configure(&format!(

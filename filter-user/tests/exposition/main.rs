@@ -88,6 +88,7 @@ fn status() -> Status {
         started: at("2026-03-01T06:00:00Z"),
         counting_since: at("2026-01-01T00:00:00Z"),
         monitor: false,
+        pools: Vec::new(),
         forwarding: "wire".to_owned(),
         generation: 7,
         generation_since: at("2026-03-02T08:00:00Z"),
