@@ -103,7 +103,7 @@ fn the_capabilities_of_the_unit_are_enough_and_none_is_too_many() {
     assert_eq!(ask(&machine, GROUP).status.code(), Some(0));
     running.stop();
     let mut running = machine.start_command(confined(&machine, &capabilities, "run"));
-    running.log_until("an earlier run was still enforcing: taken over");
+    running.log_until("an earlier run was still attached: taken over");
     running.stop();
     let detach = machine.output(confined(&machine, &capabilities, "detach"));
     assert!(detach.status.success(), "{detach:?}");

@@ -25,21 +25,38 @@ impl Enforcement {
         }
     }
 
-    /// What an interface with the program is doing.
-    pub fn doing(&self) -> String {
+    /// What an interface with the program is doing, at a `place` in words: "" or " here".
+    pub fn doing(&self, place: &str) -> String {
         match self {
-            Self::Whole => "enforcing".to_owned(),
-            Self::Except(pools) => format!("enforcing, but {}", only_counting(pools)),
-            Self::Monitor => "monitor mode: counting, and dropping nothing".to_owned(),
+            Self::Whole => format!("enforcing{place}"),
+            Self::Except(pools) => format!("enforcing{place}, but {}", only_counting(pools)),
+            Self::Monitor => format!("counting{place}, and dropping nothing (MONITOR MODE)"),
         }
     }
 
-    /// A note for sentences that end in where it filters; empty where it drops all.
-    pub fn reserve(&self) -> String {
+    /// What a generation still does to frames on interfaces.
+    pub fn still_on(&self, interfaces: &str) -> String {
         match self {
-            Self::Whole => String::new(),
-            Self::Except(pools) => format!(" ({})", only_counting(pools)),
-            Self::Monitor => " (MONITOR MODE: nothing is dropped)".to_owned(),
+            Self::Whole => format!("still filters {interfaces}"),
+            Self::Except(pools) => {
+                format!("still filters {interfaces} ({})", only_counting(pools))
+            }
+            Self::Monitor => {
+                format!("still counts on {interfaces} (MONITOR MODE: nothing is dropped)")
+            }
+        }
+    }
+
+    /// A line for whoever asks whether all is well; none where all that is forbidden is
+    /// dropped.
+    pub fn reservation(&self) -> Option<String> {
+        match self {
+            Self::Whole => None,
+            Self::Except(pools) => Some(format!(
+                "{}: nothing is dropped there",
+                only_counting(pools)
+            )),
+            Self::Monitor => Some("MONITOR MODE: nothing is dropped".to_owned()),
         }
     }
 }
@@ -50,7 +67,7 @@ impl fmt::Display for Enforcement {
         match self {
             Self::Whole => f.write_str("enforce"),
             Self::Except(pools) => write!(f, "enforce, but {}", only_counting(pools)),
-            Self::Monitor => f.write_str("monitor, nothing is dropped"),
+            Self::Monitor => f.write_str("MONITOR MODE (nothing is dropped)"),
         }
     }
 }
@@ -66,21 +83,35 @@ mod tests {
     #[test]
     fn monitor_mode_is_never_called_enforcing_and_never_left_out() {
         let pools = |n: usize| (0..n).map(|n| format!("pool-{n}")).collect::<Vec<_>>();
+        let all = |enforcement: &Enforcement| {
+            let mut said = vec![
+                enforcement.to_string(),
+                enforcement.doing(" here"),
+                enforcement.still_on("eth0"),
+            ];
+            said.extend(enforcement.reservation());
+            said
+        };
         let whole = Enforcement::of(false, pools(0));
         assert_eq!(whole, Enforcement::Whole);
         assert_eq!(
-            [whole.to_string(), whole.doing(), whole.reserve()],
-            ["enforce", "enforcing", ""]
+            all(&whole),
+            ["enforce", "enforcing here", "still filters eth0"]
         );
         let monitor = Enforcement::of(true, pools(2));
         assert_eq!(monitor, Enforcement::Monitor);
-        for said in [monitor.to_string(), monitor.doing(), monitor.reserve()] {
-            assert!(!said.contains("enforc"), "{said}");
-            assert!(said.to_lowercase().contains("monitor"), "{said}");
+        assert_eq!(all(&monitor).len(), 4);
+        for said in all(&monitor) {
+            assert!(
+                !said.contains("enforc") && !said.contains("filters"),
+                "{said}"
+            );
+            assert!(said.contains("MONITOR MODE"), "{said}");
             assert!(said.contains("nothing"), "{said}");
         }
         let except = Enforcement::of(false, pools(25));
-        for said in [except.to_string(), except.doing(), except.reserve()] {
+        assert_eq!(all(&except).len(), 4);
+        for said in all(&except) {
             assert!(said.contains("MONITOR MODE in pool-0, pool-1"), "{said}");
             assert!(said.contains("and 5 more"), "{said}");
         }

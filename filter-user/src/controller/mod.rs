@@ -271,7 +271,7 @@ impl<D: Dataplane> Controller<D> {
             tracing::info!(
                 found,
                 kept,
-                "an earlier run was still enforcing: taken over, without a gap where it was kept"
+                "an earlier run was still attached: taken over, without a gap where it was kept"
             );
         }
         log_report(&chosen.warnings);
