@@ -184,8 +184,9 @@ fn missing_privileges_are_named() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         last_line(&output),
-        "poolguard: not started: nothing is enforced. missing privileges: CAP_BPF and \
-         CAP_PERFMON, CAP_NET_ADMIN. Run as root, or give the process these capabilities"
+        "poolguard: not started: what an earlier run left attached, if anything, goes on \
+         filtering. missing privileges: CAP_BPF and CAP_PERFMON, CAP_NET_ADMIN. Run as root, or \
+         give the process these capabilities"
     );
 }
 
@@ -203,8 +204,8 @@ fn a_missing_bpffs_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         last_line(&output),
-        "poolguard: not started: nothing is enforced. no bpffs at /sys/fs/bpf: mount it with \
-         `mount -t bpf bpf /sys/fs/bpf`"
+        "poolguard: not started: what an earlier run left attached, if anything, goes on \
+         filtering. no bpffs at /sys/fs/bpf: mount it with `mount -t bpf bpf /sys/fs/bpf`"
     );
 }
 
@@ -336,7 +337,7 @@ fn what_a_controller_leaves_goes_on_and_is_taken_over() {
     assert_eq!(programs(), 2);
 
     let mut running = machine.start_with("run");
-    running.log_until("an earlier run was still enforcing: taken over");
+    running.log_until("an earlier run was still attached: taken over");
     let (_, text) = machine.get("/metrics");
     assert_eq!(metric(&text, "poolguard_config_generation"), 3);
     assert_eq!(metric(&text, "poolguard_config_reloads_total"), 1);

@@ -276,7 +276,7 @@ fn the_end_says_whether_the_filter_goes_on() {
     let mut running = machine.start();
     says(
         &mut running,
-        "an earlier run was still enforcing: taken over",
+        "an earlier run was still attached: taken over",
         &["found=2 kept=2"],
     );
     let log = running.stop();

@@ -103,7 +103,7 @@ fn the_capabilities_of_the_unit_are_enough_and_none_is_too_many() {
     assert_eq!(ask(&machine, GROUP).status.code(), Some(0));
     running.stop();
     let mut running = machine.start_command(confined(&machine, &capabilities, "run"));
-    running.log_until("an earlier run was still enforcing: taken over");
+    running.log_until("an earlier run was still attached: taken over");
     running.stop();
     let detach = machine.output(confined(&machine, &capabilities, "detach"));
     assert!(detach.status.success(), "{detach:?}");
@@ -125,6 +125,20 @@ fn the_capabilities_of_the_unit_are_enough_for_wires() {
     let detach = machine.output(confined(&machine, &capabilities, "detach"));
     assert!(detach.status.success(), "{detach:?}");
     assert!(!is_set());
+}
+
+#[test]
+fn whoever_may_not_look_into_the_kernel_is_not_told_that_nothing_is_there() {
+    let machine = box_with_group();
+    machine.start().kill();
+    let output = ask(&machine, GROUP);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("NO CONTROLLER: what the kernel still does cannot be told: "),
+        "{text}"
+    );
+    assert!(text.contains("CAP_BPF"), "{text}");
 }
 
 #[test]

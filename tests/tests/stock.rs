@@ -40,7 +40,7 @@ fn lives(machine: &Machine, first: &str, look: impl FnOnce()) {
     asked("check");
     machine.start_command(command(machine, first, &run)).kill();
     let mut running = machine.start_command(command(machine, first, &run));
-    running.log_until("an earlier run was still enforcing: taken over");
+    running.log_until("an earlier run was still attached: taken over");
     asked("exempt add 203.0.113.9 25 --expires 2h --reason mail --ticket NOC-7");
     assert!(asked("exempt list").contains("NOC-7"));
     let explained = asked("explain --in eth0 tcp 192.0.2.9:4000 203.0.113.9:25");

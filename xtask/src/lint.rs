@@ -1,5 +1,6 @@
 //! `cargo xtask lint`: formatting, who may know of whom, clippy on the host crates, for
-//! this architecture and for another one, and on the program, and documentation.
+//! this architecture and for another one, and on the program, documentation, and the alert
+//! rules.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -8,6 +9,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     arrows,
     command::{CommandLine, host_cargo, output, run},
+    rules,
     setup::{self, Mode, Remedy, Tools},
     workspace::step,
 };
@@ -34,17 +36,18 @@ pub(crate) fn run_command() -> Result<()> {
             "--no-deps",
         ])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
+    optional("the alert rules, by promtool", rules::provide, rules::check)?;
     optional(
         format_args!("clippy on the host crates for {OTHER}"),
         provide_other_architecture,
-        other_clippy,
+        |()| other_clippy(),
     )?;
     let tools = setup::for_programs(Mode::Install, &[])?;
     let Tools { toolchain, linker } = &tools;
     optional(
         "clippy on the XDP program",
         || toolchain.provide_clippy(),
-        || {
+        |()| {
             run(toolchain
                 .clippy(linker)
                 .args(["--features", "bench"])
@@ -100,20 +103,22 @@ fn provide_other_architecture() -> Result<()> {
 
 /// Runs a check whose means can't be had everywhere. Where they can't, that is a
 /// failure where the code is judged, and a remark where it is written.
-fn optional(
+fn optional<T>(
     what: impl std::fmt::Display,
-    provide: impl FnOnce() -> Result<()>,
-    check: impl FnOnce() -> Result<()>,
+    provide: impl FnOnce() -> Result<T>,
+    check: impl FnOnce(T) -> Result<()>,
 ) -> Result<()> {
-    if let Err(error) = provide() {
-        if env::var_os("CI").is_some() {
-            return Err(error);
+    match provide() {
+        Ok(means) => {
+            step(what);
+            check(means)
         }
-        step(format_args!("{what} was NOT run: {error:#}"));
-        return Ok(());
+        Err(error) if env::var_os("CI").is_some() => Err(error),
+        Err(error) => {
+            step(format_args!("{what} was NOT run: {error:#}"));
+            Ok(())
+        }
     }
-    step(what);
-    check()
 }
 
 /// Makes sure that the toolchain of the host crates can format and lint.

@@ -19,12 +19,14 @@ mod lint;
 mod mta;
 mod mutants;
 mod packages;
+mod rules;
 mod setup;
 mod soak;
 mod sum;
 mod systemd;
 mod test;
 mod toolchain;
+mod unpack;
 mod verify;
 mod workspace;
 
@@ -84,10 +86,10 @@ enum Command {
         /// The XDP object
         object: PathBuf,
     },
-    /// Formatting, clippy, documentation, and who may know of whom
+    /// Formatting, clippy, documentation, alert rules, and who may know of whom
     ///
     /// Warnings are errors. Clippy looks at the host crates, for x86-64 and for aarch64,
-    /// and at the program.
+    /// and at the program. Prometheus's promtool checks the alert rules and tries them.
     Lint,
     /// The laboratory: real traffic by real programs, without and with poolguard
     ///

@@ -2,8 +2,8 @@
 //!
 //! A controller speaks HTTP on a Unix socket. [`routes`] are the paths, [`requests`] what is
 //! sent to them and [`answers`] what comes back, all of it in JSON; [`status`] is how the
-//! controller stands, as data: how that is printed is for whoever asks. [`client`] asks, and
-//! waits for the answer.
+//! controller stands, as data: how that is printed is for whoever asks, but for the words of
+//! [`enforcement`], which are the same everywhere. [`client`] asks, and waits for the answer.
 //!
 //! The poolguard that asks and the one that answers may be of different versions: the
 //! controller goes on while the package is upgraded. What an older one does not send has a
@@ -22,6 +22,7 @@
 
 pub mod answers;
 pub mod client;
+pub mod enforcement;
 pub mod requests;
 pub mod routes;
 pub mod status;

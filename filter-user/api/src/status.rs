@@ -10,6 +10,8 @@ use policy::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::enforcement::Enforcement;
+
 /// Everything that `poolguard status --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -28,6 +30,9 @@ pub struct Status {
     pub counting_since: Timestamp,
     /// Whether the whole box only monitors.
     pub monitor: bool,
+    /// The pools of the configuration; none where an older controller says nothing.
+    #[serde(default)]
+    pub pools: Vec<PoolStatus>,
     /// `kernel` or `wire`; empty where an older controller says nothing.
     #[serde(default)]
     pub forwarding: String,
@@ -150,6 +155,26 @@ pub struct Reloads {
     /// Why the last attempt failed, if it did.
     #[serde(default)]
     pub last_error: Option<String>,
+}
+
+/// A pool of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether what its rules forbid is counted only, by its own setting or the box's.
+    pub monitored: bool,
+}
+
+impl Status {
+    /// How much of what the rules forbid is dropped.
+    pub fn enforcement(&self) -> Enforcement {
+        let monitored = self.pools.iter().filter(|pool| pool.monitored);
+        Enforcement::of(
+            self.monitor,
+            monitored.map(|pool| pool.name.clone()).collect(),
+        )
+    }
 }
 
 /// An interface of the configuration.

@@ -67,6 +67,15 @@ pub(super) struct Kept {
     open: Vec<Facts>,
 }
 
+/// What books say of the generation in force.
+#[derive(Default)]
+pub(super) struct Running {
+    /// Its interfaces.
+    pub(super) interfaces: Vec<String>,
+    /// Its programs, by the kernel's numbers.
+    pub(super) programs: BTreeSet<u32>,
+}
+
 impl Kept {
     /// Those of a poolguard whose generations shared an account.
     pub(super) fn shared(slots: Slots) -> Self {
@@ -85,6 +94,17 @@ impl Kept {
     /// The accounts that are open.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.open.iter().map(|facts| facts.number)
+    }
+
+    /// The generation that was in force when they were kept.
+    pub(super) fn running(self) -> Option<Running> {
+        let mut open = self.open.into_iter().rev();
+        let facts = open.find(|facts| facts.came_into_force)?;
+        let interfaces = facts.slots.interfaces();
+        Some(Running {
+            interfaces: interfaces.map(|(name, _)| name.to_owned()).collect(),
+            programs: facts.programs,
+        })
     }
 }
 
@@ -263,8 +283,9 @@ mod tests {
     fn the_longest_books_fit() {
         /// One runs, one comes, and as many again were cut short on the way.
         const OPEN: u64 = 4;
-        /// What the controller keeps: above all, how often each interface came back.
-        const CONTROLLER: usize = 16 * 1024;
+        /// What the controller keeps: above all, how often each interface came back, and the
+        /// path of its configuration.
+        const CONTROLLER: usize = 48 * 1024;
         let Ok(settled) = Totals::of(&longest('a'), &Full);
         let account = |number| Facts {
             number: u64::MAX - number,

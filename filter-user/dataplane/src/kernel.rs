@@ -33,21 +33,6 @@ use super::{
     wire::{self, End, Settings},
 };
 
-/// The interfaces on which what an earlier run has left still decides.
-///
-/// # Errors
-///
-/// When privileges are missing, or a pin makes no sense.
-pub fn left_attached(instance: &Instance) -> Result<Vec<String>, DataplaneError> {
-    let Some(pins) = Pins::existing(instance) else {
-        return Ok(Vec::new());
-    };
-    let links = pins.pinned_links()?.into_iter().map(Attached::adopt);
-    Ok(links
-        .filter_map(|link| link.index().map(name_or_number))
-        .collect())
-}
-
 /// Takes off what an earlier run has left attached, and removes its pins. Names
 /// the interfaces that were joined by wires; nothing, if nothing was left at all.
 ///
@@ -784,9 +769,9 @@ impl Readings for KernelReadings {
 
 /// What is written down beside the counters.
 #[derive(Serialize, Deserialize)]
-struct Noted<T, B> {
-    noted: T,
-    books: B,
+pub(super) struct Noted<T, B> {
+    pub(super) noted: T,
+    pub(super) books: B,
 }
 
 /// What a poolguard whose generations shared their counters wrote down of them.

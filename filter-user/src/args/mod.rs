@@ -147,6 +147,10 @@ pub enum Command {
     /// privileges. Where the two differ, it says so.
     Explain(Explain),
     /// Show what is attached, loaded, passed and dropped.
+    ///
+    /// Where no controller answers: what the kernel still filters, since when and by which
+    /// generation. That takes root, and the exit status is 1, or 4 for a controller that
+    /// runs and does not answer in time.
     Status {
         /// How long the controller may take to answer (30s, 5m). Exit status 4 after
         /// that.

@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod exempt;
 mod explain;
+mod left;
 mod progress;
 mod status;
 
@@ -29,10 +30,7 @@ use filter_user::{
     log,
 };
 use jiff::{SignedDuration, Timestamp};
-use policy::{
-    config::{Report, shown},
-    instance::Instance,
-};
+use policy::config::{Report, shown};
 use serde::Serialize;
 use serde_json::json;
 
@@ -40,6 +38,9 @@ use serde_json::json;
 enum Failure {
     /// It has printed why.
     Printed,
+    /// It has printed what it could on standard output, for machines too. The rest is for
+    /// standard error.
+    Answered(Box<Failure>),
     /// For standard error, with exit status 1.
     Failed(String),
     /// It has printed what differs: exit status 3.
@@ -48,6 +49,33 @@ enum Failure {
     Usage(String),
     /// For standard error, with exit status 4: it may yet be done.
     NoAnswer(String),
+}
+
+impl Failure {
+    /// As every command has it in its JSON; none where it was printed.
+    fn in_json(&self) -> Option<serde_json::Value> {
+        let (kind, text) = match self {
+            Self::Printed | Self::Answered(_) | Self::Differs => return None,
+            Self::Failed(text) => ("failed", text),
+            Self::Usage(text) => ("usage", text),
+            Self::NoAnswer(text) => ("no_answer", text),
+        };
+        Some(error_in_json(kind, text))
+    }
+
+    /// Says what is left to say on standard error. Gives back the exit status.
+    fn ended(self) -> u8 {
+        let (text, status) = match self {
+            Self::Printed => return 1,
+            Self::Answered(failure) => return failure.ended(),
+            Self::Differs => return 3,
+            Self::Failed(text) => (text, 1),
+            Self::Usage(text) => (text, 2),
+            Self::NoAnswer(text) => (text, 4),
+        };
+        print_error(&format!("poolguard: {text}\n"));
+        status
+    }
 }
 
 impl<E: std::error::Error + 'static> From<E> for Failure {
@@ -102,19 +130,14 @@ fn carry_out(cli: &Cli) -> u8 {
         Some(why) => Err(Failure::Usage(why)),
         None => done(cli),
     };
-    let (text, kind, status) = match result {
+    let failure = match result {
         Ok(()) => return 0,
-        Err(Failure::Printed) => return 1,
-        Err(Failure::Differs) => return 3,
-        Err(Failure::Failed(text)) => (text, "failed", 1),
-        Err(Failure::Usage(text)) => (text, "usage", 2),
-        Err(Failure::NoAnswer(text)) => (text, "no_answer", 4),
+        Err(failure) => failure,
     };
-    if cli.command.prints_json() {
-        let _unprinted = print_json(&json!({ "error": error_in_json(kind, &text) }));
+    if let (true, Some(error)) = (cli.command.prints_json(), failure.in_json()) {
+        let _unprinted = print_json(&json!({ "error": error }));
     }
-    print_error(&format!("poolguard: {text}\n"));
-    status
+    failure.ended()
 }
 
 fn done(cli: &Cli) -> Result<(), Failure> {
@@ -205,7 +228,7 @@ fn run(
             let file = report.first_file().unwrap_or(config_file);
             Err(Failure::Failed(format!(
                 "not started: {}. Mend {} (`poolguard check`) and start again",
-                consequence(instance),
+                left::consequence(instance),
                 shown(file)
             )))
         }
@@ -215,30 +238,23 @@ fn run(
         }
         Err(error) => Err(Failure::Failed(format!(
             "not started: {}. {error}",
-            consequence(instance)
+            left::consequence(instance)
         ))),
         Ok(()) => Ok(()),
     }
 }
 
-/// What it means for traffic that this instance did not start.
-fn consequence(instance: &Instance) -> String {
-    match dataplane::left_attached(instance) {
-        Ok(interfaces) if interfaces.is_empty() => "nothing is enforced".to_owned(),
-        Ok(interfaces) => {
-            let interfaces = interfaces.join(", ");
-            format!("what an earlier run left attached goes on filtering on {interfaces}")
-        }
-        Err(_) => "what an earlier run left attached, if anything, goes on filtering".to_owned(),
-    }
-}
-
 fn status(client: Client<'_>, json: bool) -> Result<(), Failure> {
-    let status: Status = client.get(routes::STATUS)?;
-    if json {
-        print_json(&status)
-    } else {
-        print(&status::render(&status, Timestamp::now()))
+    match client.get::<Status>(routes::STATUS) {
+        Ok(status) if json => print_json(&status),
+        Ok(status) => print(&status::render(&status, Timestamp::now())),
+        // The kernel knows what a controller that does not answer has left there.
+        Err(
+            error @ (ClientError::NotRunning { .. }
+            | ClientError::Unreachable { .. }
+            | ClientError::TooSlow { .. }),
+        ) => left::status(client.instance, error, json),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
 }
 
 fn summary(status: &Status, now: Timestamp) -> String {
-    let enforcement = if status.monitor { "monitor" } else { "enforce" };
+    let enforcement = status.enforcement();
     let reloads = &status.reloads;
     let last = match (reloads.total, reloads.last_successful) {
         (0, _) => "",

@@ -250,12 +250,14 @@ async fn serve(
     outcome
 }
 
-/// Says where it enforces, and where it does not.
+/// Says where it enforces, or only counts, and where it does neither.
 fn log_interfaces(controller: &Controller) {
-    for interface in controller.shared().latest().interfaces() {
+    let latest = controller.shared().latest();
+    let doing = latest.enforcement().doing("");
+    for interface in latest.interfaces() {
         let (name, role, mode) = (&interface.name, &interface.role, &interface.mode);
         match &interface.problem {
-            None => tracing::info!(interface = %name, %role, %mode, "enforcing"),
+            None => tracing::info!(interface = %name, %role, %mode, "{doing}"),
             Some(problem) => {
                 tracing::warn!(interface = %name, %role, "not enforcing here yet: {problem}");
             }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::enforcement::Enforcement;
 use dataplane::{Dataplane, Event, Events};
 
 use super::{Controller, Standing};
@@ -39,10 +40,13 @@ impl<D: Dataplane> Controller<D> {
     /// Says what has become of interfaces, once `/readyz` and `status` say so as well:
     /// whoever reads a line may ask at once. What failed before for the same reason was said.
     pub(super) fn log_events(&self, events: &Events, failed_before: &BTreeMap<String, String>) {
+        let enforcement = self.status.enforcement();
+        let doing_here = enforcement.doing(" here");
         for (interface, event) in events {
             match event {
                 Event::Attached => {
-                    tracing::info!(%interface, "the interface is there: enforcing on it");
+                    let doing = enforcement.doing(" on it");
+                    tracing::info!(%interface, "the interface is there: {doing}");
                 }
                 Event::Lost => tracing::warn!(
                     %interface,
@@ -64,9 +68,9 @@ impl<D: Dataplane> Controller<D> {
                     if failed_before.get(interface) != Some(&text) {
                         tracing::error!(
                             %interface, %error,
-                            "the pin of the link is gone and cannot be made again: enforcing here, but \
-                             only for as long as this process runs. Do not stop it; tried again every \
-                             few seconds"
+                            "the pin of the link is gone and cannot be made again: {doing_here}, but only \
+                             for as long as this process runs. Do not stop it; tried again every few \
+                             seconds"
                         );
                     }
                 }
@@ -75,8 +79,8 @@ impl<D: Dataplane> Controller<D> {
                     if failed_before.get(interface) != Some(&text) {
                         tracing::error!(
                             %interface, %error,
-                            "the end of a wire is not as a wire needs it: enforcing here, but frames \
-                             may be lost. Tried again every few seconds"
+                            "the end of a wire is not as a wire needs it: {doing_here}, but frames may \
+                             be lost. Tried again every few seconds"
                         );
                     }
                 }
@@ -142,6 +146,12 @@ impl<D: Dataplane> Controller<D> {
             );
         } else if self.dataplane.link_count() == 0 {
             tracing::warn!("stopped, and nothing is enforced: no interface has the filter");
+        } else if self.status.enforcement() == Enforcement::Monitor {
+            tracing::info!(
+                traffic,
+                "stopped, and STILL COUNTING, as MONITOR MODE does: it goes on by itself, and drops \
+                 nothing, until the next start. `poolguard detach` takes it off"
+            );
         } else {
             tracing::info!(
                 traffic,

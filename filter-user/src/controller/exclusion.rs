@@ -47,7 +47,7 @@ impl Exclusion {
         if let Some(holder) = control.ok().and_then(|address| listening(&address)) {
             return Err(running(holder));
         }
-        let name = format!("poolguard/{}", instance.name());
+        let name = name(instance);
         let unseen = |error: Errno| RunError::Exclusion(error.into());
         let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(unseen)?;
         match hold(&address) {
@@ -76,6 +76,18 @@ impl Holder {
     fn is_trusted(&self) -> bool {
         self.user == 0 || self.user == geteuid().as_raw()
     }
+}
+
+/// The name that tells, among those of the network namespace.
+fn name(instance: &Instance) -> String {
+    format!("poolguard/{}", instance.name())
+}
+
+/// The process that runs this instance, if one does.
+pub(super) fn holder(instance: &Instance) -> Option<i32> {
+    let address = SocketAddrUnix::new_abstract_name(name(instance).as_bytes()).ok()?;
+    let holder = listening(&address).filter(Holder::is_trusted)?;
+    Some(holder.process)
 }
 
 fn hold(address: &SocketAddrUnix) -> rustix::io::Result<OwnedFd> {

@@ -210,7 +210,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
         true => (StatusCode::OK, "ok\n".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, text),
     };
-    // Frames are filtered, as they were when all was well.
+    // The program is where it should be.
     (code, text + &latest.doubts())
 }
 

@@ -1,10 +1,11 @@
 //! What a controller leaves to the next one, should it die.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
+use api::status::Status;
 use dataplane::{Dataplane, DataplaneError};
 use jiff::Timestamp;
-use policy::compile::Compiled;
+use policy::{compile::Compiled, config::lossy};
 use serde::{Deserialize, Serialize};
 
 /// What goes with the counters: since when they count, and the counts that the
@@ -20,6 +21,47 @@ pub(super) struct Kept {
     /// Those before had no such counter.
     #[serde(default)]
     pub(super) log_lines_lost: u64,
+    /// What is in force, for whoever asks while no controller runs. Those before did not
+    /// say.
+    #[serde(default)]
+    pub(super) in_force: Option<NotedInForce>,
+}
+
+/// What a controller notes of what is in force. Interfaces and programs are in the books
+/// beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotedInForce {
+    /// The configuration file that it was read from.
+    #[serde(serialize_with = "lossy")]
+    pub config_file: PathBuf,
+    /// What tells the texts of the configuration from others.
+    pub config_hash: String,
+    /// When it came into force.
+    pub since: Timestamp,
+    /// Whether the whole box only monitors.
+    pub monitor: bool,
+    /// How many pools there are.
+    pub pools: usize,
+    /// How many of them are in monitor mode.
+    pub monitored_pools: usize,
+    /// Whether what is permitted goes by wire, and nothing without the filter.
+    pub by_wire: bool,
+}
+
+impl NotedInForce {
+    /// What is noted of a controller that stands so.
+    pub(super) fn of(status: &Status) -> Self {
+        let monitored = status.pools.iter().filter(|pool| pool.monitored);
+        Self {
+            config_file: status.config_file.clone(),
+            config_hash: status.config_hash.clone(),
+            since: status.generation_since,
+            monitor: status.monitor,
+            pools: status.pools.len(),
+            monitored_pools: monitored.count(),
+            by_wire: status.forwarding == "wire",
+        }
+    }
 }
 
 impl Kept {
@@ -32,6 +74,7 @@ impl Kept {
             reload_failures: 0,
             attachments: BTreeMap::new(),
             log_lines_lost: 0,
+            in_force: None,
         }
     }
 

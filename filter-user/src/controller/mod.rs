@@ -21,6 +21,7 @@ mod interfaces;
 mod into_force;
 mod keeping;
 mod kept;
+mod left;
 mod outcome;
 mod pulse;
 mod reading;
@@ -44,8 +45,8 @@ use api::{
     answers::{InForce, ReloadOutcome},
     requests::{Candidate, ReloadOptions},
     status::{
-        FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, Reloads, Status, Unconfirmed,
-        WireStatus,
+        FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, PoolStatus, Reloads, Status,
+        Unconfirmed, WireStatus,
     },
 };
 use dataplane::{Dataplane, DataplaneError, Kernel};
@@ -54,7 +55,7 @@ use jiff::Timestamp;
 use policy::{
     change::{Change, Extent},
     compile::{self, Compiled},
-    config::{self, Loaded, Memory, Report, Severity, Texts},
+    config::{self, Config, Loaded, Memory, Report, Severity, Texts},
     intent::Intent,
     listing::some_of,
 };
@@ -73,6 +74,8 @@ pub use exemptions::ExemptionError;
 use exemptions::{KeptExemptions, Over};
 use into_force::{Compare, Insists, Wanted};
 use kept::Kept;
+pub use kept::NotedInForce;
+pub use left::{Left, controller_process, left_behind};
 pub use pulse::Pulse;
 pub use reading::NoAnswer;
 use refusals::Refusals;
@@ -107,6 +110,8 @@ pub struct Controller<D = Kernel> {
     as_of: Timestamp,
     endpoint: Endpoint,
     dataplane: D,
+    /// What is noted of what is in force, for whoever asks when this one has died.
+    noted: Option<NotedInForce>,
     status: Status,
     shared: Arc<Shared>,
     /// What keeps the program from interfaces that are there, as it was logged.
@@ -266,7 +271,7 @@ impl<D: Dataplane> Controller<D> {
             tracing::info!(
                 found,
                 kept,
-                "an earlier run was still enforcing: taken over, without a gap where it was kept"
+                "an earlier run was still attached: taken over, without a gap where it was kept"
             );
         }
         log_report(&chosen.warnings);
@@ -319,6 +324,7 @@ impl<D: Dataplane> Controller<D> {
             started: now,
             counting_since: kept.counting_since,
             monitor: false,
+            pools: Vec::new(),
             forwarding: String::new(),
             generation: kept.generation,
             generation_since: now,
@@ -371,6 +377,7 @@ impl<D: Dataplane> Controller<D> {
             as_of: now,
             clock,
             dataplane,
+            noted: kept.in_force,
             status,
             shared: Arc::new(Shared::new(snapshot)),
             failing: BTreeMap::new(),
@@ -810,6 +817,7 @@ impl<D: Dataplane> Controller<D> {
             reload_failures: self.status.reloads.failures,
             attachments: self.status.attachments.clone(),
             log_lines_lost: self.status.log_lines_lost + log::lines_lost(),
+            in_force: self.noted.clone(),
         }
     }
 
@@ -873,6 +881,8 @@ impl<D: Dataplane> Controller<D> {
     fn publish(&mut self) {
         self.status.temporary = exemptions::listed(&self.intent, self.as_of);
         self.status.config_hash.clone_from(&self.intent.config.hash);
+        self.status.pools = pools(&self.intent.config);
+        self.noted = Some(NotedInForce::of(&self.status));
         let status = &mut self.status;
         (status.unconfirmed_until, status.rolled_back) = (None, None);
         (status.last_good, status.unconfirmed) = (None, None);
@@ -971,6 +981,14 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
             }),
         })
         .collect()
+}
+
+fn pools(config: &Config) -> Vec<PoolStatus> {
+    let pools = config.pools.iter().map(|pool| PoolStatus {
+        name: pool.name.clone(),
+        monitored: config.monitor || pool.monitor,
+    });
+    pools.collect()
 }
 
 /// As the configuration writes it.

@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use api::status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus};
+use api::{
+    enforcement::Enforcement,
+    status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
+};
 use dataplane::{DataplaneError, Readings, Standing, TableUse};
 use policy::totals::{Denied, Totals};
 
@@ -84,8 +87,8 @@ impl Snapshot {
         why.map_or_else(|| Standing::Unattached.to_string(), Clone::clone)
     }
 
-    /// A line for `/readyz` where somebody has to look at what is in force, though
-    /// frames are filtered as ever.
+    /// What `/readyz` says of what is in force where somebody has to look at it, though
+    /// the program decides everywhere.
     pub(super) fn doubts(&self) -> String {
         let file = self.status.config_file.display();
         let last = self.status.last_good.as_ref().map(|last| {
@@ -96,7 +99,9 @@ impl Snapshot {
         });
         let unconfirmed = self.status.unconfirmed.as_ref();
         let unconfirmed = unconfirmed.map(|unconfirmed| format!("{unconfirmed}\n"));
-        last.or(unconfirmed).unwrap_or_default()
+        let monitor = self.enforcement().reservation();
+        let monitor = monitor.map(|text| format!("{text}\n"));
+        last.or(unconfirmed).into_iter().chain(monitor).collect()
     }
 
     /// What is enforced and what is not, in a line.
@@ -119,6 +124,11 @@ impl Snapshot {
         text
     }
 
+    /// How much of what the rules forbid is dropped where the program is.
+    pub(super) fn enforcement(&self) -> Enforcement {
+        self.status.enforcement()
+    }
+
     /// The interfaces through which nothing goes any more without the program.
     pub(super) fn cut_by_detaching(&self) -> Vec<String> {
         let interfaces = self.status.interfaces.iter();
@@ -138,7 +148,10 @@ impl Snapshot {
         };
         let on = match on.is_empty() {
             true => "nothing is filtered".to_owned(),
-            false => format!("generation {generation} still filters {}", names(&on)),
+            false => format!(
+                "generation {generation} {}",
+                self.enforcement().still_on(&names(&on))
+            ),
         };
         match off.is_empty() {
             true => on,

@@ -153,6 +153,19 @@ pub(super) const METRICS: &[Metric] = &[
         read: Facts(|status| vec![Series::new([&*status.config_hash], 1.0)]),
     },
     Metric {
+        name: "poolguard_config_monitor",
+        labels: &[],
+        help: "1 while the whole box is in monitor mode: nothing is dropped.",
+        read: Facts(|status| one(flag(status.monitor))),
+    },
+    Metric {
+        name: "poolguard_pool_monitored",
+        labels: &[Label::Pool],
+        help: "1 while the pool is in monitor mode, by its own setting or the box's: what its \
+               rules forbid passes.",
+        read: Facts(monitored),
+    },
+    Metric {
         name: "poolguard_config_unconfirmed",
         labels: &[],
         help: "1 while the configuration in force waits for `poolguard confirm`.",
@@ -291,6 +304,12 @@ fn attachments(status: &Status) -> Vec<Series<'_, u64>> {
         let times = status.attachments.get(&interface.name);
         Series::new([&*interface.name], times.copied().unwrap_or(0))
     });
+    series.collect()
+}
+
+fn monitored(status: &Status) -> Vec<Series<'_, f64>> {
+    let pools = status.pools.iter();
+    let series = pools.map(|pool| Series::new([&*pool.name], flag(pool.monitored)));
     series.collect()
 }
 

@@ -13,7 +13,8 @@ use std::{
 };
 
 use api::status::{
-    FamilyCounts, InterfaceStatus, MetricsStatus, Reloads, Status, TableStatus, WireStatus,
+    FamilyCounts, InterfaceStatus, MetricsStatus, PoolStatus, Reloads, Status, TableStatus,
+    WireStatus,
 };
 use filter_common::counters::{ROW_LENGTH, Row};
 use filter_user::metrics::exposition;
@@ -88,6 +89,12 @@ fn status() -> Status {
         started: at("2026-03-01T06:00:00Z"),
         counting_since: at("2026-01-01T00:00:00Z"),
         monitor: false,
+        pools: [("dialup", false), ("dialup-v6", true)]
+            .map(|(name, monitored)| PoolStatus {
+                name: name.to_owned(),
+                monitored,
+            })
+            .into(),
         forwarding: "wire".to_owned(),
         generation: 7,
         generation_since: at("2026-03-02T08:00:00Z"),

@@ -64,7 +64,7 @@ pub(super) fn is_upgraded(site: &mut Site) -> String {
         let mut journal = debian.journal();
         let told = install(debian, &next);
         assert!(!told.contains("neither enabled"), "only once: {told}");
-        journal.until("an earlier run was still enforcing: taken over");
+        journal.until("an earlier run was still attached: taken over");
         journal.until("Started");
     });
     assert_ne!(site.main_pid(), before, "the new program runs");

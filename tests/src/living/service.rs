@@ -145,7 +145,7 @@ pub(super) fn stops_and_starts(site: &mut Site) -> String {
     let again = site.during(|debian| {
         let mut journal = debian.journal();
         debian.says("systemctl start poolguard");
-        journal.until("an earlier run was still enforcing: taken over");
+        journal.until("an earlier run was still attached: taken over");
     });
     format!("stopped: {frames}; started: {again}")
 }

@@ -1,0 +1,229 @@
+//! What is said of an instance whose controller does not run, or does not answer: what the
+//! kernel still does for it.
+
+use api::client::ClientError;
+use filter_user::controller::{self, Left, NotedInForce};
+use jiff::Timestamp;
+use policy::{config::shown, instance::Instance};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Failure, print, print_json, status::table};
+
+/// Said of an interface that has the program, and is not one of those that are here.
+const ELSEWHERE: &str = "no device of this network namespace";
+
+/// `poolguard status` without an answer. What it prints is true of the kernel; the exit
+/// status is that of the missing answer.
+pub(super) fn status(instance: &Instance, error: ClientError, json: bool) -> Result<(), Failure> {
+    let process = controller::controller_process(instance);
+    let left = controller::left_behind(instance);
+    let failure = Failure::from(error);
+    if json {
+        let (left, problem) = match &left {
+            Ok(left) => (left.as_ref().map(Shown::of), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        print_json(&json!({
+            "error": failure.in_json(),
+            "process": process,
+            "left": left,
+            "problem": problem,
+        }))?;
+    } else {
+        let controller = match process {
+            None => "NO CONTROLLER".to_owned(),
+            Some(process) => {
+                format!("NO ANSWER from the controller, which runs as process {process}")
+            }
+        };
+        let kernel = match &left {
+            Ok(None) => format!("{}\n", nothing_left()),
+            Ok(Some(left)) => render(&Shown::of(left), process.is_some()),
+            Err(error) => format!("what the kernel still does cannot be told: {error}\n"),
+        };
+        print(&format!("{controller}: {kernel}"))?;
+    }
+    Err(Failure::Answered(Box::new(failure)))
+}
+
+/// What it means for traffic that an instance did not start.
+pub(super) fn consequence(instance: &Instance) -> String {
+    match controller::left_behind(instance) {
+        Ok(left) => {
+            let left = left.as_ref().map(Shown::of);
+            match left.filter(|left| !left.attached().is_empty()) {
+                None => "nothing is enforced".to_owned(),
+                Some(left) => format!("what an earlier run left attached {}", left.goes_on()),
+            }
+        }
+        Err(_) => "what an earlier run left attached, if anything, goes on filtering".to_owned(),
+    }
+}
+
+fn nothing_left() -> &'static str {
+    "nothing is filtered: this instance has left nothing in the kernel"
+}
+
+/// What an instance has left, as it is printed.
+#[derive(Debug, Serialize)]
+struct Shown {
+    generation: Option<u64>,
+    #[serde(flatten)]
+    in_force: Option<NotedInForce>,
+    interfaces: Vec<Interface>,
+}
+
+/// An interface of the generation in force, or one that still has a program of another.
+#[derive(Debug, Serialize)]
+struct Interface {
+    name: String,
+    attached: bool,
+    /// What it is called in this network namespace, if it is here.
+    device: Option<String>,
+    mode: Option<&'static str>,
+    /// When the program there was loaded.
+    since: Option<Timestamp>,
+    /// Whether that program is of the generation that is said to be in force.
+    of_this_generation: bool,
+}
+
+impl Shown {
+    fn of(left: &Left) -> Self {
+        let links = left.links.iter().map(|link| Interface {
+            name: link.serves.clone(),
+            attached: true,
+            device: link.device.clone(),
+            mode: Some(link.mode.name()),
+            since: link.since,
+            of_this_generation: link.is_as_noted,
+        });
+        let is_off = |name: &&String| left.links.iter().all(|link| link.serves != **name);
+        let off = left.interfaces.iter().filter(is_off).map(|name| Interface {
+            name: name.clone(),
+            attached: false,
+            device: None,
+            mode: None,
+            since: None,
+            of_this_generation: false,
+        });
+        let mut interfaces: Vec<_> = links.chain(off).collect();
+        interfaces.sort_by(|a, b| a.name.cmp(&b.name));
+        Self {
+            generation: left.generation,
+            in_force: left.in_force.clone(),
+            interfaces,
+        }
+    }
+
+    /// Where the program decides.
+    fn attached(&self) -> Vec<String> {
+        let interfaces = self
+            .interfaces
+            .iter()
+            .filter(|interface| interface.attached);
+        interfaces.map(Interface::called).collect()
+    }
+
+    /// Where it should and does not.
+    fn missing(&self) -> Vec<String> {
+        let interfaces = self
+            .interfaces
+            .iter()
+            .filter(|interface| !interface.attached);
+        interfaces.map(Interface::called).collect()
+    }
+
+    /// What goes on by itself, and where.
+    fn goes_on(&self) -> String {
+        let on = self.attached().join(", ");
+        match &self.in_force {
+            Some(noted) if noted.monitor => {
+                format!("goes on counting on {on} (MONITOR MODE: nothing is dropped)")
+            }
+            Some(noted) if noted.monitored_pools > 0 => format!(
+                "goes on filtering on {on} (MONITOR MODE in {} of {} pools)",
+                noted.monitored_pools, noted.pools
+            ),
+            _ => format!("goes on filtering on {on}"),
+        }
+    }
+}
+
+impl Interface {
+    fn called(&self) -> String {
+        match (&self.device, self.attached) {
+            (Some(device), _) => device.clone(),
+            (None, true) => format!("{} ({ELSEWHERE})", self.name),
+            (None, false) => self.name.clone(),
+        }
+    }
+
+    /// What else is to be said of it.
+    fn remark(&self) -> String {
+        let mut remarks = Vec::new();
+        match &self.device {
+            _ if !self.attached => {}
+            Some(device) if *device != self.name => remarks.push(format!("is called {device} now")),
+            Some(_) => {}
+            None => remarks.push(ELSEWHERE.to_owned()),
+        }
+        if self.attached && !self.of_this_generation {
+            remarks.push("decides by another generation".to_owned());
+        }
+        remarks.join("; ")
+    }
+}
+
+fn render(left: &Shown, is_running: bool) -> String {
+    let (on, off) = (left.attached(), left.missing());
+    let by_wire = left.in_force.as_ref().is_some_and(|noted| noted.by_wire);
+    let mut text = match on.is_empty() {
+        true => "nothing is filtered".to_owned(),
+        false => format!("what is attached {}", left.goes_on()),
+    };
+    if !off.is_empty() {
+        let cut = match by_wire {
+            true => ", nor forwarding by wire",
+            false => "",
+        };
+        text = format!("{text}; NOT ENFORCING{cut} on {}", off.join(", "));
+    }
+    text.push('\n');
+    let generation = left.generation.map(|number| format!("generation {number}"));
+    match (&left.in_force, generation) {
+        (Some(noted), Some(generation)) => text.push_str(&format!(
+            "{generation} of configuration {}, in force since {}, hash {}\n",
+            shown(&noted.config_file),
+            noted.since,
+            noted.config_hash,
+        )),
+        (None, Some(generation)) => text.push_str(&format!(
+            "{generation}; an older poolguard, which noted nothing else of it\n"
+        )),
+        (_, None) => text.push_str("which generation that is cannot be told: no notes are left\n"),
+    }
+    if !is_running {
+        text.push_str(
+            "until a controller runs, no exemption ends, no interface that comes (back) is attached \
+             to, and /metrics is not served\n",
+        );
+    }
+    let mut rows = table(&["INTERFACE", "MODE", "ATTACHED", "PROGRAM LOADED", ""]);
+    for interface in &left.interfaces {
+        let since = interface.since.map(|since| since.to_string());
+        rows.add_row([
+            interface.name.clone(),
+            interface.mode.unwrap_or_default().to_owned(),
+            if interface.attached { "yes" } else { "NO" }.to_owned(),
+            since.unwrap_or_default(),
+            interface.remark(),
+        ]);
+    }
+    text.push('\n');
+    for line in rows.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
