@@ -250,8 +250,7 @@ fn what_was_set_is_set_back_by_whoever_detaches() {
 #[test]
 fn whoever_takes_over_knows_what_was_set() {
     let mut wire = joining();
-    wire.appliance.apparatus.abandon();
-    wire.appliance.apparatus.take_over();
+    wire.appliance.restart();
     must(wire.appliance.enforce(&configs::base().by_wire(), now()));
     forwards(&mut wire);
     // It found the ends as the one before it had set them.
@@ -325,7 +324,6 @@ fn what_has_become_of_a_wire_keeps_nothing_else_from_being_done() {
     wire.outside.run(|| command("ethtool", deaf));
     // A reload, and a start after that.
     must(wire.appliance.enforce(&configs::base().by_wire(), now()));
-    wire.appliance.apparatus.abandon();
-    wire.appliance.apparatus.take_over();
+    wire.appliance.restart();
     must(wire.appliance.enforce(&configs::base().by_wire(), now()));
 }

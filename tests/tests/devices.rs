@@ -700,8 +700,7 @@ fn a_bridge_that_takes_the_name_of_its_port_does_not_take_the_filter_from_it() {
         "{stands}"
     );
     // Nor by another start.
-    wire.appliance.apparatus.abandon();
-    wire.appliance.apparatus.take_over();
+    wire.appliance.restart();
     let error = wire.appliance.enforce(&configs::base(), now()).unwrap_err();
     assert!(error.to_string().contains("Configure port9"), "{error}");
     let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);

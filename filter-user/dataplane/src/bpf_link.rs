@@ -62,6 +62,15 @@ mod attributes {
     }
 }
 
+/// What a link attaches, and to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    /// The index of the interface, in the network namespace that it is in.
+    pub(super) index: u32,
+    /// The number that the kernel gave the program, on the whole machine.
+    pub(super) program: u32,
+}
+
 /// A reference to a link. The link goes when the last reference is dropped,
 /// pins included.
 #[derive(Debug)]
@@ -99,7 +108,7 @@ impl BpfLink {
         if !KINDS.iter().any(|&known| kind == Path::new(known)) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a link"));
         }
-        link.interface_index().map(|_| link)
+        link.target().map(|_| link)
     }
 
     /// Keeps the link, whatever becomes of this process.
@@ -126,27 +135,20 @@ impl BpfLink {
         bpf(bpf_cmd::BPF_LINK_DETACH, &detach).map(drop)
     }
 
-    /// The index of the interface that it is attached to; none when it no longer
-    /// is: it was detached, or the interface is gone.
+    /// What decides where; none when it is attached nowhere any more: it was detached, or
+    /// the interface is gone.
     ///
     /// # Errors
     ///
     /// `InvalidData` for a link of another type. This takes no descriptor, so
     /// that a process that has run out of them does not take its links for gone.
-    pub(super) fn interface_index(&self) -> io::Result<Option<u32>> {
+    pub(super) fn target(&self) -> io::Result<Option<Target>> {
         let info = self.info()?;
-        Ok(Some(info.ifindex).filter(|&index| index != 0))
-    }
-
-    /// The number that the kernel gave the program which decides there; none when
-    /// it is attached nowhere any more.
-    ///
-    /// # Errors
-    ///
-    /// The same.
-    pub(super) fn program_id(&self) -> io::Result<Option<u32>> {
-        let info = self.info()?;
-        Ok(Some(info.prog_id).filter(|_| info.ifindex != 0))
+        let target = Target {
+            index: info.ifindex,
+            program: info.prog_id,
+        };
+        Ok(Some(target).filter(|target| target.index != 0))
     }
 
     fn info(&self) -> io::Result<attributes::LinkInfo> {

@@ -151,7 +151,7 @@ pub(super) fn misplaced_name(
     }
     let served = links
         .get(&device.index)
-        .filter(|link| link.index().is_some());
+        .filter(|link| link.is_on(device.index));
     let Some(other) = served
         .map(|link| &link.serves)
         .filter(|other| *other != interface)
@@ -182,7 +182,7 @@ fn device_named(interface: &str) -> Result<Option<Device>, DataplaneError> {
 /// Whether the program on a device was loaded for an interface.
 fn serves(links: &Links, index: u32, interface: &CompiledInterface) -> bool {
     let link = links.get(&index);
-    link.is_some_and(|link| link.serves == interface.name && link.index().is_some())
+    link.is_some_and(|link| link.serves == interface.name && link.is_on(index))
 }
 
 /// The device that had the name of an interface, and has none now that is

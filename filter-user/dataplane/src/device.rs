@@ -41,8 +41,9 @@ pub(super) struct Device {
     /// The index of the device that its frames come from, where it gets a part of
     /// the frames of another one and that one is in this network namespace.
     pub(super) lower: Option<u32>,
-    /// The number of the XDP program that is attached to it.
-    pub(super) program: Option<u32>,
+    /// The numbers of the XDP programs that are attached to it: one, or one that its
+    /// card runs and another one that this machine does.
+    pub(super) programs: Vec<u32>,
 }
 
 impl Device {
@@ -109,7 +110,7 @@ impl Device {
             is_promiscuous: false,
             controller: None,
             lower: None,
-            program: None,
+            programs: Vec::new(),
         }
     }
 
@@ -131,10 +132,14 @@ impl Device {
                 LinkAttribute::LinkNetNsId(_) => is_elsewhere = true,
                 LinkAttribute::LinkInfo(infos) => device.add(infos),
                 LinkAttribute::Xdp(facts) => {
-                    device.program = facts.into_iter().find_map(|fact| match fact {
-                        LinkXdp::ProgId(number) => Some(number),
+                    let programs = facts.into_iter().filter_map(|fact| match fact {
+                        LinkXdp::ProgId(number)
+                        | LinkXdp::DrvProgId(number)
+                        | LinkXdp::SkbProgId(number)
+                        | LinkXdp::HwProgId(number) => Some(number),
                         _ => None,
                     });
+                    device.programs = programs.collect();
                 }
                 _ => {}
             }

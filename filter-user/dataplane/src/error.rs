@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use policy::config::Attach;
 
-use super::{Misplaced, NotNative, cause::remedy_for_cause, wire::WireError};
+use super::{Misplaced, Namespace, NotNative, cause::remedy_for_cause, wire::WireError};
 use crate::remedy::{remedy, remedy_at};
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use rustix::io::Errno;
@@ -60,6 +60,23 @@ pub enum DataplaneError {
         /// The pin.
         path: PathBuf,
     },
+    /// The instance filters in another network namespace.
+    #[error(
+        "instance {instance} filters in another network namespace, {}: on {}. Nothing is done here. \
+         {}, or use another --instance here",
+        elsewhere(*namespace), interfaces.join(", "), way_there(*namespace)
+    )]
+    OtherNamespace {
+        /// The name of the instance.
+        instance: String,
+        /// Where it filters.
+        interfaces: Vec<String>,
+        /// In which one, if it is known.
+        namespace: Option<Namespace>,
+    },
+    /// Nobody knows where this process is.
+    #[error("cannot ask which network namespace this is: {}: {}", .0, remedy(.0))]
+    Namespace(io::Error),
     /// The kernel cannot be asked about interfaces.
     #[error("cannot ask which interfaces there are: {}: {}", .0, remedy(.0))]
     Interfaces(io::Error),
@@ -197,6 +214,20 @@ impl DataplaneError {
             path: path.into(),
             source,
         }
+    }
+}
+
+fn elsewhere(namespace: Option<Namespace>) -> String {
+    namespace.map_or_else(
+        || "nobody noted which".to_owned(),
+        |known| known.to_string(),
+    )
+}
+
+fn way_there(namespace: Option<Namespace>) -> String {
+    match namespace.and_then(Namespace::entrance) {
+        Some(place) => format!("Run this there (`nsenter --net={}`)", place.display()),
+        None => "Run this there".to_owned(),
     }
 }
 

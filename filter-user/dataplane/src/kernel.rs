@@ -21,10 +21,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Attached, Books, Dataplane, DataplaneError, Demand, Event, Events, FlowMemory, Generation,
-    Links, Readings, Standing, TableUse, books,
+    Links, Namespace, Readings, Standing, TableUse, books,
     bpf::Barrier,
     claims::Claims,
-    link::{self, name_or_number},
+    found::{Found, warn_of_given_away},
+    link::{self, Place, name_or_number},
     maps,
     notes::{BOOKS_BYTES, Notes},
     occupied::{above, check_above},
@@ -38,12 +39,14 @@ use super::{
 ///
 /// # Errors
 ///
-/// When privileges are missing or a pin cannot be removed.
+/// When privileges are missing, a pin cannot be removed, or the instance filters in another
+/// network namespace.
 pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, DataplaneError> {
     preflight(instance)?;
     if Pins::existing(instance).is_none() {
         return Ok(None);
     }
+    Found::of(instance)?.check_is_here(instance)?;
     let pins = Pins::open(instance)?;
     let mut settings = Settings::open(&pins)?;
     settings.check_namespace()?;
@@ -126,26 +129,24 @@ impl Kernel {
     /// # Errors
     ///
     /// When something that a filter needs is missing, as [`preflight`] says, or
-    /// the pins cannot be made, or they are not poolguard's.
+    /// the pins cannot be made, or they are not poolguard's, or they hold what filters in
+    /// another network namespace.
     pub fn open(instance: &Instance) -> Result<Self, DataplaneError> {
         preflight(instance)?;
         let is_new = Pins::existing(instance).is_none();
+        // Before anything is touched that may be somebody else's.
+        let found = Found::of(instance)?;
+        found.check_is_here(instance)?;
         let pins = Pins::open(instance)?;
-        let mut links = Links::new();
-        for pinned in pins.pinned_links()? {
-            let attached = Attached::adopt(pinned);
-            match attached.index() {
-                Some(index) => drop(links.insert(index, attached)),
-                // Its interface went while nobody was looking.
-                None => attached.detach()?,
-            }
-        }
+        let mut settings = Settings::open(&pins)?;
+        settings.forget(&found.given_away())?;
+        let links = found.take_over()?;
         maps::discard_unfit(&pins)?;
         Ok(Self {
             notes: Notes::at(pins.books())?,
             books: Books::default(),
             barrier: Barrier::create().map_err(DataplaneError::Wait)?,
-            settings: Settings::open(&pins)?,
+            settings,
             said: BTreeSet::new(),
             pins,
             is_new,
@@ -320,8 +321,7 @@ impl Kernel {
     fn waits_for_group(&self, group: &Group<'_>, wanted: &[CompiledInterface]) -> bool {
         group.claims.iter().all(|&(index, interface)| {
             let link = self.links.get(&index);
-            self.waits_for(&interface.name, wanted)
-                && link.is_none_or(|link| link.index().is_none())
+            self.waits_for(&interface.name, wanted) && link.is_none_or(|link| !link.is_on(index))
         })
     }
 
@@ -431,7 +431,7 @@ impl Kernel {
     /// mode takes another link, and so does an interface that has lost it.
     fn can_replace(&self, index: u32, interface: &CompiledInterface) -> bool {
         let link = self.links.get(&index);
-        link.is_some_and(|link| link.mode == interface.attach && link.index().is_some())
+        link.is_some_and(|link| link.mode == interface.attach && link.is_on(index))
     }
 
     /// Gives a device the program for an interface, and notes each step.
@@ -452,7 +452,7 @@ impl Kernel {
         }
         if let Some(link) = self.links.get(&index) {
             let step = Step::Detached(link.mode, link.serves.clone());
-            let was_attached = link.index().is_some();
+            let was_attached = link.is_on(index);
             if was_attached {
                 check_above(&interface.name, index)?;
             }
@@ -506,6 +506,7 @@ impl Kernel {
         interface: &str,
         mode: Attach,
     ) -> Result<(), DataplaneError> {
+        self.pins.note_namespace(Namespace::here()?)?;
         let link = Attached::new(&self.pins, index, generation, interface, mode)?;
         self.links.insert(index, link);
         Ok(())
@@ -545,11 +546,17 @@ impl Kernel {
         links.filter(|index| !claimed.contains(index)).collect()
     }
 
-    /// Forgets links whose interface is gone, or that somebody detached.
+    /// Forgets links whose interface is gone or was given to another network namespace,
+    /// maybe to come back under another number, or that somebody detached.
     fn remove_dead(&mut self) -> Vec<Attached> {
-        let dead = self.links.extract_if(.., |_, link| link.index().is_none());
+        let is_dead = |index: &u32, link: &mut Attached| !link.is_on(*index);
+        let dead = self.links.extract_if(.., is_dead);
         let dead: Vec<Attached> = dead.map(|(_, link)| link).collect();
         for link in &dead {
+            if link.place() == Place::Elsewhere {
+                warn_of_given_away(&link.serves);
+                log_unset(self.settings.forget(&[link.number]));
+            }
             if let Err(error) = link.detach() {
                 tracing::warn!(
                     %error,
@@ -671,6 +678,9 @@ impl Dataplane for Kernel {
             .collect();
         let claims = claims.devices;
         let repinned = self.pins.create().and_then(|()| {
+            if !self.links.is_empty() {
+                self.pins.note_namespace(Namespace::here()?)?;
+            }
             self.notes.pin()?;
             self.settings.pin()?;
             running.pin_shared(&self.pins)
@@ -706,7 +716,7 @@ impl Dataplane for Kernel {
     fn would_leave(&self, interfaces: &[CompiledInterface]) -> Result<Vec<String>, DataplaneError> {
         let claims = Claims::of(interfaces, &self.links)?.devices;
         let left = self.unclaimed(&claims).into_iter();
-        let attached = left.filter(|index| self.links[index].index().is_some());
+        let attached = left.filter(|index| self.links[index].is_on(*index));
         Ok(attached.map(name_or_number).collect())
     }
 

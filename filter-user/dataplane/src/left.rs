@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Attached, DataplaneError, books,
-    device::Device,
     kernel::Noted,
+    link::{Place, name_or_number},
     maps,
     notes::{BOOKS_BYTES, Notes},
     pins::Pins,
@@ -72,25 +72,25 @@ pub fn left_behind<T: DeserializeOwned>(
     let running = running.unwrap_or_default();
     let attached = pins.pinned_links()?.into_iter().map(Attached::adopt);
     let links = attached.filter_map(|link| {
-        let (index, program) = (link.index()?, link.program_id()?);
-        let device = Device::get(index).map(|device| {
-            // Another network namespace has a device of the same number.
-            let has_it = |device: &Device| device.program == Some(program);
-            device.filter(has_it).map(|device| device.name)
-        });
-        Some(device.map(|device| LeftLink {
+        let device = match link.place() {
+            Place::Here(index) => Some(name_or_number(index)),
+            Place::Elsewhere => None,
+            Place::Nowhere => return None,
+        };
+        let program = link.program_id()?;
+        Some(LeftLink {
             serves: link.serves.clone(),
             device,
             mode: link.mode,
             since: loaded_at(program),
             is_as_noted: running.programs.contains(&program),
-        }))
+        })
     });
-    let links = links.collect::<io::Result<Vec<_>>>();
+    let links = links.collect();
     Ok(Some(Left {
         noted,
         interfaces: running.interfaces,
-        links: links.map_err(DataplaneError::Interfaces)?,
+        links,
     }))
 }
 

@@ -10,7 +10,7 @@ use rustix::{
 
 use super::{
     DataplaneError, Generation, Links, Misplaced, NotNative,
-    bpf_link::BpfLink,
+    bpf_link::{BpfLink, Target},
     claims::misplaced_name,
     device::Device,
     fitness::not_native,
@@ -28,6 +28,8 @@ pub struct Attached {
     pub mode: Attach,
     /// Where the link is pinned.
     pub pin: PathBuf,
+    /// The index of the interface when this was attached or last pinned.
+    pub(super) number: u32,
     link: Arc<BpfLink>,
 }
 
@@ -47,6 +49,7 @@ impl Attached {
             serves: interface.to_owned(),
             mode,
             pin: pins.link(index, interface, mode),
+            number: index,
             link: Arc::new(link),
         };
         match attached.pin() {
@@ -65,6 +68,7 @@ impl Attached {
             serves: pinned.interface,
             mode: pinned.mode,
             pin: pinned.pin,
+            number: pinned.number,
             link: Arc::new(pinned.link),
         }
     }
@@ -112,18 +116,50 @@ impl Attached {
             .map_err(|source| DataplaneError::pins(&self.pin, source))
     }
 
-    /// The index of the interface that has the program; none when that is gone
-    /// or somebody detached the link.
+    /// The index of the interface that has the program; none when that is gone, or in
+    /// another network namespace, or somebody detached the link.
     pub fn index(&self) -> Option<u32> {
+        match self.place() {
+            Place::Here(index) => Some(index),
+            Place::Elsewhere | Place::Nowhere => None,
+        }
+    }
+
+    /// Whether the interface that has this index here has the program.
+    pub(super) fn is_on(&self, index: u32) -> bool {
+        self.index() == Some(index)
+    }
+
+    /// Where it is attached. An index does not tell: each namespace counts its devices for
+    /// itself, and gives numbers away again. The program does, because each link has a copy
+    /// of its own: a device that has it is the one that the link is attached to.
+    pub(super) fn place(&self) -> Place {
+        loop {
+            let Some(target) = self.target() else {
+                return Place::Nowhere;
+            };
+            match Device::get(target.index) {
+                Ok(Some(device)) if device.programs.contains(&target.program) => {
+                    return Place::Here(target.index);
+                }
+                // Another program came into the link between the two questions.
+                Ok(_) if self.target() != Some(target) => {}
+                Ok(_) => return Place::Elsewhere,
+                // Whoever cannot ask goes by what the link says.
+                Err(_) => return Place::Here(target.index),
+            }
+        }
+    }
+
+    fn target(&self) -> Option<Target> {
         // A link of ours is one of XDP: the question cannot fail.
-        self.link.interface_index().ok().flatten()
+        self.link.target().ok().flatten()
     }
 
     /// The number of the program that decides there, as the kernel knows it; none
     /// where nothing does any more.
     pub(super) fn program_id(&self) -> Option<u32> {
-        // The same.
-        self.link.program_id().ok().flatten()
+        self.target().map(|target| target.program)
     }
 
     /// Takes the program off, and removes the pin.
@@ -135,6 +171,17 @@ impl Attached {
             _ => Ok(()),
         }
     }
+}
+
+/// Where a link is attached, as seen from this network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To the interface with this index.
+    Here(u32),
+    /// To one of another network namespace.
+    Elsewhere,
+    /// To none: it is gone, or somebody detached the link.
+    Nowhere,
 }
 
 /// How an interface of the configuration stands.
@@ -182,7 +229,6 @@ impl fmt::Display for Standing {
 
 /// How an interface stands at this moment, whatever the data plane knows yet.
 pub fn standing(interface: &str, links: &Links) -> Standing {
-    let is_attached = |link: Option<&Attached>| link.and_then(Attached::index).is_some();
     let served = links.values().find(|link| link.serves == interface);
     let device_served = || {
         let index = served.and_then(Attached::index);
@@ -192,16 +238,15 @@ pub fn standing(interface: &str, links: &Links) -> Standing {
         let kept = device_served();
         return Standing::Misplaced { why, kept };
     }
-    let link = match index_of(interface) {
-        Ok(Some(index)) => links.get(&index),
+    let is_attached = match index_of(interface) {
+        Ok(Some(index)) => links.get(&index).is_some_and(|link| link.is_on(index)),
         Ok(None) => return device_served().map_or(Standing::Missing, Standing::Renamed),
         // Whoever cannot ask goes by what was.
-        Err(_) => served,
+        Err(_) => served.is_some_and(|link| link.index().is_some()),
     };
-    if is_attached(link) {
-        Standing::Attached
-    } else {
-        Standing::Unattached
+    match is_attached {
+        true => Standing::Attached,
+        false => Standing::Unattached,
     }
 }
 

@@ -9,8 +9,8 @@ use super::{DataplaneError, device::Device, pins};
 pub(super) fn occupied(interface: &str, index: u32) -> DataplaneError {
     let interface = interface.to_owned();
     // Whatever it is, nothing was attached.
-    let program = Device::get(index).ok().flatten().and_then(|d| d.program);
-    if let Some(program) = program {
+    let device = Device::get(index).ok().flatten();
+    if let Some(&program) = device.as_ref().and_then(|device| device.programs.first()) {
         return match pins::holder(program) {
             Some(instance) => DataplaneError::OtherInstance {
                 interface,
@@ -52,7 +52,7 @@ pub(super) fn above(index: u32) -> io::Result<Vec<Device>> {
     let controller = own.and_then(|own| own.controller);
     all.retain(|device| {
         let is_above = device.lower == Some(index) || controller == Some(device.index);
-        is_above && device.program.is_some()
+        is_above && !device.programs.is_empty()
     });
     Ok(all)
 }

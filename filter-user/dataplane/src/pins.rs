@@ -10,7 +10,7 @@ use policy::{
     instance::{BPFFS, Instance, PREFIX},
 };
 
-use super::{DataplaneError, books::SHARED, bpf_link::BpfLink};
+use super::{DataplaneError, Namespace, books::SHARED, bpf_link::BpfLink};
 
 /// The directory of the maps that outlive generations, and the version of their
 /// layout. It changes with the shape or the meaning of any of them (the rows of
@@ -18,6 +18,9 @@ use super::{DataplaneError, books::SHARED, bpf_link::BpfLink};
 /// begins new ones beside those of another version. Links have no version: they
 /// are taken over whichever poolguard made them.
 const MAPS: &str = "maps-1";
+
+/// What the note of the network namespace is called, before its number.
+const NAMESPACE: &str = "namespace-";
 
 /// What counters are called, before their number.
 const COUNTERS: &str = "counters";
@@ -33,8 +36,8 @@ pub(super) fn holder(program: u32) -> Option<Instance> {
         let links = links.and_then(Result::ok).unwrap_or_default();
         let mut programs = links
             .iter()
-            .filter_map(|pinned| pinned.link.program_id().ok().flatten());
-        programs.any(|held| held == program)
+            .filter_map(|pinned| pinned.link.target().ok().flatten());
+        programs.any(|target| target.program == program)
     })
 }
 
@@ -45,6 +48,7 @@ pub(super) fn holder(program: u32) -> Option<Instance> {
 /// maps-1/counters-7               the counters of one, which are settled later
 /// links/native/7-eth1             the links, by mode, index of the interface and
 /// links/generic/4-eth0            the name that it had
+/// namespace-4026531840/           where they are, by the inode of the network namespace
 /// wire-settings                   what was set on the ends of wires
 /// generation-7/                   tables while they are loaded
 /// ```
@@ -58,6 +62,8 @@ pub(super) struct Pins {
 pub(super) struct PinnedLink {
     /// The interface that it was made for, as it was called then.
     pub(super) interface: String,
+    /// The index of that one.
+    pub(super) number: u32,
     pub(super) mode: Attach,
     pub(super) link: BpfLink,
     pub(super) pin: PathBuf,
@@ -90,6 +96,29 @@ impl Pins {
         let (native, generic) = (self.links(Attach::Native), self.links(Attach::Generic));
         let mut directories = [self.maps(), native, generic].into_iter();
         directories.try_for_each(|directory| create_directory(&directory))
+    }
+
+    /// The network namespaces in which something was attached the last time: one, or one
+    /// more if the process that noted it was ended meanwhile.
+    pub(super) fn namespaces(&self) -> Result<Vec<Namespace>, DataplaneError> {
+        let entries = entries(&self.root)?.into_iter();
+        let numbers = entries.filter_map(|(name, _)| name.strip_prefix(NAMESPACE)?.parse().ok());
+        Ok(numbers.map(Namespace::numbered).collect())
+    }
+
+    /// Notes in which network namespace something is attached.
+    pub(super) fn note_namespace(&self, namespace: Namespace) -> Result<(), DataplaneError> {
+        let noted = self.namespaces()?;
+        if noted == [namespace] {
+            return Ok(());
+        }
+        let place = |namespace: &Namespace| {
+            let name = format!("{NAMESPACE}{}", namespace.inode());
+            self.root.join(name)
+        };
+        create_directory(&place(&namespace))?;
+        let mut others = noted.iter().filter(|other| **other != namespace);
+        others.try_for_each(|other| remove_directory(&place(other)))
     }
 
     /// The counters of an account.
@@ -166,7 +195,8 @@ impl Pins {
         for mode in [Attach::Native, Attach::Generic] {
             for (name, path) in entries(&self.links(mode))? {
                 let foreign = || DataplaneError::ForeignPin { path: path.clone() };
-                let (_, interface) = name.split_once('-').ok_or_else(foreign)?;
+                let (number, interface) = name.split_once('-').ok_or_else(foreign)?;
+                let number = number.parse().map_err(|_| foreign())?;
                 if path.is_dir() {
                     return Err(foreign());
                 }
@@ -177,6 +207,7 @@ impl Pins {
                 })?;
                 links.push(PinnedLink {
                     interface: interface.replace(':', "."),
+                    number,
                     mode,
                     link,
                     pin: path,

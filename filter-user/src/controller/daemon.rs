@@ -10,7 +10,7 @@ use std::{
 
 use api::{answers::ReloadOutcome, requests::ReloadOptions};
 use axum::Router;
-use dataplane::{DataplaneError, Kernel, remedy::remedy};
+use dataplane::{DataplaneError, Kernel, Namespace, remedy::remedy};
 use jiff::Timestamp;
 use policy::{config::Loaded, instance::Instance};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -57,14 +57,17 @@ pub enum RunError {
     Start(#[from] ApplyError),
     /// There is another controller of this instance.
     #[error(
-        "instance {instance} is running already, as process {process}. Use `poolguard reload`, or \
-         another --instance"
+        "instance {instance} is running already, as process {process}{}. Use `poolguard reload`, or \
+         another --instance",
+        elsewhere(*namespace)
     )]
     AlreadyRunning {
         /// The name of the instance.
         instance: String,
         /// The process.
         process: i32,
+        /// The network namespace that it is in, if that is another one.
+        namespace: Option<Namespace>,
     },
     /// There is one that nobody can ask.
     #[error(
@@ -93,6 +96,12 @@ pub enum RunError {
     /// The way out did not go in order.
     #[error("cannot detach: {0}. `bpftool net` shows what is still attached")]
     Stop(DataplaneError),
+}
+
+fn elsewhere(namespace: Option<Namespace>) -> String {
+    namespace.map_or_else(String::new, |known| {
+        format!(" in network namespace {known}")
+    })
 }
 
 /// What becomes of the filter when the controller ends.
@@ -147,6 +156,7 @@ pub fn detach_leftovers(
         RunError::AlreadyRunning {
             instance: name,
             process,
+            namespace: _,
         } => RunError::RunsUnasked {
             instance: name,
             process,

@@ -6,6 +6,7 @@
 
 use std::os::fd::OwnedFd;
 
+use dataplane::Namespace;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use policy::instance::Instance;
 use rustix::{
@@ -41,6 +42,7 @@ impl Exclusion {
         let running = |holder: Holder| RunError::AlreadyRunning {
             instance: instance.name().to_owned(),
             process: holder.process,
+            namespace: holder.namespace_elsewhere(),
         };
         // A poolguard that knows no such name, or is in another network namespace.
         let control = SocketAddrUnix::new(instance.control_socket());
@@ -73,6 +75,12 @@ impl Exclusion {
 }
 
 impl Holder {
+    /// The network namespace that it is in, if it can be seen that this is another one.
+    fn namespace_elsewhere(&self) -> Option<Namespace> {
+        let here = Namespace::here().ok()?;
+        Namespace::of_process(self.process).filter(|&namespace| namespace != here)
+    }
+
     fn is_trusted(&self) -> bool {
         self.user == 0 || self.user == geteuid().as_raw()
     }

@@ -265,6 +265,14 @@ impl Appliance {
             .map(drop)
     }
 
+    /// Has another controller take over from one that died.
+    pub fn restart(&mut self) {
+        let apparatus = &mut self.apparatus;
+        apparatus.abandon();
+        // What is attached here is another's anywhere else.
+        self.inside.run(|| apparatus.take_over());
+    }
+
     /// What the data plane notices of its interfaces, a line each.
     pub fn reconcile(&mut self) -> Vec<String> {
         let dataplane = self.apparatus.dataplane();

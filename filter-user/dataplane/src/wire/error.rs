@@ -78,9 +78,6 @@ pub enum WireError {
         /// What it said instead.
         source: io::Error,
     },
-    /// Nobody knows where this process is.
-    #[error("cannot ask which network namespace this is: {}: {}", .0, remedy(.0))]
-    Namespace(io::Error),
     /// The ends of the wires are not here.
     #[error(
         "what was set for wires was set in another network namespace, and can only be set back \

@@ -14,7 +14,7 @@ use super::{
     offload::{Features, switch, word},
 };
 use crate::{
-    DataplaneError,
+    DataplaneError, Namespace,
     device::{Device, is_gone, set_promiscuous},
     link::name_or_number,
     maps,
@@ -191,7 +191,7 @@ impl Settings {
         let set = before.map_or_else(|| set.clone(), |before| before.and(set));
         let mut devices = self.devices.clone();
         devices.set.insert(index, set);
-        devices.namespace = namespace()?;
+        devices.namespace = Namespace::here()?.inode();
         if self.notes.is_none() {
             self.notes = Some(Notes::at(pins.wire_settings())?);
         }
@@ -209,10 +209,28 @@ impl Settings {
     /// Checks that the devices are in this network namespace, so that what was set
     /// on them can be set back.
     pub(in super::super) fn check_namespace(&self) -> Result<(), DataplaneError> {
-        if self.devices.set.is_empty() || self.devices.namespace == namespace()? {
+        if self.devices.set.is_empty() || self.is_here()? {
             return Ok(());
         }
         Err(WireError::ElsewhereSet.into())
+    }
+
+    fn is_here(&self) -> Result<bool, DataplaneError> {
+        Ok(self.devices.namespace == Namespace::here()?.inode())
+    }
+
+    /// Forgets devices that are gone: what was set on them went with them, and somebody
+    /// else may have their numbers.
+    pub(in super::super) fn forget(&mut self, gone: &[u32]) -> Result<(), DataplaneError> {
+        if !gone
+            .iter()
+            .any(|index| self.devices.set.contains_key(index))
+        {
+            return Ok(());
+        }
+        let mut devices = self.devices.clone();
+        devices.set.retain(|index, _| !gone.contains(index));
+        self.write(devices)
     }
 
     /// Sets back what was set on all devices but these ends.
@@ -243,13 +261,6 @@ impl Settings {
         }
         outcome.and(self.write(before))
     }
-}
-
-/// The number of the network namespace that this thread is in.
-fn namespace() -> Result<u64, WireError> {
-    let stat = rustix::fs::stat("/proc/thread-self/ns/net");
-    let stat = stat.map_err(|error| WireError::Namespace(error.into()))?;
-    Ok(stat.st_ino)
 }
 
 /// Sets a device as it was before. One that is gone needs nothing.
