@@ -11,6 +11,7 @@ pub const fn program(role: Role) -> &'static str {
     match role {
         Role::Customer => "poolguard_cust",
         Role::Network => "poolguard_net",
+        Role::Mixed => "poolguard_mixed",
     }
 }
 

@@ -49,6 +49,17 @@ pub(crate) fn poolguard_net(ctx: XdpContext) -> u32 {
     filter(&ctx, ingress)
 }
 
+/// For interfaces of the role `mixed`.
+#[xdp(frags)]
+#[inline(always)]
+pub(crate) fn poolguard_mixed(ctx: XdpContext) -> u32 {
+    let ingress = Ingress {
+        role: Role::Mixed,
+        sources: Sources::Any,
+    };
+    filter(&ctx, ingress)
+}
+
 /// Decides one frame.
 #[inline(always)]
 fn filter(ctx: &XdpContext, ingress: Ingress) -> u32 {

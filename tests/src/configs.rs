@@ -258,6 +258,11 @@ pub fn monitored_sources() -> Configuration {
     base().known_sources("monitor")
 }
 
+/// Customers and the Internet are behind the network's interface as well.
+pub fn mixed() -> Configuration {
+    base().with("role = \"network\"", "role = \"mixed\"")
+}
+
 /// The provider has no mail server at all.
 pub fn no_mail_servers() -> Configuration {
     base().with(

@@ -27,6 +27,7 @@ pub(crate) fn report(object: &Path) -> Result<()> {
             (Role::Customer, Sources::Any, ""),
             (Role::Customer, Sources::Pools, ", rule 7"),
             (Role::Network, Sources::Any, ""),
+            (Role::Mixed, Sources::Any, ""),
         ] {
             let loaded = load(&bytes, Ingress { role, sources }, wire)?;
             let role = role.name();

@@ -8,7 +8,7 @@ pub struct Ingress {
     /// What it faces.
     pub role: Role,
     /// Which source addresses are let in. Rule 7 is about interfaces of the role
-    /// `customer` only: others have [`Sources::Any`].
+    /// `customer` only: others have [`Sources::Any`], since anybody's packets arrive there.
     pub sources: Sources,
 }
 

@@ -90,7 +90,7 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) 
             verdict.outcome = Outcome::MailServer;
         } else {
             if concerns_rule_5 {
-                rule_5::judge(&mut verdict, source, tables);
+                rule_5::judge(&mut verdict, source, role, tables);
             }
             if verdict.passes() && destination.forbids(packet.protocol, class) {
                 rules_1_to_4::judge(&mut verdict, packet, destination, tables);

@@ -64,7 +64,7 @@ pub(super) fn may_be_answered<T: Tables + ?Sized>(
 ) -> bool {
     class != PortClass::UNWATCHED
         && packet.source_port >= 1024
-        && matches!(role, Role::Customer)
+        && role.faces_customers()
         && matches!(
             tables.setting(|settings| &settings.return_traffic),
             ReturnTraffic::Track

@@ -7,6 +7,7 @@
 
 use super::{Role, Tables, mail, monitor::drop_or_monitor};
 use crate::{
+    counters::NO_POOL,
     policy::{FLAG_SMTP_OUT, Policy},
     verdict::{DropReason, Outcome, Verdict},
 };
@@ -14,12 +15,24 @@ use crate::{
 /// Whether the rule is about mail that arrives at an interface of this role.
 #[inline(always)]
 pub(super) fn is_on<T: Tables + ?Sized>(role: Role, tables: &T) -> bool {
-    matches!(role, Role::Customer) && !tables.setting(|settings| &settings.direct_smtp)
+    role.faces_customers() && !tables.setting(|settings| &settings.direct_smtp)
 }
 
 /// Judges mail that is handed to nobody's mail server, by its sender.
+///
+/// Behind an interface of role `customer` are customers only: an address that is in no
+/// pool is a forged one, or of a pool that is missing. Behind one of role `mixed` it is
+/// anybody's.
 #[inline(always)]
-pub(super) fn judge<T: Tables + ?Sized>(verdict: &mut Verdict, source: &Policy, tables: &T) {
+pub(super) fn judge<T: Tables + ?Sized>(
+    verdict: &mut Verdict,
+    source: &Policy,
+    role: Role,
+    tables: &T,
+) {
+    if matches!(role, Role::Mixed) && source.pool == NO_POOL {
+        return;
+    }
     if mail::is_server(source) {
         verdict.outcome = Outcome::MailServer;
     } else if source.has(FLAG_SMTP_OUT) {

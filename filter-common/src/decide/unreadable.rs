@@ -14,7 +14,7 @@ pub(super) fn judge<T: Tables + ?Sized>(
     let mut policy = &NO_POLICY;
     if let Some((source, destination)) = unreadable.addresses {
         policy = tables.policy_of(destination);
-        if policy.pool == NO_POOL && matches!(role, Role::Customer) {
+        if policy.pool == NO_POOL && role.faces_customers() {
             policy = tables.policy_of(source);
         }
     }

@@ -9,8 +9,8 @@ mod packet;
 use std::{borrow::Cow, cell::RefCell, fmt::Write as _};
 
 use filter_common::{
-    Address, Ingress, Outcome, Policy, PortClass, Protocol, ReturnTraffic, Role, Rule, Settings,
-    Tables, Verdict, decide,
+    Address, Ingress, Outcome, Policy, PortClass, Protocol, ReturnTraffic, Rule, Settings, Tables,
+    Verdict, decide,
     flow::Flow,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT},
 };
@@ -279,7 +279,7 @@ impl Narrator<'_> {
     /// the flow.
     fn concerns_source(&self, class: PortClass) -> bool {
         let settings = &self.compiled.settings;
-        let may_be_answered = self.ingress.role == Role::Customer
+        let may_be_answered = self.ingress.role.faces_customers()
             && self.packet.source_port >= 1024
             && settings.return_traffic == ReturnTraffic::Track;
         class != PortClass::UNWATCHED && (may_be_answered || self.is_reply(class))

@@ -161,7 +161,7 @@ impl Case {
         };
         let (own, other) = match self.role {
             Role::Customer => (source, destination),
-            Role::Network => (destination, source),
+            Role::Network | Role::Mixed => (destination, source),
         };
         let is_flood = self.kind == Kind::Flood;
         let at = |offset: usize| (self.ip_offset + offset) as u32;

@@ -151,7 +151,7 @@ impl Site {
     /// Who sends the frames of a case, and who receives them.
     fn ends(&self, case: &Case) -> (&End, &End) {
         match case.role {
-            Role::Network => (&self.network, &self.customers),
+            Role::Network | Role::Mixed => (&self.network, &self.customers),
             Role::Customer => (&self.customers, &self.network),
         }
     }

@@ -126,7 +126,7 @@ impl Tables {
     pub fn poolguard(&mut self, case: &Case) -> u32 {
         let interface = match case.role {
             Role::Customer => CUSTOMERS,
-            Role::Network => NETWORK,
+            Role::Network | Role::Mixed => NETWORK,
         };
         must(self.poolguard.program_id(interface))
     }

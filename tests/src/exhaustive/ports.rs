@@ -177,7 +177,7 @@ pub fn every_beginning_of_a_source() {
 
 /// Every pair of hosts, edges of pools and neighbours outside them among them,
 /// with every protocol, to every port that matters and its neighbours, from a mail port
-/// and another one, on both sides, under seventeen configurations.
+/// and another one, on both sides, under eighteen configurations.
 pub fn every_pair_of_hosts() {
     let mut domain = Domain::new("pairs of hosts");
     for configuration in [
@@ -198,6 +198,7 @@ pub fn every_pair_of_hosts() {
         configs::smtp_replies(),
         configs::known_sources(),
         configs::monitored_sources(),
+        configs::mixed(),
     ] {
         let judges = Judges::new(&configuration);
         let mut bench = judges.bench();
@@ -216,7 +217,7 @@ pub fn every_pair_of_hosts() {
         }
     }
     domain.end(
-        17 * 2 * 21 * 21 * 5 * 2 * 31 * 2,
+        18 * 2 * 21 * 21 * 5 * 2 * 31 * 2,
         &[
             "allowed",
             "drop",

@@ -53,6 +53,11 @@ pub fn ruleset(config: &Config) -> String {
     });
     let _ = writeln!(text, "chain mail_to_servers {{\n{servers}}}");
     let _ = writeln!(text, "chain mail_from_customers {{\n{sent_by}drop\n}}");
+    let in_pools = rules.map(&pieces, "saddr", |rules, address| {
+        let pool = rules.directory.pool(address);
+        pool.map(|_| "goto mail_from_customers".to_owned())
+    });
+    let _ = writeln!(text, "chain mail_from_pools {{\n{in_pools}}}");
     let _ = writeln!(text, "chain towards_customers {{\n{towards}}}");
     let mail = numbers(config.mail.ports.iter().copied());
     let replied_to = rules.map(&pieces, "daddr", |rules, address| rules.replied_to(address));
@@ -90,8 +95,13 @@ pub fn ruleset(config: &Config) -> String {
             text.push_str("ip frag-off & 0x1fff != 0 accept\n");
             let _ = writeln!(text, "{replies}");
             let _ = writeln!(text, "tcp dport {mail} jump mail_to_servers");
-            if interface.role == Role::Customer && !config.mail.direct_smtp {
-                let _ = writeln!(text, "tcp dport {mail} jump mail_from_customers");
+            let mail_from_customers = match interface.role {
+                Role::Customer => Some("jump mail_from_customers"),
+                Role::Mixed => Some("jump mail_from_pools"),
+                Role::Network => None,
+            };
+            if let Some(jump) = mail_from_customers.filter(|_| !config.mail.direct_smtp) {
+                let _ = writeln!(text, "tcp dport {mail} {jump}");
             }
             text.push_str("jump towards_customers\n");
         }

@@ -13,7 +13,7 @@ use proptest::{
 
 use super::{
     scenario::{PAUSES, SILENCES},
-    setup::{EXPIRIES, PORTS, PROTOCOLS, Ports, SOURCES, Width},
+    setup::{EXPIRIES, PORTS, PROTOCOLS, Ports, ROLES, SOURCES, Width},
 };
 
 /// So far into a list, in 65,536ths. Only proptest can make one: it is given
@@ -87,6 +87,11 @@ fn ports(u: &mut Unstructured) -> Result<Ports> {
 
 pub(super) fn perhaps_ports(u: &mut Unstructured) -> Result<Option<Ports>> {
     perhaps(u, ports)
+}
+
+pub(super) fn perhaps_role(u: &mut Unstructured) -> Result<Vec<&'static str>> {
+    let role = perhaps(u, |u| u.choose(&ROLES).copied())?;
+    Ok(role.into_iter().collect())
 }
 
 pub(super) fn sources(u: &mut Unstructured) -> Result<[&'static str; 2]> {

@@ -43,7 +43,7 @@ impl Targets {
         let interfaces = config.interfaces.iter();
         let facing = interfaces
             .clone()
-            .filter(|interface| interface.role == filter_common::Role::Customer);
+            .filter(|interface| interface.role.faces_customers());
         Self {
             v4,
             v6,

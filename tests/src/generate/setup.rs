@@ -35,15 +35,19 @@ pub(super) const PROTOCOLS: [&str; 5] = ["tcp", "udp", "sctp", "dccp", "udplite"
 
 const RETURN_TRAFFIC: [&str; 3] = ["track", "syn", "drop"];
 pub(super) const SOURCES: [&str; 3] = ["any", "monitor", "pools"];
+/// One is as likely again as the others.
+pub(super) const ROLES: [&str; 4] = ["network", "network", "customer", "mixed"];
 const KINDS: [&str; 4] = ["dynamic", "virtual-pop", "static", "static"];
 
 /// A configuration, not yet written down.
 #[derive(arbitrary::Arbitrary, Clone, Debug)]
 pub struct Setup {
     monitor: bool,
-    #[arbitrary(with = |u: &mut Unstructured| Ok(u.arbitrary::<Option<_>>()?.into_iter().collect()))]
-    more_interfaces: Vec<bool>,
-    has_network: bool,
+    #[arbitrary(with = bytes::perhaps_role)]
+    more_interfaces: Vec<&'static str>,
+    /// Of `eth0`.
+    #[arbitrary(with = |u: &mut Unstructured| u.choose(&ROLES).copied())]
+    role: &'static str,
     #[arbitrary(with = bytes::perhaps_ports)]
     forbidden: Option<Ports>,
     #[arbitrary(with = |u: &mut Unstructured| u.choose(&RETURN_TRAFFIC).copied())]
@@ -146,8 +150,8 @@ pub fn setup() -> impl Strategy<Value = Setup> {
     let return_traffic = prop_oneof![3 => Just("track"), 2 => Just("syn"), 1 => Just("drop")];
     let scalars = (
         prop::bool::weighted(0.1),
-        prop::collection::vec(any::<bool>(), 0..2),
-        prop::bool::weighted(0.9),
+        prop::collection::vec(prop::sample::select(ROLES.to_vec()), 0..2),
+        prop_oneof![8 => Just("network"), 1 => Just("customer"), 2 => Just("mixed")],
         prop::option::weighted(0.7, ports()),
         return_traffic,
         [sources(), sources()],
@@ -164,13 +168,13 @@ pub fn setup() -> impl Strategy<Value = Setup> {
     );
     (scalars, mail, tables).prop_map(
         |(
-            (monitor, more_interfaces, has_network, forbidden, return_traffic, sources),
+            (monitor, more_interfaces, role, forbidden, return_traffic, sources),
             (servers, mail_ports, direct_smtp, smtp_replies),
             (pools, customers),
         )| Setup {
             monitor,
             more_interfaces,
-            has_network,
+            role,
             forbidden,
             return_traffic,
             servers,
@@ -218,21 +222,20 @@ impl Setup {
     }
 
     fn write_interfaces(&self, text: &mut String) {
-        let mut interface = |number: usize, is_customer: bool| {
-            let role = if is_customer { "customer" } else { "network" };
+        let mut interface = |number: usize, role: &str| {
             let _ = writeln!(
                 text,
                 "[[interface]]\nname = \"eth{number}\"\nrole = \"{role}\""
             );
-            if is_customer {
+            if role == "customer" {
                 let sources = self.sources[usize::from(number != 1)];
                 let _ = writeln!(text, "sources = \"{sources}\"");
             }
         };
-        interface(0, !self.has_network);
-        interface(1, true);
-        for (number, is_customer) in (2..).zip(&self.more_interfaces) {
-            interface(number, *is_customer);
+        interface(0, self.role);
+        interface(1, "customer");
+        for (number, role) in (2..).zip(&self.more_interfaces) {
+            interface(number, role);
         }
     }
 

@@ -67,7 +67,12 @@ pub(super) fn judge<'a>(
     };
     let case = Case {
         datagram,
-        from_customers: interface.role == Role::Customer,
+        from_customers: match interface.role {
+            Role::Customer => true,
+            Role::Network => false,
+            // Who is no customer may be anybody.
+            Role::Mixed => directory.pool(datagram.source).is_some(),
+        },
         sources: interface.sources,
         directory,
         sender: directory.pool(datagram.source),

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::ports::{PortNumbers, PortSet};
 use crate::{
     compile::{Policies, Slots, layers::Layer},
-    config::Config,
+    config::{Config, Interface},
     intent::Intent,
 };
 
@@ -64,10 +64,7 @@ impl<'a> Verdicts<'a> {
     pub(super) fn new(intent: &'a Intent, numbers: &'a PortNumbers, now: Timestamp) -> Self {
         Self {
             policies: Policies::new(intent, &mut Slots::default(), now).ok(),
-            from_customers: Ingress {
-                role: Role::Customer,
-                sources: strictest_sources(&intent.config),
-            },
+            from_customers: strictest(&intent.config),
             numbers,
             known: foldhash::HashMap::default(),
         }
@@ -85,11 +82,15 @@ impl<'a> Verdicts<'a> {
     }
 }
 
-/// A customer whose packets some interface drops is cut off.
-fn strictest_sources(config: &Config) -> Sources {
-    let interfaces = config.interfaces.iter();
-    let sources = interfaces.map(|interface| interface.sources);
-    sources.max().unwrap_or_default()
+/// The interface that drops the most of what customers send: one that does cuts them off.
+fn strictest(config: &Config) -> Ingress {
+    let ingresses = config.interfaces.iter().map(Interface::ingress);
+    let facing = ingresses.filter(|ingress| ingress.role.faces_customers());
+    let strictness = |ingress: &Ingress| (ingress.role == Role::Customer, ingress.sources);
+    facing.max_by_key(strictness).unwrap_or(Ingress {
+        role: Role::Customer,
+        sources: Sources::Any,
+    })
 }
 
 /// A policy as the rules see it: whether there is a pool, and not which one. They put

@@ -303,6 +303,7 @@ const FORWARDING: &[(&str, bool)] = &[("kernel", false), ("wire", true)];
 const ROLES: &[(&str, Role)] = &[
     (Role::Customer.name(), Role::Customer),
     (Role::Network.name(), Role::Network),
+    (Role::Mixed.name(), Role::Mixed),
 ];
 
 const ATTACH: &[(&str, Attach)] = &[
@@ -390,7 +391,11 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
         place: table.place(),
         name: table.required("name", "\"eth0\"", interface_name),
         role: table
-            .required("role", "\"customer\"` or `\"network\"", choice(ROLES))
+            .required(
+                "role",
+                "\"customer\"`, `\"network\"` or `\"mixed\"",
+                choice(ROLES),
+            )
             .map(|role| role.value),
         attach,
         sources,

@@ -318,6 +318,7 @@ impl Interface {
 enum RoleWord {
     Customer,
     Network,
+    Mixed,
 }
 
 /// How [`Sources`] is written.

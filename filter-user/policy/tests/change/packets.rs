@@ -151,6 +151,18 @@ fn mail() -> impl Strategy<Value = Mail> {
     })
 }
 
+fn ingress() -> impl Strategy<Value = Ingress> {
+    let customer = select(Sources::ALL.to_vec()).prop_map(|sources| Ingress {
+        role: Role::Customer,
+        sources,
+    });
+    let mixed = Just(Ingress {
+        role: Role::Mixed,
+        sources: Sources::Any,
+    });
+    prop_oneof![4 => customer, 1 => mixed]
+}
+
 pub(crate) fn a_config() -> impl Strategy<Value = Config> {
     let settings = [
         ReturnTraffic::Track,
@@ -162,17 +174,23 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
         prop::bool::weighted(0.05),
         ports(),
         select(settings.to_vec()),
-        select(Sources::ALL.to_vec()),
+        ingress(),
     );
     (common, mail(), pools(), customers(), 0..3_usize).prop_map(
-        |((monitor, forbidden, return_traffic, sources), mail, pools, mut customers, listed)| {
+        |(
+            (monitor, forbidden, return_traffic, Ingress { role, sources }),
+            mail,
+            pools,
+            mut customers,
+            listed,
+        )| {
             Config {
                 listed: list(customers.split_off(customers.len().saturating_sub(listed))),
                 monitor,
                 forwarding: Forwarding::Kernel,
                 interfaces: vec![Interface {
                     name: "eth1".to_owned(),
-                    role: Role::Customer,
+                    role,
                     attach: Attach::Native,
                     sources,
                 }],
@@ -327,11 +345,13 @@ pub(crate) fn verdicts(intent: &Intent, servers: &BTreeSet<IpAddr>) -> BTreeMap<
         }
     }
     let passes = |(role, packet): (Role, Packet)| {
-        let sources = match role {
-            Role::Customer => intent.config.interfaces[0].sources,
-            Role::Network => Sources::Any,
+        let ingress = match role {
+            Role::Customer => intent.config.interfaces[0].ingress(),
+            Role::Network | Role::Mixed => Ingress {
+                role,
+                sources: Sources::Any,
+            },
         };
-        let ingress = Ingress { role, sources };
         let verdict = decide(packet.frame().unwrap().as_slice(), ingress, &tables);
         match role {
             // What the far end may not receive is the far end's.
@@ -342,7 +362,7 @@ pub(crate) fn verdicts(intent: &Intent, servers: &BTreeSet<IpAddr>) -> BTreeMap<
                 );
                 verdict.outcome != Outcome::Drop || !is_denied_to_sender
             }
-            Role::Network => verdict.passes(),
+            Role::Network | Role::Mixed => verdict.passes(),
         }
     };
     let verdicts = |address| packets(address, servers).into_iter().map(passes).collect();

@@ -75,7 +75,7 @@ proptest! {
             let verdicts = was[&address].iter().zip(&is[&address]);
             for ((role, packet), (was, is)) in packets(address, &servers).into_iter().zip(verdicts) {
                 let exempted = match role {
-                    Role::Network => {
+                    Role::Network | Role::Mixed => {
                         let protocol = packet.transport.protocol().unwrap();
                         let port = packet.destination_port;
                         let is_reply = protocol == Protocol::Tcp

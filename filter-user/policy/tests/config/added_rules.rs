@@ -78,9 +78,9 @@ fn nobody_may_answer_mail_that_everybody_may_send() {
         &with("direct_smtp = \"pass\"\nsmtp_replies = \"drop\"", "", ""),
         r#"
 error: `smtp_replies = "drop"` with `direct_smtp = "pass"`, which lets everybody send mail: there is no answer that nobody may have asked for
- --> poolguard.toml:5:16
+ --> poolguard.toml:4:16
   |
-5 | smtp_replies = "drop"
+4 | smtp_replies = "drop"
   |                ^^^^^^
   |
   = help: remove one of them
@@ -98,9 +98,9 @@ fn what_comes_from_the_network_comes_from_anywhere() {
             &format!(
                 r#"
 error: `sources = "{word}"` at an interface of role `network`, where everybody else's addresses arrive
-  --> poolguard.toml:13:11
+  --> poolguard.toml:11:11
    |
-13 | sources = "{word}"
+11 | sources = "{word}"
    |           {under}
    |
    = help: remove it: rule 7 is for interfaces of role `customer`
@@ -108,4 +108,26 @@ error: `sources = "{word}"` at an interface of role `network`, where everybody e
             ),
         );
     }
+}
+
+#[test]
+fn an_interface_may_face_both_sides() {
+    let text = with("", "", "").replace("role = \"network\"", "role = \"mixed\"");
+    assert_eq!(fine(&text).interfaces[1].role, Role::Mixed);
+    // It may be the only one.
+    let alone = with("", "", "").replace("role = \"customer\"", "role = \"mixed\"");
+    let alone = alone.replace("[[interface]]\nname = \"eth0\"\nrole = \"network\"", "");
+    assert_eq!(fine(&alone).interfaces.len(), 1);
+    wrong(
+        &text.replace("\"mixed\"", "\"mixed\"\nsources = \"pools\""),
+        r#"
+error: `sources = "pools"` at an interface of role `mixed`, where everybody else's addresses arrive
+  --> poolguard.toml:11:11
+   |
+11 | sources = "pools"
+   |           ^^^^^^^
+   |
+   = help: remove it: rule 7 is for interfaces of role `customer`
+"#,
+    );
 }

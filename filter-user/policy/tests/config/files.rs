@@ -267,7 +267,7 @@ error: unknown value `netwrok`
 10 | role = "netwrok"
    |        ^^^^^^^^^
    |
-   = help: write "customer" or "network"
+   = help: write "customer", "network" or "mixed"
 
 error: unknown key `forbiden`
   --> poolguard.toml:13:1

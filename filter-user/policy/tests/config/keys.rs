@@ -260,7 +260,7 @@ error: unknown value `modems`
 13 | role = "modems"
    |        ^^^^^^^^
    |
-   = help: write "customer" or "network"
+   = help: write "customer", "network" or "mixed"
 
 error: unknown value `skb`
   --> poolguard.toml:14:10
@@ -466,7 +466,7 @@ error: [[interface]] has no `role`
 1 | [[interface]]
   | ^^^^^^^^^^^^^
   |
-  = help: add `role = "customer"` or `"network"`
+  = help: add `role = "customer"`, `"network"` or `"mixed"`
 
 error: [mail] has no `servers`
  --> poolguard.toml:3:1

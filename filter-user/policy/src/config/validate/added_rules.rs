@@ -23,13 +23,14 @@ fn check_smtp_replies(draft: &Draft, mistakes: &mut Mistakes) {
 
 /// What comes from the network comes from anywhere.
 fn check_sources(draft: &Draft, mistakes: &mut Mistakes) {
-    let of_network = draft.interfaces.iter();
-    let of_network = of_network.filter(|interface| interface.role == Some(Role::Network));
-    for sources in of_network.filter_map(|interface| interface.sources.as_ref()) {
-        if sources.value != Sources::Any {
-            let name = sources.value.name();
+    for interface in &draft.interfaces {
+        let (Some(role), Some(sources)) = (interface.role, &interface.sources) else {
+            continue;
+        };
+        if role != Role::Customer && sources.value != Sources::Any {
+            let (name, role) = (sources.value.name(), role.name());
             let message = format!(
-                "`sources = \"{name}\"` at an interface of role `network`, where everybody else's \
+                "`sources = \"{name}\"` at an interface of role `{role}`, where everybody else's \
                  addresses arrive"
             );
             let help = "remove it: rule 7 is for interfaces of role `customer`";

@@ -16,8 +16,8 @@ fn check_roles(draft: &Draft, main: &Path, mistakes: &mut Mistakes) {
         return;
     }
     let has = |role| draft.interfaces.iter().any(|known| known.role == role);
-    if has(None) {
-        // Any role may have been meant.
+    // Any role may have been meant; or it is both.
+    if has(None) || has(Some(Role::Mixed)) {
         return;
     }
     if !has(Some(Role::Customer)) {
