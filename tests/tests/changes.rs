@@ -115,8 +115,8 @@ fn a_reload_that_changes_too_much_takes_force() {
     assert_eq!(machine.status()["generation"], 1);
     assert_eq!(
         done(&machine, "reload --force"),
-        "generation 2 is in force\nopened: 512 addresses; closed: no address; gained an exemption: \
-         0 customers; lost one: 0 customers\n"
+        "generation 2 is in force\nopened: 512 addresses; closed: no address; customers with \
+         exemptions: 0 gain and 0 lose something\n"
     );
     let line = running.log_until("reloaded: the new configuration is in force");
     let asked = "by=uid 0 forced=true opened=512 addresses closed=no address gained=0 lost=0";

@@ -47,8 +47,8 @@ fn it_comes_serves_and_goes() {
     let output = machine.poolguard("reload");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "generation 2 is in force\nopened: no address; closed: no address; gained an exemption: 0 \
-         customers; lost one: 0 customers\n"
+        "generation 2 is in force\nopened: no address; closed: no address; customers with \
+         exemptions: 0 gain and 0 lose something\n"
     );
     assert!(output.status.success());
 

@@ -89,13 +89,10 @@ impl fmt::Display for Extent {
             lost,
             ..
         } = self;
-        let plural = |count| if count == 1 { "" } else { "s" };
         write!(
             f,
-            "opened: {opened}; closed: {closed}; gained an exemption: {gained} customer{}; lost one: \
-             {lost} customer{}",
-            plural(*gained),
-            plural(*lost)
+            "opened: {opened}; closed: {closed}; customers with exemptions: {gained} gain and {lost} \
+             lose something"
         )
     }
 }

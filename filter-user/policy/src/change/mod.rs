@@ -51,12 +51,12 @@ pub struct Change {
     /// Customer addresses, old or new, to or from which something no longer
     /// passes.
     pub closed: Addresses,
-    /// Customers of pools of the old configuration that gain an exemption, each once
-    /// in a pool. In a customer list it is one customer as long as its rows follow one
+    /// Customers of pools of the old configuration who have exemptions in the new one and
+    /// for whom something is opened, each once in a pool. In a customer list it is one customer as long as its rows follow one
     /// another.
     #[serde(default)]
     pub gained: u64,
-    /// Such customers that lose one.
+    /// Such customers who have exemptions in the old one and for whom something is closed.
     #[serde(default)]
     pub lost: u64,
     /// Why a reload would not do it unless it is forced: it is more than the old

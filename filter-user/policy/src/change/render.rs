@@ -30,8 +30,8 @@ impl Change {
         for (count, verb) in [(self.gained, "gain"), (self.lost, "lose")] {
             let _infallible = match count {
                 0 => Ok(()),
-                1 => writeln!(text, "1 customer {verb}s an exemption"),
-                count => writeln!(text, "{count} customers {verb} an exemption"),
+                1 => writeln!(text, "1 customer with exemptions {verb}s something"),
+                count => writeln!(text, "{count} customers with exemptions {verb} something"),
             };
         }
         if let Some(too_much) = &self.too_much {

@@ -141,7 +141,7 @@ fn exemptions_are_listed_in_part() {
     let more = "  and more exemptions: `poolguard diff OLD NEW` lists all of them\n";
     let totals = "\nopened: 8 IPv4 addresses, 1.5625% of the customers' 512\n\
                   closed: 7 IPv4 addresses, 1.3672% of the customers' 512\n\
-                  1 customer gains an exemption\n1 customer loses an exemption\n";
+                  1 customer with exemptions gains something\n1 customer with exemptions loses something\n";
     for (most, lines) in [
         (2, pieces.concat()),
         (1, [pieces[0], more].concat()),
@@ -278,7 +278,7 @@ fn the_totals_are_shares_of_the_customers() {
         totals,
         "opened: 128 IPv4 addresses, 25% of the customers' 512\n\
          closed: 8 IPv4 addresses, 1.5625% of the customers' 512\n\
-         1 customer loses an exemption\n"
+         1 customer with exemptions loses something\n"
     );
     let first_ipv6 = BOX.replace(", \"2001:db8:100::/40\"", "");
     let text = between(&first_ipv6, BOX).render();
