@@ -24,7 +24,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Where counting begins.
-    fn new(now: Timestamp) -> Self {
+    pub(super) fn new(now: Timestamp) -> Self {
         Self {
             counting_since: now,
             generation: 0,
