@@ -11,7 +11,7 @@ use dataplane::remedy::remedy_at;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{public_directory::make_public, regular_file};
+use crate::{controller::Defect, public_directory::make_public, regular_file};
 
 /// The directory of one instance. Whoever likes may read what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,9 @@ pub enum StateError {
         /// Ours.
         known: u64,
     },
+    /// A panic kept it from being written.
+    #[error(transparent)]
+    Defect(#[from] Defect),
     /// It cannot be written.
     #[error("cannot write {}: {source}: {}", path.display(), remedy_at(path, source))]
     Unwritable {

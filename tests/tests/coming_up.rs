@@ -9,20 +9,14 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Command, Output},
+    process::Command,
     thread,
 };
 
 use filter_user::disk;
 use jiff::Timestamp;
 use lab::{CONFIG, Machine, Running, last_line, metric};
-use nix::{
-    sys::{
-        signal::{Signal, kill},
-        stat::Mode,
-    },
-    unistd::mkfifo,
-};
+use nix::{sys::stat::Mode, unistd::mkfifo};
 use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketType, bind, listen, socket},
     process::Uid,
@@ -675,106 +669,6 @@ fn state_that_cannot_be_read_does_not_keep_the_filter_off() {
     assert_eq!(machine.get("/readyz").0, 200);
     done(&machine, "confirm");
     assert!(machine.state_file("confirmed.tar").is_file());
-    running.stop();
-}
-
-#[test]
-fn a_panic_refuses_what_was_asked_for_and_nothing_else() {
-    let machine = provider_machine();
-    let file = machine.directory.join("inject");
-    let inject = |what: &str| fs::write(&file, what).unwrap();
-    inject("");
-    let start = || {
-        let mut command = machine.command("run");
-        command.env("POOLGUARD_INJECT_PANIC", &file);
-        machine.start_command(command)
-    };
-    let mut running = start();
-    let asked = |words: &str| -> Output { machine.poolguard(words) };
-    for (doing, words) in [
-        ("reading the configuration", "reload"),
-        ("reading the configuration", "diff"),
-        ("compiling", "reload"),
-        (
-            "compiling",
-            "exempt add 203.0.113.9 80 --expires 1h --reason test",
-        ),
-        ("keeping the configuration", "reload"),
-        ("putting into force", "reload"),
-        ("comparing the configurations", "reload"),
-        ("comparing the configurations", "diff"),
-        ("answering", "status"),
-        ("answering", "exempt list"),
-        ("answering", "diff"),
-    ] {
-        inject(doing);
-        let output = asked(words);
-        inject("");
-        assert_eq!(output.status.code(), Some(1), "{words}: {output:?}");
-        let line = last_line(&output);
-        for part in [
-            "a defect in poolguard",
-            &format!("while {doing}: injected at filter-user/src/controller/defect.rs"),
-            "Please report it",
-        ] {
-            assert!(line.contains(part), "{words}: {part:?} in {line}");
-        }
-        let logged = running.log_until("panic: injected");
-        assert!(logged.contains("ERROR"), "{logged}");
-        assert_eq!(machine.get("/readyz").0, 200, "{words}");
-    }
-    // What nobody asked for is tried again.
-    for doing in [
-        "looking after the interfaces",
-        "reading the counters",
-        "telling the service manager",
-    ] {
-        inject(doing);
-        let line = running.log_until("panic: injected");
-        assert!(line.contains("ERROR"), "{line}");
-        inject("");
-        assert_eq!(machine.get("/readyz").0, 200, "{doing}");
-    }
-    inject("rendering the metrics");
-    let (code, text) = machine.get("/metrics");
-    assert_eq!(code, 500);
-    assert!(text.contains("a defect in poolguard"), "{text}");
-    inject("");
-    assert_eq!(machine.status()["generation"], 1);
-    assert_eq!(machine.status()["temporary"], json!([]));
-    done(&machine, "reload");
-    running.kill();
-    // A start goes on with what was last in force.
-    for doing in ["reading the configuration", "comparing the configurations"] {
-        machine.configure(&format!("{}# another one\n", provider()));
-        inject(doing);
-        let mut running = start();
-        let line = running.log_until("the files are NOT in force");
-        assert!(line.contains(&format!("while {doing}: injected")), "{line}");
-        inject("");
-        running.kill();
-    }
-    machine.start().stop();
-}
-
-#[test]
-fn a_panic_while_an_exemption_ends_does_not_end_the_controller() {
-    let machine = provider_machine();
-    let file = machine.directory.join("inject");
-    fs::write(&file, "").unwrap();
-    let mut command = machine.command("run --detach-on-exit");
-    command.env("POOLGUARD_INJECT_PANIC", &file);
-    let mut running = machine.start_command(command);
-    done(
-        &machine,
-        "exempt add 203.0.113.9 80 --expires 2s --reason test",
-    );
-    fs::write(&file, "compiling").unwrap();
-    let line = running.log_until("exemptions have expired, but still exempt");
-    assert!(line.contains("a defect in poolguard"), "{line}");
-    fs::write(&file, "").unwrap();
-    kill(running.pid(), Signal::SIGHUP).unwrap();
-    running.log_until("temporary exemption has expired and no longer exempts");
     running.stop();
 }
 

@@ -191,15 +191,6 @@ impl Kernel {
         })
     }
 
-    /// Starts counting over. What is attached goes on with the old counters until
-    /// the next generation.
-    fn forget_counters(&mut self) -> Result<(), DataplaneError> {
-        self.pins.remove_maps()?;
-        self.books = Books::default();
-        self.notes = Notes::at(self.pins.books())?;
-        Ok(())
-    }
-
     fn replace_running(
         &mut self,
         mut next: Generation,
@@ -621,6 +612,13 @@ impl Dataplane for Kernel {
         self.books = Books::open(books, &self.pins)?;
         self.settle_accounts();
         Ok(Some(noted))
+    }
+
+    fn forget_counters(&mut self) -> Result<(), DataplaneError> {
+        self.pins.remove_maps()?;
+        self.books = Books::default();
+        self.notes = Notes::at(self.pins.books())?;
+        Ok(())
     }
 
     fn note<T: Serialize>(&mut self, noted: &T) -> Result<(), DataplaneError> {

@@ -119,6 +119,14 @@ pub trait Dataplane: Sized {
     /// When they cannot be read.
     fn go_on_counting<T: DeserializeOwned>(&mut self) -> Result<Option<T>, DataplaneError>;
 
+    /// Starts counting over. What is attached goes on with the counters that it has until
+    /// the next generation.
+    ///
+    /// # Errors
+    ///
+    /// When those of an earlier run cannot be removed.
+    fn forget_counters(&mut self) -> Result<(), DataplaneError>;
+
     /// Keeps this, and whose counters are which, for as long as the counters.
     ///
     /// # Errors

@@ -207,6 +207,12 @@ impl Dataplane for Memory {
         Ok(noted.and_then(|text| serde_json::from_str(text).ok()))
     }
 
+    fn forget_counters(&mut self) -> Result<(), DataplaneError> {
+        self.machine.operate()?;
+        self.machine.lock().noted = None;
+        Ok(())
+    }
+
     fn note<T: Serialize>(&mut self, noted: &T) -> Result<(), DataplaneError> {
         self.machine.operate()?;
         self.machine.lock().noted = serde_json::to_string(noted).ok();

@@ -93,6 +93,9 @@ pub enum RunError {
     /// The filter is off, and what was on trial is not forgotten.
     #[error("detached, but the trial goes on, or back, with the next start: {0}")]
     TrialStays(StateError),
+    /// A panic kept the filter from being taken off, or from being taken off everywhere.
+    #[error("{0}. `bpftool net` shows what is still attached: try again")]
+    Defect(Defect),
     /// The way out did not go in order.
     #[error("cannot detach: {0}. `bpftool net` shows what is still attached")]
     Stop(DataplaneError),
@@ -195,9 +198,13 @@ async fn serve(
             state,
             clock: clock.clone(),
         };
-        Controller::start(site, || Kernel::open(&instance), options)
+        guarded("starting", || {
+            Controller::start(site, || Kernel::open(&instance), options)
+        })
+        .map_err(ApplyError::from)
+        .flatten()
     })?;
-    log_interfaces(&controller);
+    let _logged = guarded("telling of interfaces", || log_interfaces(&controller));
     let (requests, received) = mpsc::channel(16);
     let control = http::control(controller.shared(), requests);
     let mut daemon = Daemon {
@@ -237,12 +244,15 @@ async fn serve(
         {
             tracing::error!(%error, "the trial goes on, or back, with the next start");
         }
-        let result = tokio::task::block_in_place(|| controller.detach());
+        outcome =
+            tokio::task::block_in_place(|| match guarded("detaching", || controller.detach()) {
+                Ok(detached) => detached.map_err(RunError::Stop),
+                Err(defect) => Err(RunError::Defect(defect)),
+            });
         if let Some(asked) = detached {
-            let text = result.as_ref().err().map(ToString::to_string);
+            let text = outcome.as_ref().err().map(ToString::to_string);
             let _gone = asked.send(text);
         }
-        outcome = result.map_err(RunError::Stop);
         if outcome.is_ok() {
             tracing::info!("detached: nothing is enforced any more");
             if !cut.is_empty() {
@@ -253,7 +263,9 @@ async fn serve(
             }
         }
     } else {
-        tokio::task::block_in_place(|| daemon.controller.leave());
+        let controller = &mut daemon.controller;
+        // The panic is in the log, and the filter goes on.
+        let _left = tokio::task::block_in_place(|| guarded("leaving", || controller.leave()));
     }
     daemon.control.end().await;
     tokio::task::block_in_place(|| daemon.service_manager.end());
@@ -367,12 +379,12 @@ impl Daemon {
                 read = all_read(&mut self.reading) => self.reload_from(read),
                 carriers = self.watch.changed() => {
                     self.reconcile();
-                    self.log_carriers(&carriers);
+                    self.step("telling of interfaces", |daemon| daemon.log_carriers(&carriers));
                 }
                 _ = check.tick() => self.check(),
                 () = self.clock_watch.set() => {
                     self.retry_expiry = None;
-                    self.controller.clock_was_set();
+                    self.step("going by the clock", |daemon| daemon.controller.clock_was_set());
                     self.follow_clock_if_due();
                 }
                 () = for_as_long_as(expiry) => self.follow_clock_if_due(),
@@ -380,6 +392,11 @@ impl Daemon {
             }
             self.tell();
         }
+    }
+
+    /// Does something that is done again later, should it panic: that is in the log.
+    fn step<T>(&mut self, doing: &'static str, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        tokio::task::block_in_place(|| guarded(doing, || work(self)).ok())
     }
 
     /// Tells the service manager what is enforced and what is not, for `systemctl
@@ -423,13 +440,21 @@ impl Daemon {
                 .map_err(ApplyError::from)
                 .and_then(|read| Ok(read?))
         });
-        self.control.keep();
-        tokio::task::block_in_place(|| self.controller.look_after_state());
-        let listener = self.controller.retry_metrics();
-        self.serve_at(listener);
+        self.step("looking after the control socket", |daemon| {
+            daemon.control.keep();
+        });
+        self.step("looking after what is kept", |daemon| {
+            daemon.controller.look_after_state();
+        });
+        self.step("serving the metrics", |daemon| {
+            let listener = daemon.controller.retry_metrics();
+            daemon.serve_at(listener);
+        });
         // Where the kernel did not say so.
-        self.controller.clock_was_set();
-        self.controller.forget_exemptions();
+        self.step("going by the clock", |daemon| {
+            daemon.controller.clock_was_set();
+            daemon.controller.forget_exemptions();
+        });
         match read {
             Ok(_) if looked_after => self.service_manager.tell(Message::Watchdog),
             Ok(_) => {}
@@ -441,11 +466,9 @@ impl Daemon {
 
     /// Looks after the interfaces. Says whether that was possible.
     fn reconcile(&mut self) -> bool {
-        let controller = &mut self.controller;
-        let looked_after = tokio::task::block_in_place(|| {
-            guarded("looking after the interfaces", || controller.reconcile())
+        let looked_after = self.step("looking after the interfaces", |daemon| {
+            daemon.controller.reconcile()
         });
-        // The panic is in the log, and this is tried again within seconds.
         looked_after.unwrap_or(false)
     }
 
@@ -490,7 +513,10 @@ impl Daemon {
             && let Some(reload) = self.waiting.pop_front()
         {
             self.service_manager.tell(Message::Reloading);
-            match self.controller.begin_reload(reload.options) {
+            let begun = guarded("beginning a reload", || {
+                self.controller.begin_reload(reload.options)
+            });
+            match begun.map_err(ApplyError::from).flatten() {
                 Ok(files) => {
                     let read = tokio::task::spawn_blocking(move || files.read());
                     self.reading = Some(Reading { reload, read });
@@ -514,8 +540,14 @@ impl Daemon {
             asked_by,
             answer,
         } = reload;
-        let (outcome, listener) =
-            tokio::task::block_in_place(|| self.controller.finish_reload(options, asked_by, read));
+        let controller = &mut self.controller;
+        let finished = tokio::task::block_in_place(|| {
+            guarded("finishing a reload", || {
+                controller.finish_reload(options, asked_by, read)
+            })
+        });
+        let (outcome, listener) = finished
+            .unwrap_or_else(|defect| (self.controller.refusal(&ApplyError::from(defect)), None));
         self.retry_expiry = None;
         self.serve_at(listener);
         self.service_manager.tell(Message::Ready);

@@ -130,7 +130,7 @@ impl<D: Dataplane> Controller<D> {
             });
         }
         let (extent, archive, compiled) = self.compared_kept_and_compiled(&wanted, now);
-        let (compiled, mut archive) = (compiled?, archive.transpose()?);
+        let (compiled, mut archive) = (compiled?, archive);
         let extent = extent.transpose()?;
         if let (Some(extent), Compare::ToJudge) = (&extent, wanted.compare) {
             // Not the new one's limit: a mistake could be in there as well.
@@ -146,8 +146,10 @@ impl<D: Dataplane> Controller<D> {
                 endpoint = Ok(endpoint?);
             }
             // What is on trial has to be there after a crash. What stays is kept if it
-            // can be.
-            if let Standing::OnTrial(_) = wanted.standing {
+            // can be; whoever asked for it hears of a defect.
+            let has_to_be = matches!(wanted.standing, Standing::OnTrial(_))
+                || matches!(archive, Some(Err(StateError::Defect(_))));
+            if has_to_be {
                 archive = archive.transpose()?.map(Ok);
             }
         }
@@ -186,7 +188,7 @@ impl<D: Dataplane> Controller<D> {
         now: Timestamp,
     ) -> (
         Option<Result<Extent, ApplyError>>,
-        Option<Result<Result<state::Prepared, StateError>, ApplyError>>,
+        Option<Result<state::Prepared, StateError>>,
         Result<Compiled, ApplyError>,
     ) {
         thread::scope(|scope| {
@@ -211,7 +213,7 @@ impl<D: Dataplane> Controller<D> {
             let compiled = compiled.map_err(ApplyError::from);
             (
                 extent.map(|extent| joined(extent).map_err(ApplyError::from)),
-                archive.map(|archive| joined(archive).map_err(ApplyError::from)),
+                archive.map(|archive| joined(archive).map_err(StateError::from).flatten()),
                 compiled.and_then(|compiled| Ok(compiled?)),
             )
         })

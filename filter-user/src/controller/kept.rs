@@ -66,7 +66,7 @@ impl NotedInForce {
 
 impl Kept {
     /// Where counting begins.
-    fn new(now: Timestamp) -> Self {
+    pub(super) fn new(now: Timestamp) -> Self {
         Self {
             counting_since: now,
             generation: 0,

@@ -309,7 +309,7 @@ impl<D: Dataplane> Controller<D> {
             clock,
         } = site;
         let now = clock.now();
-        let kept = match Kept::read(&mut dataplane, now) {
+        let kept = match kept_or_counted_over(&mut dataplane, now) {
             Ok(kept) => kept,
             Err(error) => {
                 leave_as_found(dataplane);
@@ -618,6 +618,11 @@ impl<D: Dataplane> Controller<D> {
         }
     }
 
+    /// What is said of a reload that was refused.
+    pub(super) fn refusal(&self, error: &ApplyError) -> ReloadOutcome {
+        outcome::refusal(self.status.generation, error)
+    }
+
     /// Takes note that a reload was refused, and says why.
     fn refuse_reload(
         &mut self,
@@ -634,7 +639,7 @@ impl<D: Dataplane> Controller<D> {
             traffic = self.traffic(), by = %asked_by, forced = options.force, %error,
             "reload refused, everything is as it was: correct this and reload"
         );
-        outcome::refusal(self.status.generation, error)
+        self.refusal(error)
     }
 
     fn try_reload(
@@ -942,6 +947,23 @@ impl<D: Dataplane> Controller<D> {
     pub fn detach(self) -> Result<(), DataplaneError> {
         self.dataplane.detach()
     }
+}
+
+/// What the controller before this one has left. A defect that keeps it from being read
+/// keeps no filter off.
+fn kept_or_counted_over<D: Dataplane>(
+    dataplane: &mut D,
+    now: Timestamp,
+) -> Result<Kept, DataplaneError> {
+    guarded("reading what was counted", || Kept::read(dataplane, now)).unwrap_or_else(|error| {
+        tracing::error!(
+            %error,
+            "what an earlier run has counted cannot be gone on with: counting starts over. What is \
+             attached goes on filtering"
+        );
+        dataplane.forget_counters()?;
+        Ok(Kept::new(now))
+    })
 }
 
 /// Takes back what a start has done that failed.
