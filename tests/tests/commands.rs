@@ -10,7 +10,13 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use lab::{CONFIG, Machine, last_line, metric, poolguard};
+use aya::programs::{
+    Xdp,
+    links::{FdLink, PinnedLink},
+    xdp::XdpLink,
+};
+use aya_obj::programs::XdpAttachType;
+use lab::{CONFIG, Machine, last_line, metric, pinned_link, poolguard};
 
 #[test]
 fn it_comes_serves_and_goes() {
@@ -320,6 +326,45 @@ fn a_pin_that_somebody_removed_opens_nothing() {
     assert!(machine.poolguard("reload").status.success());
     let pins = fs::read_dir(machine.pins().join("links/native")).unwrap();
     assert_eq!(pins.count(), 2, "they are there again");
+    running.stop();
+}
+
+/// The program is attached, and decides by tables that are not in force any more.
+#[test]
+fn an_interface_with_the_program_of_an_earlier_generation_is_not_ready() {
+    let machine = Machine::new();
+    let running = machine.start();
+    let pins = fs::read_dir(machine.pins().join("links/native")).unwrap();
+    let mut pins = pins.map(|pin| pin.unwrap().path());
+    let link = pins
+        .find(|pin| pin.to_str().unwrap().ends_with("eth1"))
+        .unwrap();
+    // It is kept while another one takes its place, and put back.
+    let earlier = machine.pins().join("earlier");
+    let program = pinned_link(&link)["prog_id"].to_string();
+    let pin = format!("prog pin id {program} {}", earlier.display());
+    lab::command("bpftool", &pin);
+    assert!(machine.poolguard("reload").status.success());
+    assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
+
+    let mut program = Xdp::from_pin(&earlier, XdpAttachType::Interface).unwrap();
+    fs::remove_file(&earlier).unwrap();
+    let opened = XdpLink::try_from(FdLink::from(PinnedLink::from_pin(&link).unwrap())).unwrap();
+    program.attach_to_link(opened).unwrap();
+    let why = "the program there is not of the generation in force: `poolguard reload` replaces it";
+    let refused = format!("not as configured on eth1: {why}\n");
+    assert_eq!(machine.get("/readyz"), (503, refused));
+    let status = machine.status();
+    let of_eth1 = &status["interfaces"][0];
+    assert_eq!(of_eth1["attached"], true);
+    assert_eq!(
+        (&of_eth1["outdated"], &of_eth1["problem"]),
+        (&true.into(), &why.into())
+    );
+    assert_eq!(status["interfaces"][1]["outdated"], false);
+
+    assert!(machine.poolguard("reload").status.success());
+    assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
     running.stop();
 }
 

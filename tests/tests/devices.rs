@@ -435,7 +435,7 @@ fn a_device_that_has_no_ethernet_frames_any_more_is_named_and_keeps_the_filter()
         assert!(said[0].contains("has no Ethernet header"), "{said:?}");
     }
     let links = wire.appliance.apparatus.dataplane().links().clone();
-    let stands = wire.appliance.inside.run(|| standing("dev9", &links));
+    let stands = wire.appliance.inside.run(|| standing("dev9", &links, None));
     assert!(!stands.is_enforced(), "{stands}");
     let stays = "The filter stays attached to dev9, as it was";
     assert!(stands.to_string().ends_with(stays), "{stands}");
@@ -692,7 +692,10 @@ fn a_bridge_that_takes_the_name_of_its_port_does_not_take_the_filter_from_it() {
     });
     // It is not said that all is well.
     let links = wire.appliance.apparatus.dataplane().links().clone();
-    let stands = wire.appliance.inside.run(|| standing(NETWORK, &links));
+    let stands = wire
+        .appliance
+        .inside
+        .run(|| standing(NETWORK, &links, None));
     assert!(!stands.is_enforced());
     let is_port = |kept: &Option<String>| kept.as_deref() == Some("port9");
     assert!(
@@ -758,7 +761,7 @@ fn one_device_under_two_names_is_refused_and_does_not_flap() {
         let stands = wire
             .appliance
             .inside
-            .run(|| [NETWORK, "wan9"].map(|n| standing(n, &links)));
+            .run(|| [NETWORK, "wan9"].map(|n| standing(n, &links, None)));
         assert_eq!(stands[0], Standing::Attached);
         assert!(!stands[1].is_enforced(), "{}", stands[1]);
     }

@@ -188,6 +188,9 @@ pub struct InterfaceStatus {
     pub mode: String,
     /// Whether the program is attached.
     pub attached: bool,
+    /// Whether it is another one than that of the generation in force.
+    #[serde(default)]
+    pub outdated: bool,
     /// What keeps it from being as it should be.
     pub problem: Option<String>,
     /// Where what it permits goes, under `forwarding = "wire"`.

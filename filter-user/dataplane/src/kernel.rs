@@ -741,6 +741,10 @@ impl Dataplane for Kernel {
         Arc::new(KernelReadings {
             books: self.books.clone(),
             links: self.links.clone(),
+            programs: self
+                .running
+                .as_ref()
+                .map(|running| running.program_ids().clone()),
             tables: tables.unwrap_or_default(),
             flows: self.flows.clone(),
         })
@@ -752,13 +756,15 @@ impl Dataplane for Kernel {
 struct KernelReadings {
     books: Books,
     links: Links,
+    /// Of the running generation.
+    programs: Option<BTreeSet<u32>>,
     tables: Vec<TableUse>,
     flows: Option<Arc<FlowMemory>>,
 }
 
 impl Readings for KernelReadings {
     fn standing(&self, interface: &str) -> Standing {
-        link::standing(interface, &self.links)
+        link::standing(interface, &self.links, self.programs.as_ref())
     }
 
     fn wire_problem(&self, interface: &str, peer: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Attaching the program to an interface, and replacing it there.
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fmt, fs, io, path::PathBuf, sync::Arc};
 
 use policy::config::Attach;
 use rustix::{
@@ -191,6 +191,9 @@ pub enum Standing {
     Attached,
     /// Its device has the program, and this name by now.
     Renamed(String),
+    /// Its device has a program that is not of the running generation: it could not be
+    /// replaced, or somebody else did replace it.
+    Outdated,
     /// There is no interface of this name.
     Missing,
     /// Its name is that of a device that cannot be filtered under it.
@@ -207,7 +210,7 @@ pub enum Standing {
 impl Standing {
     /// Whether its frames are decided.
     pub fn is_enforced(&self) -> bool {
-        matches!(self, Self::Attached | Self::Renamed(_))
+        matches!(self, Self::Attached | Self::Renamed(_) | Self::Outdated)
     }
 }
 
@@ -216,6 +219,9 @@ impl fmt::Display for Standing {
         match self {
             Self::Attached => f.write_str("attached"),
             Self::Renamed(name) => write!(f, "is called {name} now, and is filtered there"),
+            Self::Outdated => f.write_str(
+                "the program there is not of the generation in force: `poolguard reload` replaces it",
+            ),
             Self::Missing => f.write_str("there is no interface of this name, it is waited for"),
             Self::Misplaced { why, kept: None } => why.fmt(f),
             Self::Misplaced {
@@ -227,8 +233,9 @@ impl fmt::Display for Standing {
     }
 }
 
-/// How an interface stands at this moment, whatever the data plane knows yet.
-pub fn standing(interface: &str, links: &Links) -> Standing {
+/// How an interface stands at this moment, whatever the data plane knows yet. `programs`
+/// are those of the running generation; without one, any will do.
+pub fn standing(interface: &str, links: &Links, programs: Option<&BTreeSet<u32>>) -> Standing {
     let served = links.values().find(|link| link.serves == interface);
     let device_served = || {
         let index = served.and_then(Attached::index);
@@ -244,7 +251,9 @@ pub fn standing(interface: &str, links: &Links) -> Standing {
         // Whoever cannot ask goes by what was.
         Err(_) => served.is_some_and(|link| link.index().is_some()),
     };
+    let is_of_now = |program| programs.is_none_or(|programs| programs.contains(&program));
     match is_attached {
+        true if !served.and_then(Attached::program_id).is_none_or(is_of_now) => Standing::Outdated,
         true => Standing::Attached,
         false => Standing::Unattached,
     }

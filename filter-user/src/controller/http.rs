@@ -197,6 +197,13 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
         let problem = interface.problem.as_deref().unwrap_or_default();
         text.push_str(&format!("not enforcing on {}: {problem}\n", interface.name));
     }
+    for interface in interfaces.iter().filter(|interface| interface.outdated) {
+        let problem = interface.problem.as_deref().unwrap_or_default();
+        text.push_str(&format!(
+            "not as configured on {}: {problem}\n",
+            interface.name
+        ));
+    }
     for interface in &interfaces {
         let wire = interface.wire.as_ref();
         if let Some(problem) = wire.and_then(|wire| wire.problem.as_deref()) {
@@ -210,7 +217,6 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
         true => (StatusCode::OK, "ok\n".to_owned()),
         false => (StatusCode::SERVICE_UNAVAILABLE, text),
     };
-    // The program is where it should be.
     (code, text + &latest.doubts())
 }
 

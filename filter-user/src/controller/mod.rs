@@ -995,6 +995,7 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
             role: interface.ingress.role.name().to_owned(),
             mode: interface.attach.name().to_owned(),
             attached: false,
+            outdated: false,
             problem: None,
             wire: interface.peer.clone().map(|peer| WireStatus {
                 peer,

@@ -55,6 +55,7 @@ impl Snapshot {
             .map(|interface| {
                 let standing = self.readings.standing(&interface.name);
                 let attached = standing.is_enforced();
+                let outdated = standing == Standing::Outdated;
                 let problem = match standing {
                     Standing::Attached => self.failing.get(&interface.name).cloned(),
                     Standing::Unattached => Some(self.why_unattached(&interface)),
@@ -70,6 +71,7 @@ impl Snapshot {
                 });
                 InterfaceStatus {
                     attached,
+                    outdated,
                     problem,
                     wire,
                     ..interface

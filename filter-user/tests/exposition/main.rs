@@ -65,6 +65,7 @@ fn status() -> Status {
         role: role.to_owned(),
         mode: mode.to_owned(),
         attached,
+        outdated: false,
         problem: None,
         wire,
     };
