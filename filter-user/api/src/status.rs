@@ -95,7 +95,7 @@ pub struct Status {
 /// A temporary exemption, and how it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListedExemption {
-    /// It.
+    /// The exemption, as it was added.
     #[serde(flatten)]
     pub exemption: TemporaryExemption,
     /// What keeps it from exempting as it says.

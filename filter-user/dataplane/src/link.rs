@@ -273,7 +273,7 @@ pub(super) fn index_of(interface: &str) -> Result<Option<u32>, DataplaneError> {
 ///
 /// # Errors
 ///
-/// The same.
+/// When the kernel cannot be asked, for want of a descriptor.
 pub(super) fn name_of(index: u32) -> Result<Option<String>, DataplaneError> {
     ask(|socket| netdevice::index_to_name(socket, index))
 }

@@ -340,7 +340,7 @@ pub struct Explain {
     /// none.
     pub source: String,
 
-    /// The same.
+    /// Where the packet goes, written like the source.
     pub destination: String,
 
     /// The TCP flags, separated by commas, or none.

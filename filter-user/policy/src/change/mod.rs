@@ -120,7 +120,7 @@ pub enum What {
     },
     /// One of `[mail] servers`.
     MailServer {
-        /// It.
+        /// As the configuration writes it.
         prefix: IpNet,
     },
     /// An entry of `include` or `customer_lists` that both have, and that has nothing in
@@ -138,7 +138,7 @@ pub enum What {
     PoolPrefix {
         /// The pool.
         pool: String,
-        /// It.
+        /// As the configuration writes it.
         prefix: IpNet,
         /// The pool's kind.
         kind: String,
@@ -158,7 +158,7 @@ pub enum What {
     Forbidden {
         /// The pool.
         pool: String,
-        /// They.
+        /// The ports, in ascending order.
         ports: Vec<PortSpec>,
     },
     /// What a customer's prefix opens. It concerns the addresses for which it
