@@ -58,6 +58,17 @@ const ROWS: &[Row] = &[
         interface_comes_back,
     ),
     ("an interface is renamed", "decided as before", is_renamed),
+    // Both are told in tests/tests/whose_link.rs.
+    (
+        "an interface is given to another network namespace",
+        "the filter is taken off it there",
+        |_| {},
+    ),
+    (
+        "a start of the same instance in another network namespace",
+        "decided as before, where they were",
+        |_| {},
+    ),
     ("an interface is down", "none", is_down),
     (
         "somebody detaches the link",

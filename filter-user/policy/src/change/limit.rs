@@ -161,11 +161,10 @@ impl fmt::Display for Excess {
                 largest,
             } => {
                 let kind = kind.name();
-                write!(f, "add {affected} {unit} to {kind} pools, ")?;
-                match largest {
-                    0 => write!(f, "where there is no customer yet"),
-                    largest => write!(f, "where the largest pool has {largest}"),
-                }
+                write!(
+                    f,
+                    "add {affected} {unit} to {kind} pools, where the largest pool has {largest}"
+                )
             }
             Self::Addresses {
                 pool,
@@ -367,26 +366,28 @@ impl Judge<'_> {
     }
 
     /// As many addresses may come into pools of a kind as its largest pool has: one more
-    /// pool, or one that doubles.
+    /// pool, or one that doubles. The first of a family may be any: nobody is a customer
+    /// there yet, and there is nothing to hold them against, as at the first start.
     fn added(&self, added: &Added) -> Vec<Excess> {
         let pools = &self.extent.pools;
-        let of_kind = pools.iter().filter(|pool| pool.kind == added.kind);
-        let has_any = of_kind.clone().next().is_some();
         let largest = |family: usize| {
-            let sizes = |pool: &PoolExtent| by_family(pool.size)[family];
-            match has_any {
-                true => of_kind.clone().map(sizes).max(),
-                false => pools.iter().map(sizes).max(),
+            let size = |pool: &PoolExtent| by_family(pool.size)[family];
+            let of_kind = pools.iter().filter(|pool| pool.kind == added.kind);
+            // The first of a kind is held against the others.
+            match of_kind.map(size).max().unwrap_or_default() {
+                0 => pools.iter().map(size).max().unwrap_or_default(),
+                largest => largest,
             }
         };
         let mut excesses = Vec::new();
         for family in [0, 1] {
             let affected = by_family(added.addresses)[family];
             let always = by_family(ADDRESSES)[family];
-            let largest = largest(family).unwrap_or_default();
+            let largest = largest(family);
             let customers = by_family(self.extent.customers)[family];
             let is_little = affected <= always.max(largest);
-            if !is_little && self.limit.is_exceeded_by(affected, customers) {
+            let are_first = customers == 0;
+            if !is_little && !are_first && self.limit.is_exceeded_by(affected, customers) {
                 excesses.push(Excess::Added {
                     kind: added.kind,
                     unit: UNITS[family],

@@ -215,11 +215,37 @@ fn a_share_that_is_reached_is_not_exceeded() {
 fn the_families_are_not_mixed() {
     let ipv6 = "[[pool]]\nname = \"v6\"\nkind = \"dynamic\"\nprefixes = [\"2001:db8::/40\"]\n";
     let old = pool(65_536, "");
-    let refused = refusal(&old, &format!("{old}{ipv6}"), TENTH).unwrap();
+    let both = format!("{old}{ipv6}");
+    assert_eq!(refusal(&old, &both, TENTH), None, "the first of a family");
+    // The second may be as large as the first, and no larger.
+    let second = |prefix| {
+        let name = "[[pool]]\nname = \"v6-2\"\nkind = \"dynamic\"";
+        refusal(
+            &both,
+            &format!("{both}{name}\nprefixes = [\"{prefix}\"]\n"),
+            TENTH,
+        )
+    };
+    assert_eq!(second("2001:db8:100::/40"), None);
+    let refused = second("2001:db8:200::/39").unwrap();
     assert!(
-        refused.contains("add 16777216 IPv6 /64s to dynamic pools, where there is no customer yet"),
+        refused.contains(
+            "add 33554432 IPv6 /64s to dynamic pools, where the largest pool has \
+             16777216"
+        ),
         "{refused}"
     );
+    // The first of a kind in a family is held against those of the other.
+    let first = |prefix| {
+        let name = "[[pool]]\nname = \"office\"\nkind = \"static\"";
+        refusal(
+            &both,
+            &format!("{both}{name}\nprefixes = [\"{prefix}\"]\n"),
+            TENTH,
+        )
+    };
+    assert_eq!(first("2001:db8:100::/40"), None);
+    assert!(first("2001:db8:200::/39").is_some());
     // Many IPv6 customers do not outweigh all of IPv4.
     let refused = refusal(
         &format!("{old}{ipv6}"),

@@ -298,6 +298,15 @@ pub(crate) const NEXT: &[(&str, Edit, Edit)] = &[
         },
     ),
     (
+        "the first pool with IPv6 comes",
+        |p| {
+            for pool in &mut p.pools {
+                pool.prefixes.retain(|prefix| !prefix.contains("::"));
+            }
+        },
+        |p| p.pools.push(pool("first", "dynamic", &["2001:dc0::/29"])),
+    ),
+    (
         "the only customer of a pool goes",
         |p| {
             p.pools.push(pool("new", "static", &["172.31.0.0/24"]));
