@@ -23,4 +23,5 @@ pub mod log;
 pub mod metrics;
 mod public_directory;
 mod regular_file;
+mod slow_disk;
 pub mod state;

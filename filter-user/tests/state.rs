@@ -3,12 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use filter_user::{
     controller::exemptions,

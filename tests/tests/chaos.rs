@@ -7,7 +7,7 @@ use poolguard_tests::chaos::{HEAD, Plan, inject};
 fn no_fault_makes_a_verdict_wrong() {
     let mut rows = Vec::new();
     println!("{HEAD}");
-    inject(&Plan::SHORT, |row| {
+    inject(&Plan::SHORT, "", |row| {
         println!("{row}");
         rows.push(row);
     });

@@ -7,6 +7,7 @@ use std::{
     fs,
     io::Write as _,
     os::unix::{fs::symlink, net::UnixDatagram},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use nix::{
         signal::{Signal, kill},
         stat::Mode,
     },
-    unistd::mkfifo,
+    unistd::{Pid, mkfifo},
 };
 
 /// A static pool to exempt in, and customers in files of their own.
@@ -28,20 +29,32 @@ fn including(pattern: &str) -> String {
     )
 }
 
-/// A controller that sees a file system at `hang` which never answers: FUSE, whose
-/// server is a process that reads no request.
-fn beside_a_dead_file_system(machine: &Machine) -> Running<'_> {
-    fs::create_dir(machine.directory.join("hang")).unwrap();
-    let script = "exec 3<>/dev/fuse\n\
-                  mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hang \"$0\"\n\
-                  exec \"$@\"";
+/// Puts a file system at a place which never answers: FUSE, whose server is a process
+/// that reads no request. The rest of the arguments is a command, which goes on with it.
+const DEAD: &str = "exec 3<>/dev/fuse\n\
+                    mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hang \"$0\"\n\
+                    exec \"$@\"";
+
+/// A controller that has mounts of its own, and waits for a disk for so many seconds.
+fn with_mounts(machine: &Machine, script: &str, place: &Path, patience: u32) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-ec", script]);
-    command.arg(machine.directory.join("hang")).arg(poolguard());
+    command.arg(place).arg(poolguard());
+    command.arg(format!("--disk-patience={patience}s"));
     command.args(["--instance", &machine.instance, "--config"]);
     command.arg(machine.config_file()).arg("run");
     command.env("STATE_DIRECTORY", machine.state());
-    machine.start_command(command)
+    command
+}
+
+/// How long the disk of the configuration is waited for here.
+const PATIENCE: u32 = 8;
+
+/// A controller that sees a file system at `hang` which never answers.
+fn beside_a_dead_file_system(machine: &Machine) -> Running<'_> {
+    let place = machine.directory.join("hang");
+    fs::create_dir(&place).unwrap();
+    machine.start_command(with_mounts(machine, DEAD, &place, PATIENCE))
 }
 
 /// A command that goes on while others do.
@@ -63,7 +76,7 @@ fn a_file_system_that_does_not_answer_holds_up_the_reload_and_nothing_else() {
     machine.configure(&including("none.d/*.toml"));
     let mut running = beside_a_dead_file_system(&machine);
     machine.configure(&including("hang/*.toml"));
-    let reload = begin(&machine, "reload");
+    let mut reload = begin(&machine, "reload");
     let diff = begin(&machine, "diff");
     // Another one waits its turn, and does not wait for ever.
     let output = machine.poolguard("reload --timeout 1s");
@@ -73,6 +86,7 @@ fn a_file_system_that_does_not_answer_holds_up_the_reload_and_nothing_else() {
         &machine,
         "exempt add 203.0.113.9 25 --expires 1s --reason test",
     );
+    assert!(reload.try_wait().unwrap().is_none(), "it still waits");
     running.log_until("temporary exemption has expired and no longer exempts");
     succeeds(
         &machine,
@@ -90,9 +104,9 @@ fn a_file_system_that_does_not_answer_holds_up_the_reload_and_nothing_else() {
     assert_eq!(output.status.code(), Some(1));
     let line = last_line(&output);
     assert!(line.contains("hang"), "{line}");
-    assert!(line.contains("takes longer than 60 seconds"), "{line}");
+    assert!(line.contains("takes longer than 8 seconds"), "{line}");
     let line = last_line(&diff.wait_with_output().unwrap());
-    assert!(line.contains("takes longer than 60 seconds"), "{line}");
+    assert!(line.contains("takes longer than 8 seconds"), "{line}");
 
     // While the next one waits, SIGTERM ends the controller.
     let reload = begin(&machine, "reload");
@@ -100,6 +114,105 @@ fn a_file_system_that_does_not_answer_holds_up_the_reload_and_nothing_else() {
     let log = running.stop();
     assert!(log.contains("STILL ENFORCING"), "{log}");
     assert_eq!(reload.wait_with_output().unwrap().status.code(), Some(1));
+}
+
+/// Until somebody takes it away again.
+struct DeadMount {
+    server: Child,
+    controller: Pid,
+    place: PathBuf,
+}
+
+impl DeadMount {
+    /// Where a controller sees it.
+    fn over(running: &Running<'_>, place: &Path) -> Self {
+        let controller = running.pid();
+        let mut command = beside(controller);
+        command.args(["sh", "-ec", DEAD]).arg(place);
+        command.args(["sh", "-c", "echo mounted; exec sleep infinity"]);
+        let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = [0; 8];
+        std::io::Read::read_exact(server.stdout.as_mut().unwrap(), &mut said).unwrap();
+        assert_eq!(&said, b"mounted\n");
+        Self {
+            server,
+            controller,
+            place: place.to_owned(),
+        }
+    }
+
+    fn end(mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        let mut umount = beside(self.controller);
+        let status = umount.args(["umount", "-l"]).arg(&self.place).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+/// A program that sees what a controller sees.
+fn beside(controller: Pid) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--mount=/proc/{controller}/ns/mnt"));
+    command.arg("--");
+    command
+}
+
+#[test]
+fn a_state_directory_that_does_not_answer_holds_up_nothing() {
+    let machine = Machine::new();
+    machine.configure(&including("none.d/*.toml"));
+    let plain = "exec \"$@\"";
+    let command = with_mounts(&machine, plain, &machine.state(), 1);
+    let mut running = machine.start_command(command);
+    let exempt = "exempt add 203.0.113.9 25 --reason test --expires";
+    succeeds(&machine, &format!("{exempt} 1h"));
+    let dead = DeadMount::over(&running, &machine.state());
+    // What has to be kept is refused, at once from the second time on.
+    for words in [
+        &format!("{exempt} 2h"),
+        "exempt remove 1",
+        "reload --confirm 1h",
+    ] {
+        let output = machine.poolguard(words);
+        assert_eq!(output.status.code(), Some(1), "{words}: {output:?}");
+        let line = last_line(&output);
+        assert!(
+            line.contains("the disk has not answered for 1 seconds"),
+            "{line}"
+        );
+    }
+    // And everything else is done.
+    succeeds(&machine, "reload");
+    assert_eq!(machine.status()["generation"], 3);
+    assert_eq!(machine.get("/healthz").0, 200);
+    machine.namespace.ip("link delete eth0");
+    let until = |code| while machine.get("/readyz").0 != code {};
+    until(503);
+    machine.add_veth("eth0");
+    until(200);
+    running.log_until("the state directory does not answer");
+    dead.end();
+    running.log_until("the state directory answers again");
+    succeeds(&machine, "exempt remove 1");
+    let kept = fs::read_to_string(machine.state_file("exemptions.json")).unwrap();
+    assert!(!kept.contains("203.0.113.9"), "{kept}");
+    let dead = DeadMount::over(&running, &machine.state());
+    succeeds(&machine, "detach");
+    dead.end();
+    running.ended();
+}
+
+#[test]
+fn a_start_does_not_wait_for_a_state_directory_that_does_not_answer() {
+    let machine = Machine::new();
+    fs::create_dir(machine.state()).unwrap();
+    let command = with_mounts(&machine, DEAD, &machine.state(), 1);
+    let mut running = machine.start_command(command);
+    running.log_until("UNCONFIRMED");
+    assert_eq!(machine.get("/readyz").0, 200);
+    running.log_until("the state directory does not answer");
+    running.stop();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The command.
-pub(crate) fn run_command(json: bool) -> Result<()> {
+pub(crate) fn run_command(json: bool, quick: bool, only: Option<String>) -> Result<()> {
     if !is_root() {
         bail!("this takes root: it makes network namespaces and loads the program");
     }
@@ -22,5 +22,9 @@ pub(crate) fn run_command(json: bool) -> Result<()> {
     cargo.args(["run", "--package", "poolguard-tests", "--bin", "chaos"]);
     cargo.args(["--features", "kernel", "--"]);
     cargo.args(json.then_some("--json"));
+    cargo.args(quick.then_some("--quick"));
+    if let Some(words) = only {
+        cargo.args(["--only", &words]);
+    }
     run_showing(&mut cargo)
 }

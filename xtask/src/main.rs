@@ -129,6 +129,12 @@ enum Command {
         /// One object a line, for each fault
         #[arg(long)]
         json: bool,
+        /// Each fault as often as `cargo xtask test` brings it about
+        #[arg(long)]
+        quick: bool,
+        /// Only the faults with these words in their names
+        #[arg(long, value_name = "WORDS")]
+        only: Option<String>,
     },
     /// Poolguard beside what people would otherwise use: nanoseconds a packet
     ///
@@ -228,7 +234,7 @@ fn main() -> ExitCode {
         Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
-        Command::Chaos { json } => chaos::run_command(json),
+        Command::Chaos { json, quick, only } => chaos::run_command(json, quick, only),
         Command::Bench {
             quick,
             json,

@@ -3,7 +3,7 @@
 
 mod moment;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use policy::{
     config::{PortSpec, parse_prefix},
@@ -41,6 +41,11 @@ pub struct Cli {
     /// /var/lib/poolguard.
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub state_dir: Option<PathBuf>,
+
+    /// For tests, of debug builds only: how long a disk is waited for.
+    #[cfg(debug_assertions)]
+    #[arg(long, global = true, hide = true, value_name = "TIME")]
+    pub disk_patience: Option<SignedDuration>,
 
     /// What to do.
     #[command(subcommand)]
@@ -101,7 +106,20 @@ impl Cli {
         };
         let base = self.state_dir.clone().or_else(from_systemd);
         let base = base.unwrap_or_else(|| PathBuf::from("/var/lib/poolguard"));
-        StateDirectory::new(&base, self.instance().name())
+        let state = StateDirectory::new(&base, self.instance().name());
+        match self.disk_patience() {
+            Some(patience) => state.with_patience(patience),
+            None => state,
+        }
+    }
+
+    /// How long a disk is waited for, where a test says so.
+    pub fn disk_patience(&self) -> Option<Duration> {
+        #[cfg(debug_assertions)]
+        let patience = self.disk_patience;
+        #[cfg(not(debug_assertions))]
+        let patience: Option<SignedDuration> = None;
+        patience.and_then(|patience| patience.try_into().ok())
     }
 }
 

@@ -24,7 +24,7 @@ use api::{
 use filter_user::{
     args::{Cli, Command},
     controller::{
-        ApplyError, StartOptions,
+        ApplyError, PATIENCE, StartOptions,
         daemon::{self, Afterwards},
     },
     log,
@@ -222,7 +222,8 @@ fn run(
     let (config_file, instance) = (&*cli.config_file(), &cli.instance());
     log::begin(json)?;
     let state = cli.state_directory();
-    match daemon::run(config_file, instance, state, options, afterwards) {
+    let patience = cli.disk_patience().unwrap_or(PATIENCE);
+    match daemon::run(config_file, instance, state, options, afterwards, patience) {
         Err(daemon::RunError::Start(ApplyError::Config(report))) => {
             print_report(&report);
             let file = report.first_file().unwrap_or(config_file);

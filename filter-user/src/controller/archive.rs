@@ -16,10 +16,7 @@ use policy::config::{self, Diagnostic, Files, Loaded, Memory, Report, Severity, 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{
-    regular_file,
-    state::{Prepared, StateDirectory, StateError},
-};
+use crate::state::{Prepared, StateDirectory, StateError};
 
 /// The configuration that was last in force, on trial or not confirmed excepted.
 pub(super) const CONFIRMED: &str = "confirmed.tar";
@@ -61,7 +58,8 @@ pub(super) fn prepare(
     texts: &Texts,
     since: Timestamp,
 ) -> Result<Prepared, StateError> {
-    state.prepare(name, |file| write(file, main, texts, since))
+    let (main, texts) = (main.to_owned(), texts.clone());
+    state.prepare(name, move |file| write(file, &main, &texts, since))
 }
 
 fn write(file: impl Write, main: &Path, texts: &Texts, since: Timestamp) -> io::Result<()> {
@@ -112,7 +110,7 @@ impl Archive {
     /// When it cannot be read, or is not one of poolguard's.
     pub(super) fn read(state: &StateDirectory, name: &str) -> Result<Option<Self>, StateError> {
         let path = state.file(name);
-        let bytes = match regular_file::read(&path, LARGEST) {
+        let bytes = match state.bytes(name, LARGEST) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StateError::Unreadable { path, source }),

@@ -116,7 +116,8 @@ pub enum Afterwards {
     Detach,
 }
 
-/// Enforces until SIGTERM or SIGINT, or until it is told to detach.
+/// Enforces until SIGTERM or SIGINT, or until it is told to detach. `patience`: how long
+/// one file or directory of the configuration may take.
 ///
 /// # Errors
 ///
@@ -127,6 +128,7 @@ pub fn run(
     state: StateDirectory,
     options: StartOptions,
     afterwards: Afterwards,
+    patience: Duration,
 ) -> Result<(), RunError> {
     log_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -136,8 +138,14 @@ pub fn run(
         .map_err(RunError::Process)?;
     // On a thread of the runtime, so that this one takes the signals: one that
     // is pending makes the kernel give up on loading a program.
-    let config_file = config_file.to_owned();
-    let served = serve(config_file, instance.clone(), state, options, afterwards);
+    let site = Site {
+        instance: instance.name().to_owned(),
+        config_file: config_file.to_owned(),
+        state,
+        clock: Clock::system(),
+        patience,
+    };
+    let served = serve(site, instance.clone(), options, afterwards);
     let served = runtime.spawn(served);
     let outcome = runtime.block_on(served);
     // A disk that does not answer keeps nobody from ending.
@@ -173,9 +181,8 @@ pub fn detach_leftovers(
 }
 
 async fn serve(
-    config_file: PathBuf,
+    site: Site,
     instance: Instance,
-    state: StateDirectory,
     options: StartOptions,
     afterwards: Afterwards,
 ) -> Result<(), RunError> {
@@ -189,15 +196,9 @@ async fn serve(
     let control_listener = socket.keep();
     // Before the interfaces are looked at, so that no change of them is missed.
     let watch = Watch::new().map_err(RunError::Process)?;
-    let clock = Clock::system();
+    let clock = site.clock.clone();
     let pulse = Pulse::new(clock.clone());
     let (controller, listener) = tokio::task::block_in_place(|| {
-        let site = Site {
-            instance: instance.name().to_owned(),
-            config_file,
-            state,
-            clock: clock.clone(),
-        };
         guarded("starting", || {
             Controller::start(site, || Kernel::open(&instance), options)
         })

@@ -77,7 +77,7 @@ use kept::Kept;
 pub use kept::NotedInForce;
 pub use left::{Left, controller_process, left_behind};
 pub use pulse::Pulse;
-pub use reading::NoAnswer;
+pub use reading::{NoAnswer, PATIENCE};
 use refusals::Refusals;
 pub use snapshot::{Shared, Snapshot};
 use start::Chosen;
@@ -94,6 +94,7 @@ pub struct Controller<D = Kernel> {
     config_file: PathBuf,
     state: StateDirectory,
     clock: Clock,
+    patience: Duration,
     /// All that is in force.
     intent: Intent,
     standing: Standing,
@@ -122,6 +123,10 @@ pub struct Controller<D = Kernel> {
     unwritten: BTreeMap<&'static str, String>,
     /// The same of wires.
     cut: BTreeMap<String, String>,
+    /// Whether it was said that the state directory does not answer.
+    is_state_stuck: bool,
+    /// Whether something else may be on disk than is in force.
+    is_state_behind: bool,
 }
 
 /// The files of a configuration, to be read by whoever can wait for a disk.
@@ -129,6 +134,7 @@ pub struct Controller<D = Kernel> {
 pub struct ToRead {
     file: PathBuf,
     now: Timestamp,
+    patience: Duration,
 }
 
 impl ToRead {
@@ -138,7 +144,7 @@ impl ToRead {
     ///
     /// When they are wrong, or a disk does not answer.
     pub fn read(&self) -> Result<Loaded, ApplyError> {
-        start::load(&self.file, self.now)
+        start::load(&self.file, self.now, self.patience)
     }
 }
 
@@ -225,6 +231,8 @@ pub struct Site {
     pub state: StateDirectory,
     /// What time it is.
     pub clock: Clock,
+    /// How long one file or directory of the configuration may take.
+    pub patience: Duration,
 }
 
 impl<D: Dataplane> Controller<D> {
@@ -307,6 +315,7 @@ impl<D: Dataplane> Controller<D> {
             config_file,
             state,
             clock,
+            patience,
         } = site;
         let now = clock.now();
         let kept = match kept_or_counted_over(&mut dataplane, now) {
@@ -376,6 +385,7 @@ impl<D: Dataplane> Controller<D> {
             over: Over::new(temporary.over, clock.passed()),
             as_of: now,
             clock,
+            patience,
             dataplane,
             noted: kept.in_force,
             status,
@@ -383,6 +393,8 @@ impl<D: Dataplane> Controller<D> {
             failing: BTreeMap::new(),
             retries: BTreeMap::new(),
             unwritten: BTreeMap::new(),
+            is_state_stuck: false,
+            is_state_behind: false,
             cut: BTreeMap::new(),
         })
     }
@@ -560,6 +572,7 @@ impl<D: Dataplane> Controller<D> {
         ToRead {
             file: self.config_file.clone(),
             now: self.clock.now(),
+            patience: self.patience,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::disk::Progress;
 
 /// How long one file or directory may take. A lease that another process holds on a file
 /// takes the kernel 45 seconds to break (`fs.lease-break-time`).
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked whether anything moves, within that time.
 const LOOKS: u32 = 60;
 
@@ -38,14 +38,8 @@ pub struct NoAnswer {
 ///
 /// # Errors
 ///
-/// When it stays at one file or directory for a minute.
+/// When it stays at one file or directory for longer than `patience`.
 pub(super) fn apart<T: Send + 'static>(
-    read: impl FnOnce(&Progress) -> T + Send + 'static,
-) -> Result<T, NoAnswer> {
-    apart_for(PATIENCE, read)
-}
-
-fn apart_for<T: Send + 'static>(
     patience: Duration,
     read: impl FnOnce(&Progress) -> T + Send + 'static,
 ) -> Result<T, NoAnswer> {
@@ -85,14 +79,14 @@ mod tests {
 
     #[test]
     fn what_is_read_comes_back() {
-        assert_eq!(apart(|_| 7), Ok(7));
+        assert_eq!(apart(PATIENCE, |_| 7), Ok(7));
     }
 
     #[test]
     fn a_disk_that_does_not_answer_is_named_and_left_to_itself() {
         let (release, released) = channel::<()>();
         let patience = Duration::from_millis(60);
-        let read = apart_for(patience, move |progress| {
+        let read = apart(patience, move |progress| {
             progress.during("/mnt/first".as_ref(), || {});
             progress.during("/mnt/hangs".as_ref(), || released.recv())
         });
@@ -104,7 +98,7 @@ mod tests {
     #[test]
     fn what_takes_long_without_a_disk_is_waited_for() {
         let patience = Duration::from_millis(60);
-        let read = apart_for(patience, move |progress| {
+        let read = apart(patience, move |progress| {
             progress.during("/mnt/first".as_ref(), || {});
             thread::sleep(4 * patience);
             7

@@ -42,21 +42,23 @@ pub(super) fn salvage<T>(
     read: impl FnOnce() -> Result<Option<T>, StateError>,
 ) -> Left<T> {
     let path = state.file(name);
-    let why = match fs::symlink_metadata(&path) {
+    let asked = path.clone();
+    // It opens ports, or may be a whole configuration.
+    let doubts = state.ask(move || {
+        fs::symlink_metadata(&asked)?;
+        Ok(disk::doubts(&[asked], Severity::Error))
+    });
+    let why = match doubts.flatten() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Left::Nothing,
         Err(source) => StateError::Unreadable { path, source }.to_string(),
-        Ok(_) => {
-            // It opens ports, or may be a whole configuration.
-            let doubts = disk::doubts(std::slice::from_ref(&path), Severity::Error);
-            match doubts.is_empty() {
-                true => match guarded("reading what was kept", read) {
-                    Ok(Ok(content)) => return content.map_or(Left::Nothing, Left::Whole),
-                    Ok(Err(error)) => error.to_string(),
-                    Err(defect) => defect.to_string(),
-                },
-                false => doubts.summary(),
-            }
-        }
+        Ok(doubts) => match doubts.is_empty() {
+            true => match guarded("reading what was kept", read) {
+                Ok(Ok(content)) => return content.map_or(Left::Nothing, Left::Whole),
+                Ok(Err(error)) => error.to_string(),
+                Err(defect) => defect.to_string(),
+            },
+            false => doubts.summary(),
+        },
     };
     set_aside(state, name, &why, meaning);
     Left::Unusable(why)

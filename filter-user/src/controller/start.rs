@@ -6,7 +6,7 @@
 //! a crash nor an upgrade nor a reboot makes anything live that was refused, that was
 //! on trial only, or that nobody has looked at.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use api::status::{LastGood, Unconfirmed};
 use jiff::Timestamp;
@@ -88,9 +88,9 @@ pub(super) fn choose(
 /// # Errors
 ///
 /// When they are wrong, or a disk does not answer.
-pub(super) fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
+pub(super) fn load(file: &Path, now: Timestamp, patience: Duration) -> Result<Loaded, ApplyError> {
     let file = file.to_owned();
-    let read = apart(move |progress| {
+    let read = apart(patience, move |progress| {
         guarded("reading the configuration", || {
             disk::load_to_enforce(&file, now, progress)
         })
@@ -99,9 +99,9 @@ pub(super) fn load(file: &Path, now: Timestamp) -> Result<Loaded, ApplyError> {
 }
 
 /// Whether what is kept is what the files say, as far as the disk can be asked.
-fn is_on_disk(archive: &Arc<Archive>) -> bool {
+fn is_on_disk(archive: &Arc<Archive>, patience: Duration) -> bool {
     let archive = Arc::clone(archive);
-    let read = apart(move |progress| {
+    let read = apart(patience, move |progress| {
         guarded("reading the configuration", || {
             archive.is_on_disk(&Disk::watched(progress.clone()))
         })
@@ -145,13 +145,15 @@ impl Start<'_> {
         }
         match confirmed {
             Left::Whole(confirmed) => self.held_to(&Arc::new(confirmed)),
-            Left::Unusable(_) | Left::Nothing if self.options.force => {
-                Ok(from_files(load(self.file, self.now)?))
-            }
+            Left::Unusable(_) | Left::Nothing if self.options.force => Ok(from_files(self.load()?)),
             Left::Unusable(why) => self.uncompared(why),
             Left::Nothing if state.is_set_aside(CONFIRMED) => self.uncompared(was_set_aside()),
             Left::Nothing => self.first(),
         }
+    }
+
+    fn load(&self) -> Result<Loaded, ApplyError> {
+        load(self.file, self.now, self.site.patience)
     }
 
     /// The files, where nothing was ever in force before.
@@ -190,7 +192,7 @@ impl Start<'_> {
     }
 
     fn load_unrefused(&self) -> Result<Loaded, ApplyError> {
-        let loaded = load(self.file, self.now)?;
+        let loaded = self.load()?;
         self.check_unrefused(&loaded)?;
         Ok(loaded)
     }
@@ -246,8 +248,7 @@ impl Start<'_> {
                 Err(why) => format!("what was on trial is lost ({why})"),
             },
         };
-        if let (true, Left::Whole(archive), Ok(loaded)) =
-            (is_kept, confirmed, load(self.file, self.now))
+        if let (true, Left::Whole(archive), Ok(loaded)) = (is_kept, confirmed, self.load())
             && archive.holds(self.file, &loaded.texts)
         {
             return Ok(None);
@@ -335,11 +336,12 @@ impl Start<'_> {
     /// The files, where a reload of what was last in force would take them, and else
     /// that.
     fn held_to(&self, confirmed: &Arc<Archive>) -> Result<Chosen, ApplyError> {
-        let (file, now) = (self.file, self.now);
+        let (file, now, patience) = (self.file, self.now, self.site.patience);
         // Both at once, where they will both be needed: a million customers take a while.
         let (loaded, kept) = thread::scope(|scope| {
-            let kept = scope.spawn(|| (!is_on_disk(confirmed)).then(|| load_kept(confirmed, now)));
-            (load(file, now), joined(kept))
+            let kept = scope
+                .spawn(|| (!is_on_disk(confirmed, patience)).then(|| load_kept(confirmed, now)));
+            (self.load(), joined(kept))
         });
         let loaded = match loaded {
             Ok(loaded) if confirmed.holds(file, &loaded.texts) => {

@@ -241,6 +241,7 @@ impl Site {
             config_file: self.config_file(),
             state: self.state(),
             clock: self.clock.clone(),
+            patience: controller::PATIENCE,
         };
         let open = || Memory::open(&self.machine);
         let Ok((controller, _listener)) = Controller::start(site, open, options) else {

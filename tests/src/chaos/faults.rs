@@ -15,6 +15,7 @@ use std::{
 use lab::{Machine, Running, last_line};
 
 use super::{
+    beside::BESIDE,
     boot::{NIGHTS, boots},
     report::Row,
     site::{CONFIGURATIONS, EXEMPTED, Ends, FORBIDDEN, Site},
@@ -65,7 +66,7 @@ impl Plan {
 }
 
 /// A fault, and what brings it about.
-type Fault = (&'static str, fn(&mut Site, &Plan) -> Row);
+pub(super) type Fault = (&'static str, fn(&mut Site, &Plan) -> Row);
 
 /// All of them.
 const FAULTS: [Fault; 12] = [
@@ -103,17 +104,18 @@ const GAPS: [Fault; 3] = [
     ("link detached behind its back", unlinked),
 ];
 
-/// Brings about every fault, and tells of each as it is over.
-pub fn inject(plan: &Plan, mut tell: impl FnMut(Row)) {
+/// Brings about every fault that has `words` in its name, and tells of each as it is over.
+pub fn inject(plan: &Plan, words: &str, mut tell: impl FnMut(Row)) {
     let mut site = Site::new();
     // Whatever comes, comes to a filter that enforces.
     site.machine.start_with("run").kill();
-    for (name, fault) in FAULTS.into_iter().chain(GAPS) {
+    let faults = FAULTS.into_iter().chain(BESIDE).chain(GAPS);
+    for (name, fault) in faults.filter(|(name, _)| name.contains(words)) {
         site.machine.configure(CONFIGURATIONS[0]);
         let row = fault(&mut site, plan);
         tell(Row { fault: name, ..row });
     }
-    for night in &NIGHTS {
+    for night in NIGHTS.iter().filter(|night| night.name.contains(words)) {
         let row = boots(&mut site, plan, night);
         tell(Row {
             fault: night.name,

@@ -5,6 +5,7 @@
 //! Meanwhile one fault (`faults`) after the other is brought about. A frame that
 //! passes and should not, or does not and should, is found out by its number.
 
+mod beside;
 mod boot;
 mod faults;
 mod report;
