@@ -69,9 +69,11 @@ pub(crate) const DEMO: &[Program] = &[
     program("nsenter", "util-linux"),
     program("curl", "curl"),
     program("nmap", "nmap"),
+    program("nping", "nmap"),
     program("ping", "iputils-ping"),
     program("postfix", "postfix"),
     program("swaks", "swaks"),
+    program("tcpdump", "tcpdump"),
 ];
 
 /// What the benchmark runs, beside poolguard and as poolguard's rivals.

@@ -49,6 +49,19 @@ pub(crate) enum Action {
         to: Host,
         server: &'static str,
     },
+    /// A connection that a spammer elsewhere opens in a customer's name, to a mail server.
+    Triangle {
+        customer: Host,
+        address: &'static str,
+        mail: Host,
+        server: &'static str,
+    },
+    /// A packet of the dynamic customer's to the Internet with another's address as its
+    /// source.
+    Forge {
+        source: &'static str,
+        target: &'static str,
+    },
     /// Echo requests from the Internet.
     Ping { target: &'static str },
 }
@@ -59,6 +72,10 @@ pub(crate) const DELIVERED: &str = "delivered";
 pub(crate) const ANSWERED: &str = "answered";
 /// Nothing came back.
 pub(crate) const NO_ANSWER: &str = "no answer";
+/// A packet came to where it was headed.
+pub(crate) const ARRIVES: &str = "arrives";
+/// It did not, and the next one did.
+pub(crate) const DOES_NOT_ARRIVE: &str = "does not arrive";
 
 impl Attempt {
     fn new(what: impl Into<String>, action: Action) -> Self {
@@ -71,18 +88,23 @@ impl Attempt {
         }
     }
 
-    fn passes(mut self, rule: &'static str, outcome: &str) -> Self {
+    fn becomes(mut self, rule: &'static str, without: &str, with: &str) -> Self {
         self.rule = rule;
-        self.without = outcome.to_owned();
-        self.with = outcome.to_owned();
+        self.without = without.to_owned();
+        self.with = with.to_owned();
         self
     }
 
-    fn blocked(mut self, rule: &'static str, outcome: &str) -> Self {
-        self.rule = rule;
-        self.without = outcome.to_owned();
-        self.with = NO_ANSWER.to_owned();
-        self
+    fn passes(self, rule: &'static str, outcome: &str) -> Self {
+        self.becomes(rule, outcome, outcome)
+    }
+
+    fn blocked(self, rule: &'static str, outcome: &str) -> Self {
+        self.becomes(rule, outcome, NO_ANSWER)
+    }
+
+    fn stopped(self, rule: &'static str) -> Self {
+        self.becomes(rule, ARRIVES, DOES_NOT_ARRIVE)
     }
 }
 
@@ -106,6 +128,18 @@ pub(crate) fn all() -> Vec<Attempt> {
         )
     };
     let mail = |what: &str, from, to, server| Attempt::new(what, Action::Mail { from, to, server });
+    let triangle = |whose: &str, customer, address, mail, server| {
+        Attempt::new(
+            format!("Spam from elsewhere in {whose}: what the server answers"),
+            Action::Triangle {
+                customer,
+                address,
+                mail,
+                server,
+            },
+        )
+    };
+    let forge = |what: &str, source, target| Attempt::new(what, Action::Forge { source, target });
     let web = |address: &str, port: u16| match address.contains(':') {
         true => format!("http://[{address}]:{port}/"),
         false => format!("http://{address}:{port}/"),
@@ -212,6 +246,51 @@ pub(crate) fn all() -> Vec<Attempt> {
             BAKERY,
         )
         .blocked("rule 3", DELIVERED),
+        triangle(
+            "a dynamic customer's name",
+            Modem,
+            MODEM,
+            Internet,
+            INTERNET_MAIL,
+        )
+        .stopped("rule 6"),
+        triangle(
+            "a dynamic customer's name, IPv6",
+            Modem,
+            MODEM_V6,
+            Internet,
+            INTERNET_MAIL_V6,
+        )
+        .stopped("rule 6"),
+        triangle("bakery's name", Bakery, BAKERY, Internet, INTERNET_MAIL).stopped("rule 6"),
+        triangle("acme's name", Acme, ACME, Internet, INTERNET_MAIL)
+            .passes("rule 6, exempted", ARRIVES),
+        triangle(
+            "a dynamic customer's name, to the provider's server",
+            Modem,
+            MODEM,
+            Mail,
+            MAIL,
+        )
+        .passes("rule 6, mail server", ARRIVES),
+        forge(
+            "Dynamic customer to the Internet, from an outsider's address",
+            OUTSIDER,
+            INTERNET,
+        )
+        .stopped("rule 7"),
+        forge(
+            "Dynamic customer to the Internet, from an outsider's address, IPv6",
+            OUTSIDER_V6,
+            INTERNET_V6,
+        )
+        .stopped("rule 7"),
+        forge(
+            "Dynamic customer to the Internet, from bakery's address",
+            BAKERY,
+            INTERNET,
+        )
+        .passes("rule 7, in a pool", ARRIVES),
         Attempt::new("Ping of a dynamic customer", Action::Ping { target: MODEM })
             .passes("no rule", ANSWERED),
         Attempt::new("Ping, IPv6", Action::Ping { target: MODEM_V6 }).passes("no rule", ANSWERED),

@@ -25,6 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What `config/poolguard.toml` says.
 const METRICS: &str = "http://127.0.0.1:9188/metrics";
 
+/// What the example has as a comment at the customers' interface.
+const SOURCES_COMMENT: &str = "# sources = \"monitor\" ";
+/// What the laboratory has in its place: rule 7.
+pub(crate) const SOURCES: &str = "sources = \"pools\"";
+
 /// Counters as scraped: the name with its labels, and the value.
 pub(crate) type Counters = BTreeMap<String, f64>;
 
@@ -37,7 +42,7 @@ pub(crate) struct Filter<'a> {
 }
 
 /// Copies the example configuration: poolguard refuses files of other users than
-/// root, and a checkout may belong to anyone.
+/// root, and a checkout may belong to anyone. In the copy rule 7 is on.
 fn example(directory: &Path) -> Result<PathBuf> {
     let (from, to) = (workspace::root().join("config"), directory.join("config"));
     fs::create_dir_all(to.join("customers.d"))?;
@@ -45,11 +50,17 @@ fn example(directory: &Path) -> Result<PathBuf> {
         let copied = fs::read(from.join(file)).and_then(|text| fs::write(to.join(file), text));
         copied.with_context(|| format!("cannot copy config/{file}"))?;
     }
-    Ok(to.join("poolguard.toml"))
+    let file = to.join("poolguard.toml");
+    let text = fs::read_to_string(&file)?;
+    if text.matches(SOURCES_COMMENT).count() != 1 {
+        bail!("config/poolguard.toml has not one line with {SOURCES_COMMENT:?}");
+    }
+    fs::write(&file, text.replace(SOURCES_COMMENT, &format!("{SOURCES} ")))?;
+    Ok(file)
 }
 
 impl<'a> Filter<'a> {
-    /// Starts it on the example configuration, and waits until it enforces.
+    /// Starts it on the example configuration with [`SOURCES`], and waits until it enforces.
     pub(crate) fn start(provider: &'a Provider) -> Result<Self> {
         let instance = format!("{INSTANCE_PREFIX}{}", std::process::id());
         let config = example(provider.directory())?;

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod filter;
+mod forgery;
 mod leftovers;
 mod mail;
 mod network;
@@ -62,7 +63,10 @@ fn run(keep: bool, json: bool) -> Result<Report> {
     step("attempts without poolguard");
     let without = make(&programs, &attempts)?;
 
-    step("starting poolguard on the box, with config/poolguard.toml");
+    step(format_args!(
+        "starting poolguard on the box, with config/poolguard.toml and at eth1 {}",
+        filter::SOURCES
+    ));
     let filter = Filter::start(&provider)?;
     let before = filter.counters()?;
     step("attempts with poolguard");
@@ -105,7 +109,7 @@ fn make(programs: &Programs<'_>, attempts: &[Attempt]) -> Result<Vec<String>> {
 }
 
 /// The counters that the attempts have to move: metric and labels.
-const HAVE_TO_MOVE: [(&str, &[&str]); 7] = [
+const HAVE_TO_MOVE: [(&str, &[&str]); 10] = [
     (
         "poolguard_dropped_packets_total",
         &["rule=\"inbound_port\"", "pool=\"dialup-east\""],
@@ -121,6 +125,18 @@ const HAVE_TO_MOVE: [(&str, &[&str]); 7] = [
     (
         "poolguard_dropped_packets_total",
         &["rule=\"smtp_out\"", "pool=\"business-dsl\""],
+    ),
+    (
+        "poolguard_dropped_packets_total",
+        &["rule=\"smtp_reply\"", "pool=\"dialup-east\""],
+    ),
+    (
+        "poolguard_dropped_packets_total",
+        &["rule=\"smtp_reply\"", "pool=\"business-dsl\""],
+    ),
+    (
+        "poolguard_dropped_packets_total",
+        &["rule=\"source\"", "pool=\"none\""],
     ),
     (
         "poolguard_exempted_packets_total",

@@ -15,6 +15,8 @@ use super::leftovers::{DIRECTORY_PREFIX, NAMESPACE_PREFIX};
 
 /// What it looks like.
 pub(crate) const DRAWING: &str = "
+   spammer 198.18.99.66   writes the addresses of others on his packets
+        |
    internet 198.18.0.10         box, routes            modem 198.51.100.23   a dynamic customer (dialup-east)
    web, scanner, mail      .------------------.   .--- 2001:db8:100::23
    2001:db8:f00::10        |    poolguard     |   |
@@ -35,6 +37,10 @@ pub(crate) mod address {
     pub(crate) const INTERNET_MAIL: &str = "198.18.0.25";
     pub(crate) const INTERNET_MAIL_V6: &str = "2001:db8:f00::25";
     pub(crate) const MAIL: &str = "192.0.2.25";
+    /// Nobody's here, and in no pool.
+    pub(crate) const OUTSIDER: &str = "198.18.0.77";
+    /// The same.
+    pub(crate) const OUTSIDER_V6: &str = "2001:db8:f00::77";
     pub(crate) const MODEM: &str = "198.51.100.23";
     pub(crate) const MODEM_V6: &str = "2001:db8:100::23";
     /// A second host behind the modem, on which nothing listens.
@@ -49,7 +55,9 @@ use address::*;
 /// The hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Host {
-    /// Everything outside the provider's network.
+    /// Somebody outside who writes other people's addresses on packets.
+    Spammer,
+    /// Everything else outside the provider's network.
     Internet,
     /// The switch between the Internet, the mail server and the box.
     Core,
@@ -68,7 +76,8 @@ pub(crate) enum Host {
 }
 
 impl Host {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
+        Self::Spammer,
         Self::Internet,
         Self::Core,
         Self::Mail,
@@ -82,6 +91,7 @@ impl Host {
     /// As shown.
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Spammer => "spammer",
             Self::Internet => "internet",
             Self::Core => "core",
             Self::Mail => "mail",
@@ -111,6 +121,7 @@ impl Provider {
         }
         let provider = Self { hosts, directory };
         provider.switches()?;
+        provider.spammer()?;
         provider.network_side()?;
         provider.customer_side()?;
         Ok(provider)
@@ -161,6 +172,30 @@ impl Provider {
         cable::lay(cable::Kind::ETHERNET, near, far)?;
         switch.try_ip(&format!("link set {port} master bridge"))?;
         Ok(())
+    }
+
+    /// A line of his own to the Internet, which looks at nobody's source addresses.
+    fn spammer(&self) -> Result<()> {
+        let internet = self.host(Host::Internet);
+        let line = (self.host(Host::Spammer), "eth0");
+        cable::lay(cable::Kind::ETHERNET, line, (internet, "eth1"))?;
+        self.addresses(Host::Spammer, "eth0", &["198.18.99.66/24"])?;
+        self.addresses(Host::Internet, "eth1", &["198.18.99.1/24"])?;
+        self.route(Host::Spammer, "default via 198.18.99.1")?;
+        set(internet, "ipv4/ip_forward", "1")
+    }
+
+    /// The hardware address of an interface.
+    pub(crate) fn hardware_address(&self, host: Host, interface: &str) -> Result<String> {
+        let shown = self
+            .host(host)
+            .try_ip(&format!("-o link show {interface}"))?;
+        let mut words = shown.split_whitespace();
+        let address = words
+            .find(|word| *word == "link/ether")
+            .and(words.next())
+            .with_context(|| format!("{interface} of {} has no address", host.name()))?;
+        Ok(address.to_owned())
     }
 
     fn network_side(&self) -> Result<()> {

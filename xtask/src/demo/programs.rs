@@ -10,6 +10,7 @@ use super::{
         ANSWERED, Action, Attempt, DELIVERED, DOWNLOAD, LISTENING, NO_ANSWER, describe_scan,
         scanned,
     },
+    forgery,
     mail::MailServer,
     network::{
         Host::{self, *},
@@ -79,6 +80,20 @@ impl<'a> Programs<'a> {
             Action::Fetch { from, url, options } => self.fetch(*from, url, options),
             Action::Download { url } => self.download(url),
             Action::Mail { from, to, server } => self.mail(*from, *to, server),
+            Action::Triangle {
+                customer,
+                address,
+                mail,
+                server,
+            } => forgery::triangle(
+                self.provider,
+                self.next_port(),
+                (*customer, address),
+                (*mail, server),
+            ),
+            Action::Forge { source, target } => {
+                forgery::forge(self.provider, self.next_port(), source, target)
+            }
             Action::Ping { target } => self.ping(target),
         }
         .with_context(|| attempt.what.clone())
@@ -96,6 +111,11 @@ impl<'a> Programs<'a> {
     fn next_number(&self) -> u32 {
         self.numbered.set(self.numbered.get() + 1);
         self.numbered.get()
+    }
+
+    /// The port of a connection of its own.
+    fn next_port(&self) -> u16 {
+        40_000 + self.next_number() as u16
     }
 
     fn next_file(&self) -> PathBuf {
