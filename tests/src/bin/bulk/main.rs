@@ -1,5 +1,5 @@
 //! `bulk [ROWS [SEED]]`: a customer list of a million rows, and how long things
-//! take with it.
+//! take with it; and with ten times and a hundred times of whatever there can be a lot of.
 //!
 //! Run it as `cargo xtask bulk`. Exit status 1 if a target is missed, a verdict
 //! was wrong or a counter lost.
@@ -8,6 +8,8 @@
     clippy::unwrap_used,
     reason = "a measurement that cannot go on has failed: a panic says where"
 )]
+
+mod growth;
 
 use std::{
     env,
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
     };
     let mut results = Results::default();
     measure(&List { rows, seed }, &mut results);
+    growth::measure(&mut results);
     println!("{rows} rows, seed {seed}\n\n{}", results.table);
     match results.missed {
         0 => ExitCode::SUCCESS,
@@ -79,6 +82,8 @@ impl Results {
             self.table
                 .push_str("| | measured | target |\n|---|--:|--:|\n");
         }
+        // Some take minutes.
+        eprintln!("{what}: {measured}");
         let mark = if is_reached { "" } else { " MISSED" };
         writeln!(self.table, "| {what} | {measured}{mark} | {target} |").unwrap();
         self.missed += usize::from(!is_reached);
