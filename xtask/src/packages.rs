@@ -25,6 +25,8 @@ const IP: Program = program("ip", "iproute2");
 pub(crate) const TEST: &[Program] = &[
     IP,
     program("bpftool", "bpftool"),
+    program("dhclient", "isc-dhcp-client"),
+    program("dnsmasq", "dnsmasq-base"),
     program("ethtool", "ethtool"),
     // For its library, which shows one process another clock.
     program("faketime", "faketime"),
