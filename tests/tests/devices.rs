@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dataplane::{DataplaneError, Misplaced, NotNative, Standing, standing};
+use dataplane::{DataplaneError, InterfaceState, Misplaced, NotNative, standing};
 use filter_common::Protocol;
 use jiff::Timestamp;
 use lab::{Namespace, Port};
@@ -699,7 +699,7 @@ fn a_bridge_that_takes_the_name_of_its_port_does_not_take_the_filter_from_it() {
     assert!(!stands.is_enforced());
     let is_port = |kept: &Option<String>| kept.as_deref() == Some("port9");
     assert!(
-        matches!(&stands, Standing::Misplaced { kept, .. } if is_port(kept)),
+        matches!(&stands, InterfaceState::Misplaced { kept, .. } if is_port(kept)),
         "{stands}"
     );
     // Nor by another start.
@@ -762,7 +762,7 @@ fn one_device_under_two_names_is_refused_and_does_not_flap() {
             .appliance
             .inside
             .run(|| [NETWORK, "wan9"].map(|n| standing(n, &links, None)));
-        assert_eq!(stands[0], Standing::Attached);
+        assert_eq!(stands[0], InterfaceState::Attached);
         assert!(!stands[1].is_enforced(), "{}", stands[1]);
     }
     let (cables, appliance) = (&mut wire.cables, &mut wire.appliance);

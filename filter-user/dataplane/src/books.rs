@@ -62,7 +62,7 @@ struct Facts {
 
 /// Books as they are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct KeptBooks {
     settled: Totals,
     open: Vec<Facts>,
 }
@@ -76,7 +76,7 @@ pub(super) struct Running {
     pub(super) programs: BTreeSet<u32>,
 }
 
-impl Kept {
+impl KeptBooks {
     /// Those of a poolguard whose generations shared an account.
     pub(super) fn shared(slots: Slots) -> Self {
         let account = Facts {
@@ -110,7 +110,7 @@ impl Kept {
 
 impl Books {
     /// Goes on with books that were kept.
-    pub(super) fn open(kept: Kept, pins: &Pins) -> Result<Self, DataplaneError> {
+    pub(super) fn open(kept: KeptBooks, pins: &Pins) -> Result<Self, DataplaneError> {
         let open = kept.open.into_iter().map(|facts| {
             Ok(Account {
                 counters: Arc::new(Counters::open(&pins.counters(facts.number))?),
@@ -124,9 +124,9 @@ impl Books {
     }
 
     /// What is to be kept of them.
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn kept(&self) -> KeptBooks {
         let open = self.open.iter();
-        Kept {
+        KeptBooks {
             settled: Totals::clone(&self.settled),
             open: open.map(|account| Facts::clone(&account.facts)).collect(),
         }
@@ -293,7 +293,7 @@ mod tests {
             programs: (u32::MAX - INTERFACES..u32::MAX).collect(),
             came_into_force: false,
         };
-        let kept = Kept {
+        let kept = KeptBooks {
             settled,
             open: (0..OPEN).map(account).collect(),
         };

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Attached, Books, Dataplane, DataplaneError, Demand, Event, Events, FlowMemory, Generation,
-    Links, Namespace, Readings, Standing, TableUse, books,
+    InterfaceState, Links, Namespace, Readings, TableUse, books,
     bpf::Barrier,
     claims::Claims,
     found::{Found, warn_of_given_away},
@@ -31,7 +31,7 @@ use super::{
     occupied::{above, check_above},
     pins::Pins,
     preflight,
-    wire::{self, End, Settings},
+    wire::{self, End, SetDevices},
 };
 
 /// Takes off what an earlier run has left attached, and removes its pins. Names
@@ -48,7 +48,7 @@ pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, Data
     }
     Found::of(instance)?.check_is_here(instance)?;
     let pins = Pins::open(instance)?;
-    let mut settings = Settings::open(&pins)?;
+    let mut settings = SetDevices::open(&pins)?;
     settings.check_namespace()?;
     let wired = settings.names();
     pins.create()?;
@@ -70,7 +70,7 @@ pub struct Kernel {
     links: Links,
     /// There since the first generation.
     flows: Option<Arc<FlowMemory>>,
-    settings: Settings,
+    settings: SetDevices,
     /// What was said already of things that do not work.
     said: BTreeSet<String>,
     generations: u64,
@@ -138,7 +138,7 @@ impl Kernel {
         let found = Found::of(instance)?;
         found.check_is_here(instance)?;
         let pins = Pins::open(instance)?;
-        let mut settings = Settings::open(&pins)?;
+        let mut settings = SetDevices::open(&pins)?;
         settings.forget(&found.given_away())?;
         let links = found.take_over()?;
         maps::discard_unfit(&pins)?;
@@ -157,9 +157,9 @@ impl Kernel {
         })
     }
 
-    fn noted<T: DeserializeOwned>(&self) -> Result<Noted<T, books::Kept>, NotesError> {
+    fn noted<T: DeserializeOwned>(&self) -> Result<Noted<T, books::KeptBooks>, NotesError> {
         let text = self.notes.read()?;
-        let noted: Noted<T, books::Kept> = match text.is_empty() {
+        let noted: Noted<T, books::KeptBooks> = match text.is_empty() {
             false => serde_json::from_slice(&text)?,
             true => self.noted_by_shared()?,
         };
@@ -172,7 +172,9 @@ impl Kernel {
     }
 
     /// What a poolguard noted whose generations shared their counters.
-    fn noted_by_shared<T: DeserializeOwned>(&self) -> Result<Noted<T, books::Kept>, NotesError> {
+    fn noted_by_shared<T: DeserializeOwned>(
+        &self,
+    ) -> Result<Noted<T, books::KeptBooks>, NotesError> {
         let place = self.pins.shared_notes();
         if !place.exists() {
             return Err(NotesError::None);
@@ -187,7 +189,7 @@ impl Kernel {
         let Shared { slots } = serde_json::from_slice(&text)?;
         Ok(Noted {
             noted: serde_json::from_slice(&text)?,
-            books: books::Kept::shared(slots),
+            books: books::KeptBooks::shared(slots),
         })
     }
 
@@ -763,7 +765,7 @@ struct KernelReadings {
 }
 
 impl Readings for KernelReadings {
-    fn standing(&self, interface: &str) -> Standing {
+    fn standing(&self, interface: &str) -> InterfaceState {
         link::standing(interface, &self.links, self.programs.as_ref())
     }
 

@@ -96,7 +96,7 @@ pub fn left_behind<T: DeserializeOwned>(
 
 fn noted<T: DeserializeOwned>(
     pins: &Pins,
-) -> Result<Option<Noted<T, books::Kept>>, DataplaneError> {
+) -> Result<Option<Noted<T, books::KeptBooks>>, DataplaneError> {
     let place = pins.books();
     if !maps::are_notes(&place, BOOKS_BYTES)? {
         return Ok(None);

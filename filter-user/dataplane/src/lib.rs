@@ -76,7 +76,7 @@ pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse};
 pub use kernel::{Kernel, detach_leftovers};
 pub use left::{Left, LeftLink, left_behind};
-pub use link::{Attached, Standing, standing};
+pub use link::{Attached, InterfaceState, standing};
 pub use namespace::Namespace;
 pub use preflight::check as preflight;
 pub use shared::{Counters, FlowMemory};
@@ -209,7 +209,7 @@ pub trait Dataplane: Sized {
 /// read it on other threads, whatever the controller is busy with.
 pub trait Readings: fmt::Debug + Send + Sync {
     /// How an interface stands now.
-    fn standing(&self, interface: &str) -> Standing;
+    fn standing(&self, interface: &str) -> InterfaceState;
 
     /// What keeps permitted frames from going from an interface to the other end of
     /// its wire.

@@ -186,7 +186,7 @@ pub(super) enum Place {
 
 /// How an interface of the configuration stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum InterfaceState {
     /// It has the program.
     Attached,
     /// Its device has the program, and this name by now.
@@ -207,14 +207,14 @@ pub enum Standing {
     Unattached,
 }
 
-impl Standing {
+impl InterfaceState {
     /// Whether its frames are decided.
     pub fn is_enforced(&self) -> bool {
         matches!(self, Self::Attached | Self::Renamed(_) | Self::Outdated)
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for InterfaceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Attached => f.write_str("attached"),
@@ -235,7 +235,11 @@ impl fmt::Display for Standing {
 
 /// How an interface stands at this moment, whatever the data plane knows yet. `programs`
 /// are those of the running generation; without one, any will do.
-pub fn standing(interface: &str, links: &Links, programs: Option<&BTreeSet<u32>>) -> Standing {
+pub fn standing(
+    interface: &str,
+    links: &Links,
+    programs: Option<&BTreeSet<u32>>,
+) -> InterfaceState {
     let served = links.values().find(|link| link.serves == interface);
     let device_served = || {
         let index = served.and_then(Attached::index);
@@ -243,19 +247,23 @@ pub fn standing(interface: &str, links: &Links, programs: Option<&BTreeSet<u32>>
     };
     if let Ok(Some(why)) = misplaced_name(interface, links) {
         let kept = device_served();
-        return Standing::Misplaced { why, kept };
+        return InterfaceState::Misplaced { why, kept };
     }
     let is_attached = match index_of(interface) {
         Ok(Some(index)) => links.get(&index).is_some_and(|link| link.is_on(index)),
-        Ok(None) => return device_served().map_or(Standing::Missing, Standing::Renamed),
+        Ok(None) => {
+            return device_served().map_or(InterfaceState::Missing, InterfaceState::Renamed);
+        }
         // Whoever cannot ask goes by what was.
         Err(_) => served.is_some_and(|link| link.index().is_some()),
     };
     let is_of_now = |program| programs.is_none_or(|programs| programs.contains(&program));
     match is_attached {
-        true if !served.and_then(Attached::program_id).is_none_or(is_of_now) => Standing::Outdated,
-        true => Standing::Attached,
-        false => Standing::Unattached,
+        true if !served.and_then(Attached::program_id).is_none_or(is_of_now) => {
+            InterfaceState::Outdated
+        }
+        true => InterfaceState::Attached,
+        false => InterfaceState::Unattached,
     }
 }
 

@@ -31,7 +31,7 @@ use policy::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Dataplane, DataplaneError, Demand, Event, Events, Readings, Standing, TableUse};
+use super::{Dataplane, DataplaneError, Demand, Event, Events, InterfaceState, Readings, TableUse};
 
 /// The tables of one generation, which the interfaces share.
 type Tables = Arc<Mutex<Compiled>>;
@@ -134,13 +134,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub struct Memory {
     machine: Machine,
     is_new: bool,
-    running: Option<Loaded>,
+    running: Option<MemoryGeneration>,
     policies: Option<IndexSet<Policy>>,
 }
 
 /// A generation.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct MemoryGeneration {
     interfaces: Vec<CompiledInterface>,
     tables: Tables,
 }
@@ -190,7 +190,7 @@ impl Memory {
 }
 
 impl Dataplane for Memory {
-    type Generation = Loaded;
+    type Generation = MemoryGeneration;
 
     fn is_new(&self) -> bool {
         self.is_new
@@ -219,17 +219,21 @@ impl Dataplane for Memory {
         Ok(())
     }
 
-    fn load(&mut self, compiled: &Compiled) -> Result<Loaded, DataplaneError> {
+    fn load(&mut self, compiled: &Compiled) -> Result<MemoryGeneration, DataplaneError> {
         self.machine.operate()?;
-        Ok(Loaded {
+        Ok(MemoryGeneration {
             interfaces: compiled.interfaces.clone(),
             tables: Arc::new(Mutex::new(compiled.clone())),
         })
     }
 
-    fn discard(&mut self, _: Loaded) {}
+    fn discard(&mut self, _: MemoryGeneration) {}
 
-    fn enforce(&mut self, next: Loaded, demand: Demand) -> Result<Events, DataplaneError> {
+    fn enforce(
+        &mut self,
+        next: MemoryGeneration,
+        demand: Demand,
+    ) -> Result<Events, DataplaneError> {
         let mut events = Events::new();
         let mut before = Vec::new();
         for CompiledInterface { name, .. } in &next.interfaces {
@@ -335,15 +339,15 @@ impl Dataplane for Memory {
 }
 
 impl Readings for Machine {
-    fn standing(&self, interface: &str) -> Standing {
+    fn standing(&self, interface: &str) -> InterfaceState {
         let state = self.lock();
         match (
             state.links.contains_key(interface),
             state.interfaces.contains(interface),
         ) {
-            (true, _) => Standing::Attached,
-            (false, true) => Standing::Unattached,
-            (false, false) => Standing::Missing,
+            (true, _) => InterfaceState::Attached,
+            (false, true) => InterfaceState::Unattached,
+            (false, false) => InterfaceState::Missing,
         }
     }
 

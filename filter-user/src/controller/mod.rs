@@ -886,7 +886,7 @@ impl<D: Dataplane> Controller<D> {
         self.note_loaded(&compiled.loaded);
     }
 
-    fn note_loaded(&mut self, loaded: &compile::Loaded) {
+    fn note_loaded(&mut self, loaded: &compile::PrefixCounts) {
         self.status.generation += 1;
         self.status.generation_since = self.clock.now();
         self.status.pool_prefixes = loaded.pool_prefixes.into();

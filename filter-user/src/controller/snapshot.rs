@@ -13,7 +13,7 @@ use api::{
     enforcement::Enforcement,
     status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
 };
-use dataplane::{DataplaneError, Readings, Standing, TableUse};
+use dataplane::{DataplaneError, InterfaceState, Readings, TableUse};
 use policy::totals::{Denied, Totals};
 
 use crate::log;
@@ -55,10 +55,10 @@ impl Snapshot {
             .map(|interface| {
                 let standing = self.readings.standing(&interface.name);
                 let attached = standing.is_enforced();
-                let outdated = standing == Standing::Outdated;
+                let outdated = standing == InterfaceState::Outdated;
                 let problem = match standing {
-                    Standing::Attached => self.failing.get(&interface.name).cloned(),
-                    Standing::Unattached => Some(self.why_unattached(&interface)),
+                    InterfaceState::Attached => self.failing.get(&interface.name).cloned(),
+                    InterfaceState::Unattached => Some(self.why_unattached(&interface)),
                     problem => Some(problem.to_string()),
                 };
                 let wire = interface.wire.map(|wire| {
@@ -86,7 +86,7 @@ impl Snapshot {
         let peer = interface.wire.as_ref().map(|wire| &wire.peer);
         let mut names = [Some(&interface.name), peer].into_iter().flatten();
         let why = names.find_map(|name| self.failing.get(name));
-        why.map_or_else(|| Standing::Unattached.to_string(), Clone::clone)
+        why.map_or_else(|| InterfaceState::Unattached.to_string(), Clone::clone)
     }
 
     /// What `/readyz` says of what is in force where somebody has to look at it, though

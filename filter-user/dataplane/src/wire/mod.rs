@@ -19,7 +19,7 @@ pub use error::WireError;
 pub(super) use state::problem;
 
 pub(super) use check::{check, check_ability, warn_of_side_effects};
-pub(super) use settings::Settings;
+pub(super) use settings::SetDevices;
 
 use policy::compile::CompiledInterface;
 

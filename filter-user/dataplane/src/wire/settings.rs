@@ -66,15 +66,15 @@ pub(in super::super) struct Devices {
     set: BTreeMap<u32, Set>,
 }
 
-/// The same with the notes of it.
+/// What was set on devices, and the notes of it.
 #[derive(Debug, Default)]
-pub(in super::super) struct Settings {
+pub(in super::super) struct SetDevices {
     devices: Devices,
     /// None before there is something to note.
     notes: Option<Notes<SETTINGS_BYTES>>,
 }
 
-impl Settings {
+impl SetDevices {
     /// What an earlier process has left.
     pub(in super::super) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
         let place = pins.wire_settings();

@@ -89,7 +89,7 @@ pub enum Excess {
         /// The pool; all of them if it is `None`.
         pool: Option<String>,
         /// What would be done to them.
-        direction: Direction,
+        direction: Way,
         /// What is counted.
         unit: &'static str,
         /// How many it would be done to.
@@ -102,7 +102,7 @@ pub enum Excess {
         /// The pool; all of them if it is `None`.
         pool: Option<String>,
         /// What would be done to them.
-        direction: Direction,
+        direction: Way,
         /// How many it would be done to.
         affected: u64,
         /// How many there are with an exemption.
@@ -119,7 +119,7 @@ pub enum Excess {
 
 /// Whether more or less would pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
+pub enum Way {
     /// Something would pass that does not.
     Open,
     /// Something would no longer pass.
@@ -174,8 +174,8 @@ impl fmt::Display for Excess {
                 whole,
             } => {
                 let verb = match direction {
-                    Direction::Open => "open",
-                    Direction::Close => "close",
+                    Way::Open => "open",
+                    Way::Close => "close",
                 };
                 write!(f, "{verb} {affected} {unit} of ")?;
                 match pool {
@@ -191,8 +191,8 @@ impl fmt::Display for Excess {
                 whole,
             } => {
                 let verb = match direction {
-                    Direction::Open => "give exemptions to",
-                    Direction::Close => "take exemptions from",
+                    Way::Open => "give exemptions to",
+                    Way::Close => "take exemptions from",
                 };
                 let plural = if *affected == 1 { "" } else { "s" };
                 write!(f, "{verb} {affected} customer{plural}")?;
@@ -276,8 +276,8 @@ impl Judge<'_> {
     fn of_pool(&self, pool: &PoolExtent) -> Vec<Excess> {
         let name = Some(&pool.name);
         let mut excesses = self.of_addresses(name, pool.opened, pool.closed, pool.size);
-        excesses.extend(self.of_customers(name, Direction::Open, pool.gained, pool.exempted));
-        excesses.extend(self.of_customers(name, Direction::Close, pool.lost, pool.exempted));
+        excesses.extend(self.of_customers(name, Way::Open, pool.gained, pool.exempted));
+        excesses.extend(self.of_customers(name, Way::Close, pool.lost, pool.exempted));
         excesses
     }
 
@@ -300,16 +300,16 @@ impl Judge<'_> {
         let count = |which: fn(&PoolExtent) -> u64| pools.iter().map(which).sum::<u64>();
         let (gained, lost) = (count(|pool| pool.gained), count(|pool| pool.lost));
         let (exempted, bereft) = (count(|pool| pool.exempted), count(|pool| pool.bereft));
-        excesses.extend(self.of_customers(None, Direction::Open, gained, exempted));
+        excesses.extend(self.of_customers(None, Way::Open, gained, exempted));
         match exempted > 0 && bereft == exempted {
             // Also where there is one.
             true => excesses.push(Excess::Customers {
                 pool: None,
-                direction: Direction::Close,
+                direction: Way::Close,
                 affected: bereft,
                 whole: exempted,
             }),
-            false => excesses.extend(self.of_customers(None, Direction::Close, lost, exempted)),
+            false => excesses.extend(self.of_customers(None, Way::Close, lost, exempted)),
         }
         excesses
     }
@@ -322,7 +322,7 @@ impl Judge<'_> {
         whole: Addresses,
     ) -> Vec<Excess> {
         let mut excesses = Vec::new();
-        for (direction, affected) in [(Direction::Open, opened), (Direction::Close, closed)] {
+        for (direction, affected) in [(Way::Open, opened), (Way::Close, closed)] {
             let families = by_family(affected)
                 .into_iter()
                 .zip(by_family(whole))
@@ -347,14 +347,14 @@ impl Judge<'_> {
     fn of_customers(
         &self,
         pool: Option<&String>,
-        direction: Direction,
+        direction: Way,
         affected: u64,
         whole: u64,
     ) -> Option<Excess> {
         let always = match direction {
             // The first ones of a pool are not many of those that it had.
-            Direction::Open => CUSTOMERS,
-            Direction::Close => CUSTOMERS.min(whole / 4).max(1),
+            Way::Open => CUSTOMERS,
+            Way::Close => CUSTOMERS.min(whole / 4).max(1),
         };
         let is_too_many = affected > always && self.limit.is_exceeded_by(affected, whole);
         is_too_many.then(|| Excess::Customers {

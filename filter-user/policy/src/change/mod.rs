@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use addresses::Addresses;
 pub use extent::Extent;
-pub use limit::{ADDRESSES, CUSTOMERS, Direction, Excess, TooMuch, check_limit};
+pub use limit::{ADDRESSES, CUSTOMERS, Excess, TooMuch, Way, check_limit};
 
 use crate::{
     config::{Config, IncludedBy, PortSpec, TemporaryExemption},

@@ -24,7 +24,7 @@ use filter_common::{
 use indexmap::IndexSet;
 use ipnet::IpNet;
 
-use super::{Loaded, node::Node, prefix_table::Path};
+use super::{PrefixCounts, node::Node, prefix_table::Path};
 
 /// A change to tables in use.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct Amendment {
     /// concern.
     pub tables: Vec<(IpNet, Vec<Line>)>,
     /// What is in the tables then.
-    pub loaded: Loaded,
+    pub loaded: PrefixCounts,
 }
 
 /// The lines of a table in use.

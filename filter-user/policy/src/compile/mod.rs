@@ -46,7 +46,7 @@ pub struct Compiled {
     /// Whose its counters are.
     pub slots: Slots,
     /// What went in, for `status` and the metrics.
-    pub loaded: Loaded,
+    pub loaded: PrefixCounts,
 }
 
 /// An interface and its counter slot.
@@ -67,7 +67,7 @@ pub struct CompiledInterface {
 
 /// How many prefixes of each family went into the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Loaded {
+pub struct PrefixCounts {
     /// Pool prefixes.
     pub pool_prefixes: FamilyCount,
     /// Customer prefixes that hold an exemption today.
@@ -78,7 +78,7 @@ pub struct Loaded {
     pub next_expiry: Option<Timestamp>,
 }
 
-impl Loaded {
+impl PrefixCounts {
     fn of(intent: &Intent, now: Timestamp) -> Self {
         let config = &intent.config;
         let pool_prefixes = config.pools.iter().flat_map(|pool| &pool.prefixes);
@@ -173,7 +173,7 @@ pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError
         prefixes_v6: addresses.v6,
         interfaces,
         slots,
-        loaded: Loaded::of(intent, now),
+        loaded: PrefixCounts::of(intent, now),
     })
 }
 
@@ -201,6 +201,6 @@ pub fn amend(
     Ok(Amendment {
         policies: numbered,
         tables,
-        loaded: Loaded::of(intent, now),
+        loaded: PrefixCounts::of(intent, now),
     })
 }
