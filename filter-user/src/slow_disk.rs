@@ -182,13 +182,14 @@ mod tests {
 
     #[test]
     fn one_that_is_at_work_is_waited_for() {
-        let disk = SlowDisk::with_patience(Duration::from_millis(50));
+        // So much longer than a step of the work that no busy machine makes a difference.
+        let disk = SlowDisk::with_patience(Duration::from_millis(600));
         let moved = Moved::default();
         let at_work = Arc::clone(&moved);
         let works = move || {
-            for _ in 0..20 {
+            for _ in 0..60 {
                 at_work.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(10));
+                thread::sleep(Duration::from_millis(20));
             }
         };
         disk.ask(&moved, works).unwrap();
