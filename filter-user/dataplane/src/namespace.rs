@@ -95,7 +95,10 @@ impl fmt::Display for Namespace {
         write!(f, "net:[{}]", self.0)?;
         match self.known() {
             Some(Known::Name(name)) => write!(f, ", {name:?} in {NAMES}"),
-            Some(Known::Process(process, name)) => write!(f, ", of process {process} ({name})"),
+            // Whoever runs it chooses the name.
+            Some(Known::Process(process, name)) => {
+                write!(f, ", of process {process} ({})", name.escape_debug())
+            }
             None => f.write_str(", which has no name and no process that can be seen"),
         }
     }
