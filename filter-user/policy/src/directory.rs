@@ -12,6 +12,31 @@ use crate::{
 };
 
 /// The addresses of an intent, by who has them.
+///
+/// ```
+/// # use std::path::Path;
+/// # use policy::{config::{Memory, load_from}, intent::Intent};
+/// # let now = "2026-06-15T12:00:00Z".parse()?;
+/// # let intent = |prefix: &str| {
+/// #     let text = format!(
+/// #         "[[interface]]\nname = \"eth1\"\nrole = \"mixed\"\n[mail]\nservers = [\"192.0.2.25\"]\n\
+/// #          [[pool]]\nname = \"dialup\"\nkind = \"dynamic\"\nprefixes = [\"{prefix}\"]\n"
+/// #     );
+/// #     let files = Memory::default().with("poolguard.toml", text);
+/// #     let loaded = load_from(&files, Path::new("poolguard.toml"), now);
+/// #     loaded.map(|loaded| Intent::from(loaded.config))
+/// # };
+/// use std::net::IpAddr;
+///
+/// use policy::directory::Directory;
+///
+/// let intent = intent("203.0.113.0/24")?;
+/// let address: IpAddr = "203.0.113.9".parse()?;
+/// let owner = Directory::of(&intent).owner(address);
+/// let (pool, prefix) = owner.pool.ok_or("it is in a pool")?;
+/// assert_eq!((pool.name.as_str(), prefix.to_string()), ("dialup", "203.0.113.0/24".to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Directory<'a> {
     intent: &'a Intent,

@@ -33,6 +33,28 @@ use crate::{
 };
 
 /// What differs between two configurations.
+///
+/// ```
+/// # use std::path::Path;
+/// # use policy::{config::{Memory, load_from}, intent::Intent};
+/// # let now = "2026-06-15T12:00:00Z".parse()?;
+/// # let intent = |prefix: &str| {
+/// #     let text = format!(
+/// #         "[[interface]]\nname = \"eth1\"\nrole = \"mixed\"\n[mail]\nservers = [\"192.0.2.25\"]\n\
+/// #          [[pool]]\nname = \"dialup\"\nkind = \"dynamic\"\nprefixes = [\"{prefix}\"]\n"
+/// #     );
+/// #     let files = Memory::default().with("poolguard.toml", text);
+/// #     let loaded = load_from(&files, Path::new("poolguard.toml"), now);
+/// #     loaded.map(|loaded| Intent::from(loaded.config))
+/// # };
+/// use policy::change::Change;
+///
+/// let (old, new) = (intent("203.0.113.0/24")?, intent("203.0.113.0/25")?);
+/// let change = Change::between(&old, &new, now);
+/// assert_eq!((change.opened.ipv4, change.closed.ipv4), (128, 0));
+/// assert_eq!(change.entries[0].to_string(), "- pool dialup (dynamic) 203.0.113.0/24: 256 addresses");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// What is gained and lost, piece by piece.

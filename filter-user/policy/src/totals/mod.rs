@@ -29,6 +29,35 @@ pub trait CounterSource {
 ///
 /// Names come in the order in which they were configured last, so that those
 /// which have been gone the longest are the first.
+///
+/// ```
+/// # use std::path::Path;
+/// # use policy::{config::{Memory, load_from}, intent::Intent};
+/// # let now = "2026-06-15T12:00:00Z".parse()?;
+/// # let intent = |prefix: &str| {
+/// #     let text = format!(
+/// #         "[[interface]]\nname = \"eth1\"\nrole = \"mixed\"\n[mail]\nservers = [\"192.0.2.25\"]\n\
+/// #          [[pool]]\nname = \"dialup\"\nkind = \"dynamic\"\nprefixes = [\"{prefix}\"]\n"
+/// #     );
+/// #     let files = Memory::default().with("poolguard.toml", text);
+/// #     let loaded = load_from(&files, Path::new("poolguard.toml"), now);
+/// #     loaded.map(|loaded| Intent::from(loaded.config))
+/// # };
+/// use filter_common::{Ingress, Role, Sources, counters, decide};
+/// use policy::{compile::compile, host::{HostCounters, HostTables}, totals::Totals};
+///
+/// let tables = compile(&intent("203.0.113.0/24")?, now)?;
+/// // A frame that ends inside its Ethernet header.
+/// let (frame, ingress) = ([0; 13], Ingress { role: Role::Network, sources: Sources::Any });
+/// let verdict = decide(&frame[..], ingress, &HostTables::new(&tables));
+/// let mut counted = HostCounters::new(&tables);
+/// counters::count(&verdict, tables.interfaces[0].slot, frame.len(), &mut counted);
+///
+/// let totals = Totals::of(&tables.slots, &counted)?;
+/// let denied: Vec<_> = totals.denied().filter(|denied| denied.occurred()).collect();
+/// assert_eq!((denied[0].rule.name(), denied[0].dropped_packets), ("malformed", 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     uninspected: Row,
