@@ -28,6 +28,8 @@ pub enum Kind {
     Exempted,
     /// Rule 5: mail from a customer to the Internet.
     SmtpOut,
+    /// Rule 6: what a mail server elsewhere answers to a customer.
+    SmtpReply,
     /// A forbidden port behind three IPv6 extension headers.
     ExtensionHeaders,
     /// A forbidden port in two VLAN tags and a PPPoE session.
@@ -41,11 +43,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Unwatched,
         Self::Dropped,
         Self::Exempted,
         Self::SmtpOut,
+        Self::SmtpReply,
         Self::ExtensionHeaders,
         Self::QinqPppoe,
         Self::Unsolicited,
@@ -60,6 +63,7 @@ impl Kind {
             Self::Dropped => "dropped",
             Self::Exempted => "exempted",
             Self::SmtpOut => "smtp_out",
+            Self::SmtpReply => "smtp_reply",
             Self::ExtensionHeaders => "extension_headers",
             Self::QinqPppoe => "qinq_pppoe",
             Self::Unsolicited => "unsolicited",
@@ -106,6 +110,9 @@ impl Case {
             Kind::Dropped | Kind::Flood => inbound(80),
             Kind::Exempted => inbound(EXEMPTED),
             Kind::SmtpOut => tcp((customer, 40_000), (stranger, 25)),
+            Kind::SmtpReply => {
+                tcp((stranger, 25), (customer, 40_000)).flags(flags::SYN | flags::ACK)
+            }
             Kind::ExtensionHeaders if family == Family::V4 => return None,
             Kind::ExtensionHeaders => inbound(80).chain([
                 Extension::HopByHop(0),

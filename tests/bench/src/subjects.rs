@@ -79,17 +79,18 @@ impl Subject {
 
     /// Whether it decides this as poolguard does. xdp-filter knows no customers and
     /// reads no PPPoE; netfilter reads none either, unless it is the host's own; the
-    /// trie and the rules for netfilter have neither rule 5 nor return traffic.
+    /// trie and the rules for netfilter have no rules 5 and 6 and no return traffic.
     pub const fn can_decide(self, kind: Kind) -> bool {
         match self {
             Self::OneLoad => matches!(kind, Kind::Dropped),
-            Self::LpmTrie => !matches!(kind, Kind::SmtpOut | Kind::Return),
-            Self::NftIngress | Self::NftForward | Self::Iptables => {
-                !matches!(kind, Kind::SmtpOut | Kind::QinqPppoe | Kind::Return)
-            }
+            Self::LpmTrie => !matches!(kind, Kind::SmtpOut | Kind::SmtpReply | Kind::Return),
+            Self::NftIngress | Self::NftForward | Self::Iptables => !matches!(
+                kind,
+                Kind::SmtpOut | Kind::SmtpReply | Kind::QinqPppoe | Kind::Return
+            ),
             Self::XdpFilter => !matches!(
                 kind,
-                Kind::Exempted | Kind::SmtpOut | Kind::QinqPppoe | Kind::Return
+                Kind::Exempted | Kind::SmtpOut | Kind::SmtpReply | Kind::QinqPppoe | Kind::Return
             ),
             _ => true,
         }

@@ -17,6 +17,9 @@ pub const NETWORK: &str = "eth0";
 /// One configuration is made for each. Addresses play another part in each.
 pub const RETURN_TRAFFIC: [&str; 3] = ["track", "syn", "drop"];
 
+/// What rule 7 does in each of them.
+const SOURCES: [&str; 3] = ["any", "monitor", "pools"];
+
 /// So many of the addresses that occur most play a part; the rest are strangers.
 const ADDRESSES: usize = 384;
 
@@ -137,10 +140,11 @@ impl Census {
         };
 
         let mut text = format!(
-            "[[interface]]\nname = {CUSTOMERS:?}\nrole = \"customer\"\n\
+            "[[interface]]\nname = {CUSTOMERS:?}\nrole = \"customer\"\nsources = {:?}\n\
              [[interface]]\nname = {NETWORK:?}\nrole = \"network\"\n\
              [ports]\nforbidden = {forbidden:?}\nreturn_traffic = {:?}\n\
              [mail]\nservers = {:?}\nports = {mail:?}\n",
+            SOURCES[turn],
             RETURN_TRAFFIC[turn],
             prefixes(&[Part::MailServer]),
         );
