@@ -28,7 +28,12 @@ mod stories {
     const ANSWER: &str = "an answer passes once the customer has spoken (tcp, IPv4)";
 
     fn tell(mut stories: Vec<Fixture>) {
-        let shared = [configs::base(), configs::monitor_box()];
+        let shared = [
+            configs::base(),
+            configs::monitor_box(),
+            configs::known_sources(),
+            configs::mixed(),
+        ];
         let shares_a_box = |story: &Fixture| shared.contains(&story.config) && !story.alone;
         stories.retain(|story| shares_a_box(story) || story.name == ANSWER);
         wire::tell_all_by_wire(stories);

@@ -62,7 +62,7 @@ fn it_says_how_its_wires_are() {
     assert_eq!(
         status["interfaces"][0],
         serde_json::json!({
-            "name": "eth1", "role": "customer", "mode": "native", "attached": true,
+            "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
             "problem": null, "wire": { "peer": "eth0", "up": true, "problem": null },
         })
     );

@@ -30,9 +30,9 @@ fn it_comes_serves_and_goes() {
     assert_eq!(
         status["interfaces"],
         serde_json::json!([
-            { "name": "eth1", "role": "customer", "mode": "native", "attached": true,
+            { "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
               "problem": null, "wire": null },
-            { "name": "eth0", "role": "network", "mode": "native", "attached": true,
+            { "name": "eth0", "role": "network", "mode": "native", "attached": true, "outdated": false,
               "problem": null, "wire": null },
         ])
     );
