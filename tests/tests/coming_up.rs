@@ -107,7 +107,13 @@ fn goes_on_with_the_last(machine: &Machine, running: &mut Running<'_>, why: &str
 fn goes_by_the_file(machine: &Machine) {
     assert_eq!(machine.status()["last_good"], Value::Null);
     assert_eq!(gauge(machine, "poolguard_config_last_good"), 0);
-    assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
+    let is_monitor = machine.status()["monitor"] == true;
+    let remark = if is_monitor {
+        "MONITOR MODE: nothing is dropped\n"
+    } else {
+        ""
+    };
+    assert_eq!(machine.get("/readyz"), (200, format!("ok\n{remark}")));
 }
 
 #[test]

@@ -141,6 +141,12 @@ impl DeadMount {
         }
     }
 
+    /// Its namespace has nobody else in it any more, and goes with it.
+    fn end_with_its_namespace(mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
     fn end(mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
@@ -199,8 +205,8 @@ fn a_state_directory_that_does_not_answer_holds_up_nothing() {
     assert!(!kept.contains("203.0.113.9"), "{kept}");
     let dead = DeadMount::over(&running, &machine.state());
     succeeds(&machine, "detach");
-    dead.end();
     running.ended();
+    dead.end_with_its_namespace();
 }
 
 #[test]

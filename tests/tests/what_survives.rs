@@ -45,6 +45,12 @@ const ROWS: &[Row] = &[
         "decided as before",
         what_is_beside_fails,
     ),
+    // Told in tests/tests/hanging.rs.
+    (
+        "the disk of the state directory does not answer",
+        "decided as before",
+        |_| {},
+    ),
     // filter-user/tests/controller makes a controller panic at each of these.
     ("a defect of poolguard's", "decided as before", |_| {}),
     (

@@ -80,19 +80,18 @@ fn give(from: &Namespace, interface: &str, to: &Namespace) {
 /// That neither a start nor `detach` in another namespace does anything, and that both
 /// say where the instance filters.
 #[track_caller]
-fn is_refused_elsewhere(machine: &Machine, words: &[&str]) {
+fn is_refused_in(other: &Namespace, machine: &Machine, words: &[&str]) {
     let here = programs(&machine.namespace);
     assert!(here.iter().all(Option::is_some), "{here:?}");
-    let other = twin(machine);
     for command in ["run", "run --force", "detach"] {
-        let output = poolguard_in(&other, machine, command);
+        let output = poolguard_in(other, machine, command);
         assert_eq!(output.status.code(), Some(1), "{command}: {output:?}");
         let line = last_line(&output);
         let inode = inode(&machine.namespace);
         for wanted in words.iter().copied().chain([inode.as_str()]) {
             assert!(line.contains(wanted), "{wanted:?} in {line}");
         }
-        assert_eq!(programs(&other), [None, None], "{command}");
+        assert_eq!(programs(other), [None, None], "{command}");
         assert_eq!(programs(&machine.namespace), here, "{command}");
     }
 }
@@ -107,7 +106,8 @@ fn a_start_in_another_namespace_is_refused_and_names_the_first() {
         .iter()
         .for_each(|interface| machine.add_veth(interface));
     machine.start_with("run").kill();
-    is_refused_elsewhere(
+    is_refused_in(
+        &twin(&machine),
         &machine,
         &[
             &name,
@@ -144,13 +144,15 @@ impl Drop for Sleeper {
 fn a_namespace_without_a_name_is_called_by_a_process_in_it() {
     let machine = Machine::new();
     machine.start_with("run").kill();
-    is_refused_elsewhere(&machine, &["which has no name and no process"]);
+    let other = twin(&machine);
+    is_refused_in(&other, &machine, &["which has no name and no process"]);
     let mut sleep = Command::new("sleep");
     sleep.arg("infinity");
     let sleeper = Sleeper(machine.namespace.run(|| sleep.spawn().unwrap()));
     let pid = sleeper.0.id();
     let enter = format!("nsenter --net=/proc/{pid}/ns/net");
-    is_refused_elsewhere(&machine, &[&format!("of process {pid} (sleep)"), &enter]);
+    let words = [&format!("of process {pid} (sleep)"), &*enter];
+    is_refused_in(&other, &machine, &words);
 }
 
 #[test]
@@ -192,7 +194,7 @@ fn what_is_said_of_a_start_that_fails_is_said_of_where_it_filters() {
     let refused = poolguard_in(&other, &machine, "run --strict");
     let line = last_line(&refused);
     let inode = inode(&machine.namespace);
-    let of = |interface| format!("{interface} in network namespace {inode}");
+    let of = |interface| format!("{interface} (in network namespace {inode}");
     for words in INTERFACES.map(of) {
         assert!(line.contains(&words), "{words:?} in {line}");
     }

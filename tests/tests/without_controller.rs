@@ -162,14 +162,8 @@ fn links_in_another_network_namespace_are_not_taken_for_devices_of_this_one() {
     status.args(["--instance", &machine.instance, "status"]);
     let output = elsewhere.output(status);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("eth0 (no device of this network namespace)"),
-        "{text}"
-    );
-    assert!(
-        text.contains("eth1 (no device of this network namespace)"),
-        "{text}"
-    );
+    assert!(text.contains("eth0 (in network namespace net:["), "{text}");
+    assert!(text.contains("eth1 (in network namespace net:["), "{text}");
 }
 
 #[test]

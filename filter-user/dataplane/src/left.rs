@@ -13,6 +13,7 @@ use super::{
     kernel::Noted,
     link::{Place, name_or_number},
     maps,
+    namespace::Namespace,
     notes::{BOOKS_BYTES, Notes},
     pins::Pins,
     preflight,
@@ -27,6 +28,9 @@ pub struct Left<T> {
     pub interfaces: Vec<String>,
     /// The links that still have a program, by interface.
     pub links: Vec<LeftLink>,
+    /// The network namespace in which something was attached the last time; none where
+    /// nothing says so.
+    pub namespace: Option<Namespace>,
 }
 
 /// A link that still has a program.
@@ -91,6 +95,7 @@ pub fn left_behind<T: DeserializeOwned>(
         noted,
         interfaces: running.interfaces,
         links,
+        namespace: pins.namespaces()?.first().copied(),
     }))
 }
 

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{Failure, print, print_json, status::table};
 
-/// Said of an interface that has the program, and is not one of those that are here.
+/// Said of an interface that has the program, and is not one of those that are here, where
+/// nothing says in which namespace it is.
 const ELSEWHERE: &str = "no device of this network namespace";
 
 /// `poolguard status` without an answer. What it prints is true of the kernel; the exit
@@ -81,6 +82,8 @@ struct Interface {
     attached: bool,
     /// What it is called in this network namespace, if it is here.
     device: Option<String>,
+    /// Where it is otherwise.
+    elsewhere: Option<String>,
     mode: Option<&'static str>,
     /// When the program there was loaded.
     since: Option<Timestamp>,
@@ -90,10 +93,15 @@ struct Interface {
 
 impl Shown {
     fn of(left: &Left) -> Self {
+        let elsewhere = left.namespace.map_or_else(
+            || ELSEWHERE.to_owned(),
+            |namespace| format!("in network namespace {namespace}"),
+        );
         let links = left.links.iter().map(|link| Interface {
             name: link.serves.clone(),
             attached: true,
             device: link.device.clone(),
+            elsewhere: link.device.is_none().then(|| elsewhere.clone()),
             mode: Some(link.mode.name()),
             since: link.since,
             of_this_generation: link.is_as_noted,
@@ -103,6 +111,7 @@ impl Shown {
             name: name.clone(),
             attached: false,
             device: None,
+            elsewhere: None,
             mode: None,
             since: None,
             of_this_generation: false,
@@ -152,10 +161,10 @@ impl Shown {
 
 impl Interface {
     fn called(&self) -> String {
-        match (&self.device, self.attached) {
+        match (&self.device, &self.elsewhere) {
             (Some(device), _) => device.clone(),
-            (None, true) => format!("{} ({ELSEWHERE})", self.name),
-            (None, false) => self.name.clone(),
+            (None, Some(elsewhere)) => format!("{} ({elsewhere})", self.name),
+            (None, None) => self.name.clone(),
         }
     }
 
@@ -166,7 +175,7 @@ impl Interface {
             _ if !self.attached => {}
             Some(device) if *device != self.name => remarks.push(format!("is called {device} now")),
             Some(_) => {}
-            None => remarks.push(ELSEWHERE.to_owned()),
+            None => remarks.extend(self.elsewhere.clone()),
         }
         if self.attached && !self.of_this_generation {
             remarks.push("decides by another generation".to_owned());

@@ -1,7 +1,7 @@
 //! What an instance has left that has no controller, or none that answers: what the kernel
 //! has, and what the last controller noted beside it.
 
-use dataplane::{DataplaneError, LeftLink};
+use dataplane::{DataplaneError, LeftLink, Namespace};
 use policy::instance::Instance;
 
 use super::{
@@ -20,6 +20,9 @@ pub struct Left {
     pub interfaces: Vec<String>,
     /// What still decides.
     pub links: Vec<LeftLink>,
+    /// The network namespace in which something was attached the last time; none where
+    /// nothing says so.
+    pub namespace: Option<Namespace>,
 }
 
 /// Looks at what an instance has left in the kernel; none where there is nothing.
@@ -34,6 +37,7 @@ pub fn left_behind(instance: &Instance) -> Result<Option<Left>, DataplaneError> 
         in_force: left.noted.and_then(|kept| kept.in_force),
         interfaces: left.interfaces,
         links: left.links,
+        namespace: left.namespace,
     }))
 }
 
