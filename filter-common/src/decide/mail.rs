@@ -6,7 +6,7 @@ use crate::{
     policy::{FLAG_MAIL_SERVER, Policy, PortClass, Protocol},
 };
 
-/// Whether this is mail.
+/// Whether this is mail, or for the class of its source port an answer to mail.
 #[inline(always)]
 pub(super) fn is_mail<T: Tables + ?Sized>(packet: &Packet, class: PortClass, tables: &T) -> bool {
     matches!(packet.protocol, Protocol::Tcp)

@@ -15,16 +15,14 @@ use super::{
 use crate::{
     counters::NO_POOL,
     parse::Packet,
-    policy::{FLAG_SMTP_OUT, Policy, PortClass, Protocol},
+    policy::{FLAG_SMTP_OUT, Policy, PortClass},
     verdict::{DropReason, Outcome, Verdict},
 };
 
 /// Whether the rule is about this packet, whose source port is of this class.
 #[inline(always)]
 pub(super) fn is_reply<T: Tables + ?Sized>(packet: &Packet, class: PortClass, tables: &T) -> bool {
-    matches!(packet.protocol, Protocol::Tcp)
-        && class.is_in(tables.setting(|settings| &settings.mail_ports))
-        && !tables.setting(|settings| &settings.smtp_replies)
+    mail::is_mail(packet, class, tables) && !tables.setting(|settings| &settings.smtp_replies)
 }
 
 /// Judges what comes from a mail port, by who may have sent the mail.

@@ -12,7 +12,7 @@ use std::{
 use lab::{Machine, Namespace, Process, poolguard};
 
 use super::{
-    faults::{Fault, Plan, must, reload},
+    faults::{Fault, Plan, keeps_nothing, must, reload},
     report::Row,
     site::{CONFIGURATIONS, Site},
     traffic,
@@ -128,13 +128,7 @@ fn dead_state(site: &mut Site, plan: &Plan) -> Row {
         for _ in 0..plan.refusals {
             let mut running = machine.start_with(RUN);
             let dead = Dead::over(machine, &state);
-            for wish in [
-                "exempt add 203.0.113.99 80 --expires 1h --reason chaos",
-                "reload --confirm 1h",
-            ] {
-                let output = machine.poolguard(wish);
-                assert_eq!(output.status.code(), Some(1), "{wish}: {output:?}");
-            }
+            keeps_nothing(machine);
             reload(machine, true);
             running.log_until("the state directory does not answer");
             running.kill();

@@ -200,6 +200,17 @@ fn reloads(site: &mut Site, plan: &Plan) -> Row {
     }
 }
 
+/// Asks for what would have to be kept, which is refused where nothing can be.
+pub(super) fn keeps_nothing(machine: &Machine) {
+    for wish in [
+        "exempt add 203.0.113.99 80 --expires 1h --reason chaos",
+        "reload --confirm 1h",
+    ] {
+        let output = machine.poolguard(wish);
+        assert_eq!(output.status.code(), Some(1), "{wish}: {output:?}");
+    }
+}
+
 #[track_caller]
 pub(super) fn reload(machine: &Machine, succeeds: bool) {
     let output = machine.poolguard("reload");
@@ -306,13 +317,7 @@ fn unwritable_state(site: &mut Site, plan: &Plan) -> Row {
                 ),
             ] {
                 shell(&breaks);
-                for wish in [
-                    "exempt add 203.0.113.99 80 --expires 1h --reason chaos",
-                    "reload --confirm 1h",
-                ] {
-                    let output = machine.poolguard(wish);
-                    assert_eq!(output.status.code(), Some(1), "{wish}: {output:?}");
-                }
+                keeps_nothing(machine);
                 reload(machine, true);
                 shell(&mends);
             }
