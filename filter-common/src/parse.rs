@@ -10,6 +10,10 @@
 //! PPPoE session is believed in nothing, so that no value in it can keep a
 //! datagram from being read.
 
+mod plain;
+
+pub use plain::plain;
+
 use crate::{
     address::{Address, Family},
     frame::Frame,
@@ -38,22 +42,26 @@ const VLAN_TAG: usize = 4;
 const PPPOE_HEADER: usize = 6;
 const IPV4_HEADER: usize = 20;
 const IPV6_HEADER: usize = 40;
+/// Where the flags of a TCP header end.
+const TCP_FLAGS_END: usize = 14;
 
+/// As they lie in memory, in network byte order: most frames are told apart by them, and
+/// turning what was read round would be work.
 mod ethertype {
-    pub(super) const IPV4: u16 = 0x0800;
-    pub(super) const IPV6: u16 = 0x86dd;
-    pub(super) const VLAN: u16 = 0x8100;
-    pub(super) const SERVICE_VLAN: u16 = 0x88a8;
+    pub(super) const IPV4: u16 = 0x0800_u16.to_be();
+    pub(super) const IPV6: u16 = 0x86dd_u16.to_be();
+    pub(super) const VLAN: u16 = 0x8100_u16.to_be();
+    pub(super) const SERVICE_VLAN: u16 = 0x88a8_u16.to_be();
     /// What switches called the service tag before IEEE 802.1ad.
-    pub(super) const OLD_SERVICE_VLANS: [u16; 2] = [0x9100, 0x9200];
-    pub(super) const PPPOE_SESSION: u16 = 0x8864;
+    pub(super) const OLD_SERVICE_VLANS: [u16; 2] = [0x9100_u16.to_be(), 0x9200_u16.to_be()];
+    pub(super) const PPPOE_SESSION: u16 = 0x8864_u16.to_be();
 }
 
 mod ppp {
     /// RFC 1662, section 3.1.
     pub(super) const ADDRESS_AND_CONTROL: [u8; 2] = [0xff, 0x03];
-    pub(super) const IPV4: u16 = 0x0021;
-    pub(super) const IPV6: u16 = 0x0057;
+    pub(super) const IPV4: u16 = 0x0021_u16.to_be();
+    pub(super) const IPV6: u16 = 0x0057_u16.to_be();
 }
 
 mod header {
@@ -67,13 +75,12 @@ mod header {
     pub(super) const SHIM6: u8 = 140;
 }
 
-/// A packet whose ports were found.
+/// A packet whose ports were found. Most packets are decided by these alone, so
+/// [`endpoints`](Self::endpoints) reads the addresses for those that are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// The source address.
-    pub source: Address,
-    /// The destination address.
-    pub destination: Address,
+    /// The IP version.
+    pub family: Family,
     /// The transport protocol.
     pub protocol: Protocol,
     /// The source port, host byte order.
@@ -84,6 +91,40 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// Where the IP header starts, in bytes from the start of the frame.
     pub ip_offset: u32,
+}
+
+/// Whom a packet is from and for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The source address.
+    pub source: Address,
+    /// The destination address.
+    pub destination: Address,
+}
+
+impl Packet {
+    /// The addresses in the IP header of the frame that the packet was found in: `None`
+    /// for another frame, which has none there.
+    #[inline(always)]
+    pub fn endpoints<F: Frame + ?Sized>(&self, frame: &F) -> Option<Endpoints> {
+        let at = frame.opaque(self.ip_offset as usize);
+        Some(match self.family {
+            Family::V4 => {
+                let both = frame.bytes::<8>(at + 12)?;
+                Endpoints {
+                    source: Address::v4(field::<0, 4>(&both)),
+                    destination: Address::v4(field::<4, 4>(&both)),
+                }
+            }
+            Family::V6 => {
+                let both = frame.bytes::<32>(at + 8)?;
+                Endpoints {
+                    source: Address::v6(field::<0, 16>(&both)),
+                    destination: Address::v6(field::<16, 16>(&both)),
+                }
+            }
+        })
+    }
 }
 
 /// What a frame turned out to be.
@@ -117,6 +158,19 @@ pub struct Unreadable {
     pub ip_offset: u32,
     /// Source and destination, where they could be read.
     pub addresses: Option<(Address, Address)>,
+}
+
+impl Unreadable {
+    /// A frame in which no IP header could be read where one should begin, at
+    /// `ip_offset`.
+    #[inline(always)]
+    pub(crate) const fn at(ip_offset: u32) -> Self {
+        Self {
+            reason: DropReason::IpTruncated,
+            ip_offset,
+            addresses: None,
+        }
+    }
 }
 
 /// An IP header, and where what it carries begins and ends.
@@ -174,7 +228,7 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
     let Some(kind) = frame.bytes::<2>(ETHERNET_HEADER - 2) else {
         return broken(DropReason::LinkTruncated, 0);
     };
-    let mut kind = u16::from_be_bytes(kind);
+    let mut kind = u16::from_ne_bytes(kind);
     let mut at = ETHERNET_HEADER;
 
     let mut tags = 0;
@@ -185,7 +239,7 @@ pub fn parse<F: Frame + ?Sized>(frame: &F) -> Parsed {
         let Some([_, _, high, low]) = frame.bytes::<VLAN_TAG>(at) else {
             return broken(DropReason::LinkTruncated, at);
         };
-        kind = u16::from_be_bytes([high, low]);
+        kind = u16::from_ne_bytes([high, low]);
         at += VLAN_TAG;
         tags += 1;
     }
@@ -220,7 +274,7 @@ const fn is_tag(kind: u16) -> bool {
     kind == ethertype::VLAN || kind == ethertype::SERVICE_VLAN || kind == old || kind == other_old
 }
 
-/// The PPP protocol number, and where what it names begins.
+/// The PPP protocol number, in network byte order, and where what it names begins.
 ///
 /// PPPoE has no address and control field (RFC 2516, section 6), and should have
 /// the number in two bytes (section 7). Receivers take more than that, unasked:
@@ -247,8 +301,8 @@ fn ppp<F: Frame + ?Sized>(frame: &F, mut at: usize) -> Result<(u16, usize), Drop
         field = two_bytes(frame, at)?;
     }
     Ok(match field {
-        [only, _] if only & 1 == 1 => (only as u16, at + 1),
-        both => (u16::from_be_bytes(both), at + 2),
+        [only, _] if only & 1 == 1 => (u16::from_ne_bytes([0, only]), at + 1),
+        both => (u16::from_ne_bytes(both), at + 2),
     })
 }
 
@@ -412,7 +466,7 @@ const fn extension_length(kind: u8, field: u8) -> usize {
 #[inline(always)]
 fn ports<F: Frame + ?Sized>(frame: &F, datagram: &Datagram, protocol: Protocol) -> Parsed {
     let is_tcp = matches!(protocol, Protocol::Tcp);
-    let needed = if is_tcp { 14 } else { 4 };
+    let needed = if is_tcp { TCP_FLAGS_END } else { 4 };
     if datagram.at + needed > datagram.end {
         return datagram.unreadable(DropReason::PortsTruncated);
     }
@@ -420,7 +474,7 @@ fn ports<F: Frame + ?Sized>(frame: &F, datagram: &Datagram, protocol: Protocol) 
         return datagram.unreadable(DropReason::PortsTruncated);
     };
     let tcp_flags = if is_tcp {
-        let Some([flags]) = frame.bytes::<1>(datagram.at + 13) else {
+        let Some([flags]) = frame.bytes::<1>(datagram.at + TCP_FLAGS_END - 1) else {
             return datagram.unreadable(DropReason::PortsTruncated);
         };
         flags
@@ -428,8 +482,7 @@ fn ports<F: Frame + ?Sized>(frame: &F, datagram: &Datagram, protocol: Protocol) 
         0
     };
     Parsed::Packet(Packet {
-        source: datagram.source,
-        destination: datagram.destination,
+        family: datagram.source.family,
         protocol,
         source_port: u16::from_be_bytes([source_high, source_low]),
         destination_port: u16::from_be_bytes([high, low]),

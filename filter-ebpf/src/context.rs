@@ -1,13 +1,13 @@
 //! The one place that reads packet memory.
 
-use core::hint::black_box;
-
 use aya_ebpf::{
     bindings::xdp_md,
     helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
     programs::XdpContext,
 };
 use filter_common::Frame;
+
+use crate::hidden::hidden;
 
 /// The verifier follows offsets into a packet up to 65,535.
 const MAX_OFFSET: usize = 0x7fff;
@@ -16,8 +16,9 @@ const MAX_OFFSET: usize = 0x7fff;
 /// the longest headers that anyone has use for.
 const HEAD_LENGTH: usize = 512;
 
-/// The longest piece that is read at once, an IPv6 header.
-const LONGEST_READ: usize = 40;
+/// The longest piece that is read at once: the headers of IPv6 and TCP, up to the
+/// latter's flags.
+const LONGEST_READ: usize = 54;
 
 /// Room for the head of a frame, and for a read that begins in it.
 pub(crate) type Head = [u8; HEAD_LENGTH + LONGEST_READ];
@@ -68,7 +69,7 @@ impl PacketBytes {
         // learns nothing from a comparison with zero, and forgets what it learns
         // of one copy of a number for the others. For an empty frame, of which
         // there is none, it is too much, and the kernel copies nothing.
-        let copied = (black_box(length.min(HEAD_LENGTH)).wrapping_sub(1) & (HEAD_LENGTH - 1)) + 1;
+        let copied = (hidden(length.min(HEAD_LENGTH)).wrapping_sub(1) & (HEAD_LENGTH - 1)) + 1;
         // SAFETY: `ctx` is the context that the kernel called the program with,
         // and the kernel writes no more than the bytes of the array.
         let error =
@@ -152,5 +153,5 @@ impl Frame for PacketBytes {
 /// mask gives it a bound that it keeps, whatever register or slot holds it.
 #[inline(always)]
 fn difference(pointer: usize, start: usize) -> usize {
-    black_box(pointer) - start
+    hidden(pointer) - start
 }

@@ -7,6 +7,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     unsafe_code,
     reason = "maps, globals and the licence are symbols in sections of their own, \
@@ -14,6 +15,7 @@
 )]
 
 mod context;
+mod hidden;
 mod maps;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};

@@ -1,9 +1,7 @@
 //! The program's constants and tables. `filter-user/dataplane/src` fills them, by
 //! the names in [`filter_common::abi`].
 
-use core::hint::black_box;
-
-use crate::context::Head;
+use crate::{context::Head, hidden::hidden};
 use aya_ebpf::{
     Global,
     bindings::xdp_action,
@@ -128,7 +126,7 @@ impl Tables for Generation {
         // The compiler knows that a port has 16 bits and would leave the mask
         // out. The verifier of Linux 6.1 does not: it forgets the bounds of what
         // was swapped or assembled with OR. So the compiler must not know.
-        PortClass(part(&PORT_CLASSES[black_box(port as usize) & 0xffff]))
+        PortClass(part(&PORT_CLASSES[hidden(port as usize) & 0xffff]))
     }
 
     #[inline(always)]

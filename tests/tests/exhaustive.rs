@@ -4,7 +4,7 @@
 //!
 //! The two largest take `cargo test --release --test exhaustive -- --ignored`.
 
-use poolguard_tests::exhaustive::{chains, cuts, ipv4, ipv6, link, ports, prefixes};
+use poolguard_tests::exhaustive::{chains, common, cuts, ipv4, ipv6, link, ports, prefixes};
 
 #[test]
 fn ethertypes() {
@@ -115,6 +115,11 @@ fn ipv6_fragments() {
 #[test]
 fn frames_cut_anywhere() {
     cuts::every_length_of_every_shape();
+}
+
+#[test]
+fn common_frames() {
+    common::every_length();
 }
 
 #[test]

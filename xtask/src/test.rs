@@ -35,7 +35,7 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
         // What needs the kernel, or a program, is behind these features.
         .args([
             "--features",
-            "poolguard-tests/kernel,poolguard-tests/python",
+            "poolguard-tests/kernel,poolguard-tests/python,poolguard-bench/program",
         ])
         .args(["--no-fail-fast", "--"])
         .args(args)

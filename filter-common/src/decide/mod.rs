@@ -27,7 +27,7 @@ pub use tables::Tables;
 use crate::policy::Policy;
 use crate::{
     frame::Frame,
-    parse::{Packet, Parsed, parse},
+    parse::{Endpoints, Packet, Parsed, Unreadable, parse, plain},
     policy::{NO_POLICY, PortClass},
     verdict::{Outcome, Verdict},
 };
@@ -39,11 +39,17 @@ where
     F: Frame + ?Sized,
     T: Tables + ?Sized,
 {
-    match parse(frame) {
-        Parsed::Packet(packet) => judge(&packet, ingress, tables),
-        Parsed::Portless(portless) => portless::judge(&portless, ingress, tables),
-        Parsed::Unreadable(unreadable) => unreadable::judge(&unreadable, ingress.role, tables),
-    }
+    let packet = match plain(frame) {
+        Some(packet) => packet,
+        None => match parse(frame) {
+            Parsed::Packet(packet) => packet,
+            Parsed::Portless(portless) => return portless::judge(&portless, ingress, tables),
+            Parsed::Unreadable(unreadable) => {
+                return unreadable::judge(&unreadable, ingress.role, tables);
+            }
+        },
+    };
+    judge(&packet, || packet.endpoints(frame), ingress, tables)
 }
 
 /// Decides a packet whose ports were found.
@@ -51,22 +57,34 @@ where
 /// Rule 5 comes before rules 1 to 4, and then come 6 and 7. What monitor mode lets
 /// past one of them still has to get past the others: a customer in a monitored pool
 /// who mails a customer in an enforced one is dropped by the latter's rule.
+///
+/// `endpoints` reads the packet's addresses, if it is asked. Where it cannot, there is
+/// no packet.
 #[inline(always)]
-pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) -> Verdict {
+pub fn judge<T: Tables + ?Sized>(
+    packet: &Packet,
+    endpoints: impl FnOnce() -> Option<Endpoints>,
+    ingress: Ingress,
+    tables: &T,
+) -> Verdict {
     let role = ingress.role;
     // Most frames are between ports that nobody watches: no prefix is looked up.
     let class = tables.port_class(packet.destination_port);
     let source_class = tables.port_class(packet.source_port);
-    let is_from_anywhere = !rule_7::is_about(packet.source, ingress);
     let mut verdict = Verdict {
         class,
         protocol: packet.protocol,
         ip_offset: packet.ip_offset,
         ..Verdict::BLANK
     };
-    if class == PortClass::UNWATCHED && source_class == PortClass::UNWATCHED && is_from_anywhere {
+    let is_unwatched = class == PortClass::UNWATCHED && source_class == PortClass::UNWATCHED;
+    if is_unwatched && !rule_7::is_on(ingress) {
         return verdict;
     }
+    let Some(endpoints) = endpoints() else {
+        return unreadable::judge(&Unreadable::at(packet.ip_offset), role, tables);
+    };
+    let is_from_anywhere = !rule_7::is_about(endpoints.source, ingress);
     let may_be_answered = return_traffic::may_be_answered(packet, source_class, role, tables);
     let is_reply = rule_6::is_reply(packet, source_class, tables);
     // Addresses are looked up here and nowhere below: the kernel's verifier walks
@@ -74,7 +92,7 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) 
     let mut destination = &NO_POLICY;
     // Not `is_reply`, which takes the verifier a fifth more to follow.
     if class != PortClass::UNWATCHED || source_class != PortClass::UNWATCHED {
-        destination = tables.policy_of(packet.destination);
+        destination = tables.policy_of(endpoints.destination);
     }
     // The kernel's verifier has least to follow if the rule is asked for in this order.
     let is_mail = mail::is_mail(packet, class, tables);
@@ -82,7 +100,7 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) 
     let concerns_rule_5 = is_mail && rule_5::is_on(role, tables) && !is_to_server;
     let mut source = &NO_POLICY;
     if concerns_rule_5 || may_be_answered || is_reply || !is_from_anywhere {
-        source = tables.policy_of(packet.source);
+        source = tables.policy_of(endpoints.source);
     }
     if class != PortClass::UNWATCHED {
         verdict.outcome = Outcome::Allowed;
@@ -93,7 +111,7 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) 
                 rule_5::judge(&mut verdict, source, role, tables);
             }
             if verdict.passes() && destination.forbids(packet.protocol, class) {
-                rules_1_to_4::judge(&mut verdict, packet, destination, tables);
+                rules_1_to_4::judge(&mut verdict, packet, &endpoints, destination, tables);
             }
         }
     }
@@ -104,7 +122,7 @@ pub fn judge<T: Tables + ?Sized>(packet: &Packet, ingress: Ingress, tables: &T) 
         rule_7::judge(&mut verdict, source, ingress, tables);
     }
     if may_be_answered && verdict.passes() {
-        return_traffic::remember(packet, source_class, source, tables);
+        return_traffic::remember(packet, &endpoints, source_class, source, tables);
     }
     verdict
 }

@@ -7,7 +7,7 @@
 use super::{Role, Tables};
 use crate::{
     flow::{Flow, REFRESH_SECONDS, lifetime_seconds},
-    parse::{Packet, TCP_ACK, TCP_SYN},
+    parse::{Endpoints, Packet, TCP_ACK, TCP_SYN},
     policy::{Policy, PortClass, Protocol, ReturnTraffic},
     verdict::Outcome,
 };
@@ -16,6 +16,7 @@ use crate::{
 #[inline(always)]
 pub(super) fn outcome<T: Tables + ?Sized>(
     packet: &Packet,
+    endpoints: &Endpoints,
     class: PortClass,
     tables: &T,
 ) -> Option<Outcome> {
@@ -23,7 +24,7 @@ pub(super) fn outcome<T: Tables + ?Sized>(
         return None;
     }
     match tables.setting(|settings| &settings.return_traffic) {
-        ReturnTraffic::Track if answers_a_flow(packet, tables) => Some(Outcome::Return),
+        ReturnTraffic::Track if answers_a_flow(packet, endpoints, tables) => Some(Outcome::Return),
         ReturnTraffic::Syn if !opens_a_flow(packet) => Some(Outcome::Allowed),
         _ => None,
     }
@@ -41,11 +42,11 @@ fn opens_a_flow(packet: &Packet) -> bool {
 
 /// For `return_traffic = "track"`: the reverse of a flow recently seen leaving.
 #[inline(always)]
-fn answers_a_flow<T: Tables + ?Sized>(packet: &Packet, tables: &T) -> bool {
+fn answers_a_flow<T: Tables + ?Sized>(packet: &Packet, endpoints: &Endpoints, tables: &T) -> bool {
     let flow = Flow::new(
         packet.protocol,
-        (packet.destination, packet.destination_port),
-        (packet.source, packet.source_port),
+        (endpoints.destination, packet.destination_port),
+        (endpoints.source, packet.source_port),
     );
     tables.flow_seen(&flow).is_some_and(|seen| {
         let age = tables.now_seconds().saturating_sub(seen);
@@ -76,6 +77,7 @@ pub(super) fn may_be_answered<T: Tables + ?Sized>(
 #[inline(always)]
 pub(super) fn remember<T: Tables + ?Sized>(
     packet: &Packet,
+    endpoints: &Endpoints,
     class: PortClass,
     source: &Policy,
     tables: &T,
@@ -85,8 +87,8 @@ pub(super) fn remember<T: Tables + ?Sized>(
     }
     let flow = Flow::new(
         packet.protocol,
-        (packet.source, packet.source_port),
-        (packet.destination, packet.destination_port),
+        (endpoints.source, packet.source_port),
+        (endpoints.destination, packet.destination_port),
     );
     let now = tables.now_seconds();
     let fresh = tables

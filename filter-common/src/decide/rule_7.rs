@@ -15,6 +15,12 @@ use crate::{
     verdict::{DropReason, Outcome, Verdict},
 };
 
+/// Whether the rule is about any packet that arrives there.
+#[inline(always)]
+pub(super) const fn is_on(ingress: Ingress) -> bool {
+    !matches!(ingress.sources, Sources::Any)
+}
+
 /// Whether the rule is about packets from this address.
 ///
 /// A host without an address asks for one from the unspecified one (DHCP, RFC 2131;
@@ -23,7 +29,7 @@ use crate::{
 /// anywhere beyond the link.
 #[inline(always)]
 pub(super) fn is_about(source: Address, ingress: Ingress) -> bool {
-    !matches!(ingress.sources, Sources::Any) && !source.is_unspecified() && !source.is_link_local()
+    is_on(ingress) && !source.is_unspecified() && !source.is_link_local()
 }
 
 /// Judges a packet by the policy of the address that it says it comes from.

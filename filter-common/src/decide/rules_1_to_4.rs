@@ -10,7 +10,7 @@ use super::{
     return_traffic,
 };
 use crate::{
-    parse::Packet,
+    parse::{Endpoints, Packet},
     policy::{Policy, PortClass},
     verdict::{DropReason, Outcome, Verdict},
 };
@@ -20,10 +20,11 @@ use crate::{
 pub(super) fn judge<T: Tables + ?Sized>(
     verdict: &mut Verdict,
     packet: &Packet,
+    endpoints: &Endpoints,
     destination: &Policy,
     tables: &T,
 ) {
-    let outcome = outcome(verdict.class, packet, destination, tables);
+    let outcome = outcome(verdict.class, packet, endpoints, destination, tables);
     if matches!(outcome, Outcome::Allowed) || !supersedes(outcome, verdict) {
         return;
     }
@@ -38,13 +39,14 @@ pub(super) fn judge<T: Tables + ?Sized>(
 fn outcome<T: Tables + ?Sized>(
     class: PortClass,
     packet: &Packet,
+    endpoints: &Endpoints,
     destination: &Policy,
     tables: &T,
 ) -> Outcome {
     if destination.exempts(packet.protocol, class) {
         return Outcome::Exempted;
     }
-    if let Some(outcome) = return_traffic::outcome(packet, class, tables) {
+    if let Some(outcome) = return_traffic::outcome(packet, endpoints, class, tables) {
         return outcome;
     }
     drop_or_monitor(destination, tables)

@@ -7,6 +7,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     unsafe_code,
     reason = "maps and the licence are symbols in sections of their own, packet memory and \
@@ -16,6 +17,8 @@
 #[expect(dead_code, reason = "frames are in one buffer here")]
 #[path = "../context.rs"]
 mod context;
+#[path = "../hidden.rs"]
+mod hidden;
 mod one_load;
 #[expect(unreachable_pub, reason = "the host reaches what is in this file")]
 mod spec;

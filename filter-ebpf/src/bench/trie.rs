@@ -55,7 +55,7 @@ fn is_forbidden(frame: &PacketBytes) -> Option<bool> {
     if class == 0 {
         return None;
     }
-    let to = packet.destination;
+    let to = packet.endpoints(frame)?.destination;
     let exempt = match to.family {
         Family::V4 => CUSTOMERS_V4.get(Key::new(32, ((to.high >> 32) as u32).to_be())),
         Family::V6 => {

@@ -34,6 +34,11 @@ static OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(env!("POOLGUARD_
 #[cfg(not(xdp_object))]
 static OBJECT: Option<&[u8]> = None;
 
+/// The XDP object that `run` loads; `None` in a crate that was built without it.
+pub fn xdp_object() -> Option<&'static [u8]> {
+    OBJECT
+}
+
 /// [`Policy`] as a map value.
 #[derive(Clone, Copy)]
 #[repr(transparent)]

@@ -73,7 +73,7 @@ mod wire;
 pub use books::Books;
 pub use error::DataplaneError;
 pub use fitness::{Misplaced, NotNative};
-pub use generation::{Generation, TableUse};
+pub use generation::{Generation, TableUse, xdp_object};
 pub use kernel::{Kernel, detach_leftovers};
 pub use left::{Left, LeftLink, left_behind};
 pub use link::{Attached, InterfaceState, standing};

@@ -5,10 +5,7 @@
 //! else; what the kernel's compiler makes of an instruction is mostly one of the
 //! processor, and of a lookup in an array about ten.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use aya_obj::{Object, generated::bpf_insn};
 use filter_common::{
@@ -22,7 +19,6 @@ use poolguard_tests::{configs::Configuration, host};
 use super::{
     cases::{Case, Kind},
     customers::{Layout, configuration},
-    programs,
 };
 
 /// What one frame took.
@@ -36,36 +32,90 @@ pub struct Work {
     pub calls: u64,
 }
 
-/// What each case takes, as a table in Markdown.
-pub fn table(bench_object: &Path) -> String {
-    let object = programs::read(&bench_object.with_file_name("poolguard-xdp"));
+/// What a frame of a case takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    /// The name of the case.
+    pub case: &'static str,
+    /// 4 or 6.
+    pub ip_version: u8,
+    /// How much there is to do.
+    pub work: Work,
+}
+
+/// The most instructions that frames of a case may take: the IPv4 limit, and the IPv6
+/// one. What nobody watches is most of what a box sees; what is dropped is what a flood
+/// of scans consists of.
+const LIMITS: [(&str, u64, u64); 2] = [("unwatched", 95, 95), ("dropped", 340, 430)];
+
+/// What each case takes.
+///
+/// # Panics
+///
+/// Where the crate was built without the program, and when the program lets through what
+/// it is to drop, or the other way round.
+pub fn count() -> Vec<Count> {
+    let object = dataplane::xdp_object().expect("`cargo xtask build` makes the program");
     let configuration = Configuration {
         text: configuration(Layout::Dense, 1_000),
     };
     let compiled = host::load(&configuration, Timestamp::now());
+    // For an answer there would have to be a memory of flows; a flood is many cases.
+    let is_one = |case: &Case| !matches!(case.kind, Kind::Return | Kind::Flood);
+    let cases = Case::all().into_iter().filter(is_one);
+    cases
+        .map(|case| {
+            let mut machine = Machine::new(object, &compiled, &case);
+            let action = machine.run(&case.frame);
+            let wanted = if case.passes { XDP_PASS } else { XDP_DROP };
+            assert_eq!(action, wanted, "{:?}", case.kind);
+            Count {
+                case: case.kind.name(),
+                ip_version: match case.family {
+                    filter_common::Family::V4 => 4,
+                    filter_common::Family::V6 => 6,
+                },
+                work: machine.work,
+            }
+        })
+        .collect()
+}
+
+/// The counts as a table in Markdown.
+pub fn table(counts: &[Count]) -> String {
     let mut text = String::from(
         "| case | IPv | instructions | lookups in arrays | calls |\n|---|---|--:|--:|--:|\n",
     );
-    // For an answer there would have to be a memory of flows; a flood is many cases.
-    let is_one = |case: &Case| !matches!(case.kind, Kind::Return | Kind::Flood);
-    for case in Case::all().into_iter().filter(is_one) {
-        let mut machine = Machine::new(&object, &compiled, &case);
-        let action = machine.run(&case.frame);
-        let wanted = if case.passes { XDP_PASS } else { XDP_DROP };
-        assert_eq!(action, wanted, "{:?}", case.kind);
-        let family = match case.family {
-            filter_common::Family::V4 => 4,
-            filter_common::Family::V6 => 6,
-        };
+    for count in counts {
+        let Count {
+            case,
+            ip_version,
+            work,
+        } = count;
         let Work {
             instructions,
             lookups,
             calls,
-        } = machine.work;
-        let name = case.kind.name();
-        text += &format!("| {name} | {family} | {instructions} | {lookups} | {calls} |\n");
+        } = work;
+        text += &format!("| {case} | {ip_version} | {instructions} | {lookups} | {calls} |\n");
     }
     text
+}
+
+/// What takes more than it may, a line each.
+pub fn excesses(counts: &[Count]) -> Vec<String> {
+    let over = counts.iter().filter_map(|count| {
+        let (_, v4, v6) = LIMITS.into_iter().find(|(case, ..)| *case == count.case)?;
+        let limit = if count.ip_version == 4 { v4 } else { v6 };
+        let taken = count.work.instructions;
+        (taken > limit).then(|| {
+            let Count {
+                case, ip_version, ..
+            } = count;
+            format!("{case}, IPv{ip_version}: {taken} instructions (wanted at most {limit})")
+        })
+    });
+    over.collect()
 }
 
 const XDP_DROP: u64 = 1;

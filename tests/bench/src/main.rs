@@ -27,8 +27,16 @@ fn main() -> ExitCode {
     plan.only = place("--only").and_then(|place| options.get(place + 1).cloned());
     let path = Path::new(&object);
     if place("--count").is_some() {
-        println!("{}", instructions::table(path));
-        return ExitCode::SUCCESS;
+        let counts = instructions::count();
+        println!("{}", instructions::table(&counts));
+        let excesses = instructions::excesses(&counts);
+        for excess in &excesses {
+            eprintln!("missed: {excess}");
+        }
+        return match excesses.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
     }
     let object = programs::read(path);
     let decisions = decisions::measure(&object, &plan);
@@ -52,7 +60,7 @@ fn main() -> ExitCode {
         println!("Boxes that forward or drop, with one processor and with all\n");
         println!("{}", table_of_processors(&boxes));
         println!("What a frame takes: eBPF instructions\n");
-        println!("{}", instructions::table(path));
+        println!("{}", instructions::table(&instructions::count()));
     }
     for outcome in targets::outcomes(&rows) {
         eprintln!("{outcome}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use filter_common::{
     Protocol, Uninspected,
-    parse::{Packet, Parsed, Portless, TCP_ACK, TCP_SYN, Unreadable, parse},
+    parse::{Endpoints, Packet, Parsed, Portless, TCP_ACK, TCP_SYN, Unreadable, parse, plain},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ impl Domain {
     pub fn check(&mut self, frame: &[u8]) {
         let parsed = parse(frame);
         let reading = read(frame);
-        if !agree(&parsed, &reading) {
+        if !agree(frame, &parsed, &reading) || !agrees_with_plain(frame, &parsed) {
             let arrival = Arrival {
                 bytes: frame.to_vec(),
                 ip_offset: 0,
@@ -82,8 +82,13 @@ fn kind(parsed: &Parsed) -> &'static str {
     }
 }
 
+/// Whether the reader of common frames finds what the parser finds, or nothing.
+fn agrees_with_plain(frame: &[u8], parsed: &Parsed) -> bool {
+    plain(frame).is_none_or(|packet| *parsed == Parsed::Packet(packet))
+}
+
 /// Whether both say the same, to the last field.
-fn agree(parsed: &Parsed, reading: &Reading) -> bool {
+fn agree(frame: &[u8], parsed: &Parsed, reading: &Reading) -> bool {
     match (parsed, reading) {
         (Parsed::Portless(portless), Reading::NotIp) => {
             portless.reason == Uninspected::NotIp && portless.source.is_none()
@@ -91,13 +96,13 @@ fn agree(parsed: &Parsed, reading: &Reading) -> bool {
         (Parsed::Unreadable(unreadable), Reading::Unreadable(cause, at)) => {
             is_broken(unreadable, cause.name(), *at) && unreadable.addresses.is_none()
         }
-        (_, Reading::Datagram(datagram)) => agree_on_datagram(parsed, datagram),
+        (_, Reading::Datagram(datagram)) => agree_on_datagram(frame, parsed, datagram),
         _ => false,
     }
 }
 
-fn agree_on_datagram(parsed: &Parsed, datagram: &Datagram) -> bool {
-    let ends = (datagram.source.into(), datagram.destination.into());
+fn agree_on_datagram(frame: &[u8], parsed: &Parsed, datagram: &Datagram) -> bool {
+    let (source, destination) = (datagram.source.into(), datagram.destination.into());
     match (parsed, &datagram.content) {
         (Parsed::Portless(portless), Content::LaterFragment) => {
             is_portless(portless, Uninspected::Fragment, datagram)
@@ -106,10 +111,15 @@ fn agree_on_datagram(parsed: &Parsed, datagram: &Datagram) -> bool {
             is_portless(portless, Uninspected::NoPorts, datagram)
         }
         (Parsed::Unreadable(unreadable), Content::Hidden(cause)) => {
-            is_broken(unreadable, cause.name(), datagram.at) && unreadable.addresses == Some(ends)
+            is_broken(unreadable, cause.name(), datagram.at)
+                && unreadable.addresses == Some((source, destination))
         }
         (Parsed::Packet(packet), Content::Segment(segment)) => {
-            (packet.source, packet.destination) == ends
+            packet.endpoints(frame)
+                == Some(Endpoints {
+                    source,
+                    destination,
+                })
                 && packet.ip_offset as usize == datagram.at
                 && agree_on_segment(packet, segment)
         }

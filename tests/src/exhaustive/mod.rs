@@ -7,10 +7,14 @@
 //! its reason and its counters; [`prefixes`] with the prefix table, against a
 //! search through all prefixes.
 //!
+//! A [`Domain`] also holds the reader of common frames against the parser, and [`common`]
+//! sees to it that it finds them.
+//!
 //! A [`Domain`] counts what it was shown. How much there is to show is worked
 //! out apart from that, so a loop that ends early is noticed.
 
 pub mod chains;
+pub mod common;
 pub mod cuts;
 pub mod domain;
 pub mod ipv4;

@@ -9,7 +9,7 @@ use filter_common::{
     counters::NO_POOL,
     decide::judge,
     flow::Flow,
-    parse::{Packet, TCP_ACK, TCP_SYN},
+    parse::{Endpoints, Packet, TCP_ACK, TCP_SYN},
 };
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -111,6 +111,11 @@ fn ask(
     [policy, peer]: [Policy; 2],
 ) -> Dropped {
     let [address, other] = addresses(family);
+    let [outward, inward] =
+        [[address, other], [other, address]].map(|[source, destination]| Endpoints {
+            source,
+            destination,
+        });
     let any_port = numbers.unmentioned();
     let from_network = Ingress {
         role: Role::Network,
@@ -123,21 +128,21 @@ fn ask(
         peer,
         answers,
     };
-    let dropped = |ingress, source, destination| {
+    let dropped = |ingress, endpoints: Endpoints| {
         KINDS.map(|(opens, answers)| {
             let tables = tables(answers);
             numbers.select(|port, protocol| {
-                let packet = packet(protocol, (source, any_port), (destination, port), opens);
-                !judge(&packet, ingress, &tables).passes()
+                let packet = packet(family, protocol, [any_port, port], opens);
+                !judge(&packet, || Some(endpoints), ingress, &tables).passes()
             })
         })
     };
     Dropped {
-        toward: dropped(from_network, other, address),
-        from: dropped(from_customers, address, other),
+        toward: dropped(from_network, inward),
+        from: dropped(from_customers, outward),
         replies: numbers.select(|port, protocol| {
-            let packet = packet(protocol, (other, port), (address, any_port), false);
-            !judge(&packet, from_network, &tables(false)).passes()
+            let packet = packet(family, protocol, [port, any_port], false);
+            !judge(&packet, || Some(inward), from_network, &tables(false)).passes()
         }),
     }
 }
@@ -155,14 +160,13 @@ fn addresses(family: Family) -> [Address; 2] {
 }
 
 fn packet(
+    family: Family,
     protocol: Protocol,
-    (source, source_port): (Address, u16),
-    (destination, destination_port): (Address, u16),
+    [source_port, destination_port]: [u16; 2],
     opens: bool,
 ) -> Packet {
     Packet {
-        source,
-        destination,
+        family,
         protocol,
         source_port,
         destination_port,
