@@ -53,6 +53,53 @@ fn forwards(ports: &mut [Port; 2], first: u64) {
 }
 
 #[test]
+fn the_kernel_forwards_beside_the_wires() {
+    let machine = Machine::by_wire();
+    machine.add_veth("eth2");
+    machine.namespace.ip("addr add 203.0.113.1/30 dev eth2");
+    machine.outside.ip("addr add 203.0.113.2/30 dev eth2");
+    machine.configure(&format!(
+        "{}[[interface]]\nname = \"eth2\"\nrole = \"mixed\"\nforwarding = \"kernel\"\n",
+        by_wire(CONFIG)
+    ));
+    let _running = machine.start();
+
+    // What comes in beside the wires is filtered.
+    let toward = |port: u16| {
+        let [from, to] = ["203.0.113.2", "198.51.100.7"].map(address);
+        let segment = transport::segment(Protocol::Tcp, 40_000, port);
+        ip(from, to, Protocol::Tcp.number(), &segment)
+            .arrival()
+            .bytes
+    };
+    Port::open(&machine.outside, "eth2").send(&toward(80));
+
+    // What comes in at a wire goes out of its other end, what comes in beside them to
+    // the kernel, which answers.
+    forwards(&mut ports(&machine), 0);
+    let asked = machine
+        .outside
+        .command("ping")
+        .args(["-c1", "-W5", "203.0.113.1"])
+        .output();
+    assert!(asked.unwrap().status.success());
+
+    let count = |name: &str| metric(&machine.get("/metrics").1, name);
+    let dropped = "poolguard_dropped_packets_total{pool=\"dialup\",rule=\"inbound_port\"}";
+    assert_eq!(count(dropped), 1);
+    assert!(count("poolguard_passed_packets_total{interface=\"eth2\"}") > 0);
+
+    assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
+    let text = String::from_utf8(machine.poolguard("status").stdout).unwrap();
+    let row = text.lines().find(|line| line.starts_with("eth2")).unwrap();
+    assert!(row.contains("the kernel"), "{text}");
+    assert_eq!(
+        machine.status()["interfaces"][2]["wire"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
 fn it_says_how_its_wires_are() {
     let machine = Machine::by_wire();
     let mut running = machine.start();

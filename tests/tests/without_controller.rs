@@ -197,12 +197,17 @@ fn monitor_mode_that_was_left_is_not_called_filtering() {
 #[test]
 fn the_ends_of_wires_forward_nothing_without_the_filter() {
     let machine = Machine::by_wire();
-    machine.configure(&by_wire(CONFIG));
+    machine.add_veth("eth2");
+    machine.configure(&format!(
+        "{}[[interface]]\nname = \"eth2\"\nrole = \"network\"\nforwarding = \"kernel\"\n",
+        by_wire(CONFIG)
+    ));
     machine.start_with("run").kill();
     machine.namespace.ip("link delete eth0");
+    machine.namespace.ip("link delete eth2");
     let (text, _) = unanswered(&machine);
     assert!(
-        text.contains("NOT ENFORCING, nor forwarding by wire on eth0"),
+        text.contains("; NOT ENFORCING, nor forwarding by wire on eth0; NOT ENFORCING on eth2\n"),
         "{text}"
     );
 }

@@ -135,12 +135,9 @@ impl Shown {
     }
 
     /// Where it should and does not.
-    fn missing(&self) -> Vec<String> {
-        let interfaces = self
-            .interfaces
-            .iter()
-            .filter(|interface| !interface.attached);
-        interfaces.map(Interface::called).collect()
+    fn missing(&self) -> Vec<&Interface> {
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|interface| !interface.attached).collect()
     }
 
     /// What goes on by itself, and where.
@@ -186,17 +183,21 @@ impl Interface {
 
 fn render(left: &Shown, is_running: bool) -> String {
     let (on, off) = (left.attached(), left.missing());
-    let by_wire = left.in_force.as_ref().is_some_and(|noted| noted.by_wire);
     let mut text = match on.is_empty() {
         true => "nothing is filtered".to_owned(),
         false => format!("what is attached {}", left.goes_on()),
     };
-    if !off.is_empty() {
-        let cut = match by_wire {
-            true => ", nor forwarding by wire",
-            false => "",
-        };
-        text = format!("{text}; NOT ENFORCING{cut} on {}", off.join(", "));
+    let by_wire = |interface: &&Interface| {
+        let mut noted = left.in_force.iter();
+        noted.any(|noted| noted.by_wire && !noted.beside_wires.contains(&interface.name))
+    };
+    let (cut, beside): (Vec<_>, Vec<_>) = off.into_iter().partition(by_wire);
+    for (interfaces, forwarding) in [(cut, ", nor forwarding by wire"), (beside, "")] {
+        if !interfaces.is_empty() {
+            let names: Vec<_> = interfaces.into_iter().map(Interface::called).collect();
+            let names = names.join(", ");
+            text = format!("{text}; NOT ENFORCING{forwarding} on {names}");
+        }
     }
     text.push('\n');
     let generation = left.generation.map(|number| format!("generation {number}"));

@@ -139,8 +139,10 @@ fn interface_table(status: &Status) -> Table {
             yes(interface.attached),
             passed.map_or(0, |passed| passed.packets).to_string(),
         ];
-        if let Some(wire) = &interface.wire {
-            row.extend([wire.peer.clone(), yes(wire.up)]);
+        match &interface.wire {
+            Some(wire) => row.extend([wire.peer.clone(), yes(wire.up)]),
+            None if is_wire => row.extend(["the kernel".to_owned(), String::new()]),
+            None => {}
         }
         let of_wire = interface.wire.as_ref();
         let of_wire = of_wire.and_then(|wire| wire.problem.as_deref());

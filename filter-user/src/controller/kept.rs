@@ -46,11 +46,19 @@ pub struct NotedInForce {
     pub monitored_pools: usize,
     /// Whether what is permitted goes by wire, and nothing without the filter.
     pub by_wire: bool,
+    /// The interfaces for which that is not so: the kernel forwards what they permit.
+    #[serde(default)]
+    pub beside_wires: Vec<String>,
 }
 
 impl NotedInForce {
     /// What is noted of a controller that stands so.
     pub(super) fn of(status: &Status) -> Self {
+        let beside_wires = status
+            .interfaces
+            .iter()
+            .filter(|known| known.wire.is_none());
+        let beside_wires = beside_wires.map(|known| known.name.clone());
         let monitored = status.pools.iter().filter(|pool| pool.monitored);
         Self {
             config_file: status.config_file.clone(),
@@ -60,6 +68,7 @@ impl NotedInForce {
             pools: status.pools.len(),
             monitored_pools: monitored.count(),
             by_wire: status.forwarding == "wire",
+            beside_wires: beside_wires.collect(),
         }
     }
 }

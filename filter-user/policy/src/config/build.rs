@@ -298,6 +298,7 @@ fn plain(path: &Path) -> PathBuf {
 
 const ENFORCEMENT: &[(&str, bool)] = &[("enforce", false), ("monitor", true)];
 
+/// Of the box, and of an interface.
 const FORWARDING: &[(&str, bool)] = &[("kernel", false), ("wire", true)];
 
 const ROLES: &[(&str, Role)] = &[
@@ -387,6 +388,7 @@ fn read_items(table: &mut Table<'_, '_>, draft: &mut Draft) {
 fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
     let attach = table.optional("attach", choice(ATTACH));
     let sources = table.optional("sources", choice(SOURCES));
+    let is_wire = table.optional("forwarding", choice(FORWARDING));
     InterfaceDraft {
         place: table.place(),
         name: table.required("name", "\"eth0\"", interface_name),
@@ -399,6 +401,7 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
             .map(|role| role.value),
         attach,
         sources,
+        is_wire,
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct InterfaceDraft {
     pub(super) role: Option<Role>,
     pub(super) attach: Option<Placed<Attach>>,
     pub(super) sources: Option<Placed<Sources>>,
+    /// `forwarding`, where it is given: whether it is `"wire"`.
+    pub(super) is_wire: Option<Placed<bool>>,
 }
 
 #[derive(Debug)]

@@ -245,8 +245,8 @@ pub enum Forwarding {
     /// The kernel bridges or routes it.
     #[default]
     Kernel,
-    /// It goes out of the other end of the wire that it came in at. Every
-    /// interface is an end of one of these.
+    /// It goes out of the other end of the wire that it came in at. The kernel
+    /// forwards what comes in at an interface that is the end of none of these.
     Wire(Vec<Wire>),
 }
 

@@ -275,7 +275,96 @@ error: interface `eth2` is in no wire
 9 | name = "eth2"
   |        ^^^^^^
   |
-  = help: add a [[wire]] that joins it to another one, or remove the [[interface]]: what it permits has nowhere to go
+  = help: add a [[wire]] that joins it to another one, or `forwarding = "kernel"` to its [[interface]] if the kernel routes what it permits
+"#,
+    );
+}
+
+#[test]
+fn an_interface_beside_the_wires() {
+    let config = fine(
+        r#"
+forwarding = "wire"
+[[interface]]
+name = "eth1"
+role = "customer"
+forwarding = "wire"
+[[interface]]
+name = "eth0"
+role = "network"
+[[interface]]
+name = "eth2"
+role = "mixed"
+attach = "generic"
+forwarding = "kernel"
+[[wire]]
+ends = ["eth0", "eth1"]
+"#,
+    );
+    assert_eq!(config.other_end("eth0"), Some("eth1"));
+    assert_eq!(config.other_end("eth2"), None);
+}
+
+#[test]
+fn an_end_of_a_wire_that_the_kernel_is_to_forward() {
+    wrong(
+        r#"
+forwarding = "wire"
+[[interface]]
+name = "eth1"
+role = "customer"
+[[interface]]
+name = "eth0"
+role = "network"
+forwarding = "kernel"
+[[interface]]
+name = "eth2"
+role = "network"
+forwarding = "wire"
+[[wire]]
+ends = ["eth1", "eth0"]
+"#,
+        r#"
+error: `forwarding = "kernel"` for `eth0`, which is the end of a wire
+ --> poolguard.toml:8:14
+  |
+8 | forwarding = "kernel"
+  |              ^^^^^^^^
+  |
+  = help: remove it, or the [[wire]]
+
+error: interface `eth2` is in no wire
+  --> poolguard.toml:10:8
+   |
+10 | name = "eth2"
+   |        ^^^^^^
+   |
+   = help: add a [[wire]] that joins it to another one, or `forwarding = "kernel"` to its [[interface]] if the kernel routes what it permits
+"#,
+    );
+}
+
+#[test]
+fn an_interface_by_wire_where_there_is_none() {
+    wrong(
+        r#"
+[[interface]]
+name = "eth1"
+role = "customer"
+forwarding = "kernel"
+[[interface]]
+name = "eth0"
+role = "network"
+forwarding = "wire"
+"#,
+        r#"
+error: `forwarding = "wire"` at an interface of a box that has no wires
+ --> poolguard.toml:8:14
+  |
+8 | forwarding = "wire"
+  |              ^^^^^^
+  |
+  = help: write it at the top of the main file, with a [[wire]], or remove it
 "#,
     );
 }

@@ -19,12 +19,18 @@ pub(super) fn check(draft: &Draft, mistakes: &mut Mistakes) {
         Some(is_wire) if is_wire.guessed => {}
         None if mistakes.may_lack("forwarding") => {}
         Some(is_wire) if is_wire.value => check_wires(draft, &is_wire.place, mistakes),
-        _ => refuse_wires(&draft.wires, mistakes),
+        _ => refuse_wires(draft, mistakes),
     }
 }
 
-fn refuse_wires(wires: &[WireDraft], mistakes: &mut Mistakes) {
-    for wire in wires {
+fn refuse_wires(draft: &Draft, mistakes: &mut Mistakes) {
+    let words = draft.interfaces.iter().flat_map(|known| &known.is_wire);
+    for word in words.filter(|word| word.value && !word.guessed) {
+        let message = "`forwarding = \"wire\"` at an interface of a box that has no wires";
+        let help = "write it at the top of the main file, with a [[wire]], or remove it";
+        mistakes.push(Diagnostic::error(&word.place, message).help(help));
+    }
+    for wire in &draft.wires {
         let message = "a wire under `forwarding = \"kernel\"`: nothing would be done with it";
         let help = "write `forwarding = \"wire\"` at the top of the main file, or remove it";
         mistakes.push(Diagnostic::error(&wire.place, message).help(help));
@@ -33,12 +39,15 @@ fn refuse_wires(wires: &[WireDraft], mistakes: &mut Mistakes) {
 
 fn check_wires(draft: &Draft, forwarding: &Place, mistakes: &mut Mistakes) {
     for interface in &draft.interfaces {
-        check_attach(interface, mistakes);
+        if !is_beside(interface) {
+            check_attach(interface, mistakes);
+        }
     }
     for wire in &draft.wires {
         check_count(wire, mistakes);
     }
     check_ends(draft, mistakes);
+    check_beside(draft, mistakes);
     if mistakes.may_lack("wire") {
         return;
     }
@@ -99,16 +108,44 @@ fn check_ends(draft: &Draft, mistakes: &mut Mistakes) {
     }
 }
 
+/// That what the kernel forwards is the end of no wire.
+fn check_beside(draft: &Draft, mistakes: &mut Mistakes) {
+    for interface in &draft.interfaces {
+        let (Some(name), Some(is_wire)) = (&interface.name, &interface.is_wire) else {
+            continue;
+        };
+        if !is_beside(interface) {
+            continue;
+        }
+        let is_end = |end: &Placed<String>| !end.guessed && end.value == name.value;
+        if ends(draft).any(is_end) {
+            let message = format!(
+                "`forwarding = \"kernel\"` for {}, which is the end of a wire",
+                quoted(&name.value)
+            );
+            let help = "remove it, or the [[wire]]";
+            mistakes.push(Diagnostic::error(&is_wire.place, message).help(help));
+        }
+    }
+}
+
 /// That no interface is left over.
 fn check_loose(draft: &Draft, mistakes: &mut Mistakes) {
     let joined: HashSet<&str> = ends(draft).map(|end| end.value.as_str()).collect();
-    let names = draft.interfaces.iter().flat_map(|known| &known.name);
+    let by_wire = draft.interfaces.iter().filter(|known| !is_beside(known));
+    let names = by_wire.flat_map(|known| &known.name);
     for name in names.filter(|name| !joined.contains(name.value.as_str())) {
         let message = format!("interface {} is in no wire", quoted(&name.value));
-        let help = "add a [[wire]] that joins it to another one, or remove the [[interface]]: what \
-                    it permits has nowhere to go";
+        let help = "add a [[wire]] that joins it to another one, or `forwarding = \"kernel\"` to \
+                    its [[interface]] if the kernel routes what it permits";
         mistakes.push(Diagnostic::error(&name.place, message).help(help));
     }
+}
+
+/// Whether the kernel is to forward what this interface permits.
+fn is_beside(interface: &InterfaceDraft) -> bool {
+    let mut word = interface.is_wire.iter();
+    word.any(|is_wire| !is_wire.value)
 }
 
 fn ends(draft: &Draft) -> impl Iterator<Item = &Placed<String>> {
