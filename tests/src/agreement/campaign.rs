@@ -2,17 +2,12 @@
 
 use std::time::UNIX_EPOCH;
 
-use proptest::{
-    prelude::*,
-    strategy::ValueTree,
-    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
-};
-
 use super::{
     Census, Disagreement, Trial, Witnesses,
-    smaller::{Draft, Reproduction},
+    draw::{Draw, Events},
+    smaller::Reproduction,
 };
-use crate::generate::{Event, Scenario, Setup, event, setup};
+use crate::generate::Scenario;
 
 /// How much is to be shown to whom.
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +16,20 @@ pub struct Plan {
     pub seed: u64,
     /// So many events under each configuration.
     pub events: usize,
+    /// Where they come from.
+    pub drawn: Events,
+    /// Counters are compared after every so many frames.
+    pub batch: usize,
     /// Who is asked besides the oracle.
     pub witnesses: Witnesses,
 }
 
 /// Goes from configuration to configuration. Each has a number, from which it
 /// and its frames follow: what went wrong under one can be shown again alone.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Campaign {
     plan: Plan,
+    draw: Draw,
     next: u64,
     /// So many configurations on at a time.
     stride: u64,
@@ -47,6 +47,7 @@ impl Campaign {
     pub fn every(plan: Plan, stride: u64) -> Self {
         Self {
             plan,
+            draw: Draw::new(plan.witnesses == Witnesses::Host, plan.drawn),
             next: plan.seed,
             stride,
             census: Census::default(),
@@ -66,27 +67,24 @@ impl Campaign {
         let seed = self.next;
         self.next = seed.wrapping_add(self.stride);
         self.census.configurations += 1;
-        let mut draw = Draw::new(seed, self.plan.witnesses == Witnesses::Host);
-        let setup = draw.setup().current();
-        let events: Vec<_> = (0..self.plan.events)
-            .map(|_| draw.event().current())
-            .collect();
-        let scenario = Scenario::new(&setup, &events);
-        let mut trial = Trial::new(&scenario.config, self.plan.witnesses);
-        let outcome = trial.run(&scenario, &mut self.census);
-        outcome.map_err(|found| Box::new(self.reduce(seed, found)))
+        let events = self.draw.events(seed, self.plan.events);
+        let scenario = Scenario::new(&Draw::setup(seed), &events);
+        drop(events);
+        let trial = || Trial::new(&scenario.config, self.plan.witnesses);
+        let outcome = trial().run_in_batches(&scenario, self.plan.batch, &mut self.census);
+        outcome.map_err(|found| {
+            // Which frame of the batch it was.
+            let exactly = trial().run(&scenario, &mut Census::default());
+            Box::new(self.reduce(seed, exactly.err().unwrap_or(found)))
+        })
     }
 
     /// Draws everything again, as far as it takes, to keep it in proptest's
     /// hands: for all frames that would be a great deal.
     fn reduce(&self, seed: u64, found: Disagreement) -> Failure {
-        let mut draw = Draw::new(seed, self.plan.witnesses == Witnesses::Host);
         // Every event is a step at least.
         let events = self.plan.events.min(found.step + 1);
-        let draft = Draft {
-            setup: draw.setup(),
-            events: (0..events).map(|_| draw.event()).collect(),
-        };
+        let draft = self.draw.draft(seed, events);
         Failure {
             seed,
             reproduction: draft.reduce(found, self.plan.witnesses),
@@ -104,6 +102,8 @@ pub fn agree(witnesses: Witnesses, configurations: usize, events: usize) {
     let mut campaign = Campaign::new(Plan {
         seed: seed(),
         events,
+        drawn: Events::Fresh,
+        batch: 1,
         witnesses,
     });
     if let Err(failure) = campaign.run(configurations) {
@@ -141,38 +141,6 @@ pub fn seed() -> u64 {
 
 /// A scenario for two interfaces, in which nothing has to be remembered.
 pub fn draw_for_the_wire(seed: u64, events: usize) -> Scenario {
-    let mut draw = Draw::new(seed, false);
-    let setup = draw.setup().current().plain();
-    let events: Vec<_> = (0..events).map(|_| draw.event().current()).collect();
-    Scenario::new(&setup, &events)
-}
-
-/// Everything that follows from a number, in order.
-struct Draw {
-    runner: TestRunner,
-    event: BoxedStrategy<Event>,
-}
-
-impl Draw {
-    fn new(seed: u64, may_wait: bool) -> Self {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        let config = Config {
-            failure_persistence: None,
-            ..Config::default()
-        };
-        Self {
-            runner: TestRunner::new_with_rng(config, rng),
-            event: event(may_wait).boxed(),
-        }
-    }
-
-    fn setup(&mut self) -> Box<dyn ValueTree<Value = Setup>> {
-        setup().boxed().new_tree(&mut self.runner).unwrap()
-    }
-
-    fn event(&mut self) -> Box<dyn ValueTree<Value = Event>> {
-        self.event.new_tree(&mut self.runner).unwrap()
-    }
+    let events = Draw::new(false, Events::Fresh).events(seed, events);
+    Scenario::new(&Draw::setup(seed).plain(), &events)
 }

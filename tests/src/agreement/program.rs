@@ -4,7 +4,10 @@ use dataplane::{Dataplane as _, FlowMemory, Generation};
 use policy::compile::Compiled;
 
 use super::{counters::Places, trial::Testimony};
-use crate::kernel::{Apparatus, must};
+use crate::{
+    fixture::Counters as Moved,
+    kernel::{Apparatus, must},
+};
 
 /// The shortest frame that `BPF_PROG_TEST_RUN` takes.
 const SHORTEST: usize = 14;
@@ -43,16 +46,12 @@ impl Program {
     /// `None` for a frame that the kernel cannot be shown.
     pub(super) fn arrive(
         &mut self,
-        places: &Places,
         interface: &str,
         frame: &[u8],
         first: Option<usize>,
     ) -> Option<Testimony> {
         if frame.len() < SHORTEST {
             return None;
-        }
-        if self.values.is_empty() {
-            self.values = places.read(&*self.generation.counters());
         }
         let action = must(match first {
             Some(first) => self
@@ -64,13 +63,22 @@ impl Program {
             [XDP_PASS, XDP_DROP].contains(&action),
             "the program returned XDP action {action}"
         );
-        let values = places.read(&*self.generation.counters());
-        let moved = places.moved(&self.values, &values);
-        self.values = values;
         Some(Testimony {
             passes: action == XDP_PASS,
             why: None,
-            moved,
         })
+    }
+
+    /// How its counters have moved since this was last asked.
+    pub(super) fn moved(&mut self, places: &Places) -> Moved {
+        let values = places.read(&*self.generation.counters());
+        let zeros = vec![0; values.len()];
+        let before = match self.values.is_empty() {
+            true => &zeros,
+            false => &self.values,
+        };
+        let moved = places.moved(before, &values);
+        self.values = values;
+        moved
     }
 }

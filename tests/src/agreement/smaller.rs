@@ -7,9 +7,15 @@ use proptest::strategy::ValueTree;
 use super::{Census, Disagreement, Trial, Witnesses};
 use crate::generate::{Event, Scenario, Setup, script};
 
-/// How often a smaller scenario is tried. In the kernel each takes about as long
-/// as loading the program.
-const ATTEMPTS: usize = 2_000;
+/// How often a smaller scenario is tried.
+const fn attempts(witnesses: Witnesses) -> usize {
+    match witnesses {
+        Witnesses::Host => 2_000,
+        // Each takes as long as loading the program, up to a second.
+        #[cfg(feature = "kernel")]
+        Witnesses::HostAndKernel => 150,
+    }
+}
 
 /// A scenario, still in the hands of proptest.
 pub struct Draft {
@@ -30,7 +36,8 @@ impl Draft {
 
     /// Makes it smaller as long as they go on to disagree.
     pub fn reduce(mut self, found: Disagreement, witnesses: Witnesses) -> Reproduction {
-        let mut attempts = ATTEMPTS;
+        let mut attempts = attempts(witnesses);
+        self.keep_last(witnesses);
         self.drop_events(witnesses, &mut attempts);
         while self.simplify_something(witnesses, &mut attempts) {}
         let mut reproduction = Reproduction {
@@ -39,6 +46,19 @@ impl Draft {
         };
         reproduction.drop_steps(witnesses);
         reproduction
+    }
+
+    /// Keeps no more than the last few events if they suffice: most frames are judged
+    /// without regard to those before them.
+    fn keep_last(&mut self, witnesses: Witnesses) {
+        for few in [1, 16, 256] {
+            let rest = self.events.len().saturating_sub(few);
+            let before: Vec<_> = self.events.drain(..rest).collect();
+            if self.disagreement(witnesses).is_some() {
+                return;
+            }
+            self.events.splice(0..0, before);
+        }
     }
 
     /// Leaves out half of the events, then a quarter, then less.

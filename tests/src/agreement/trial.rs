@@ -68,15 +68,33 @@ impl Trial {
         }
     }
 
-    /// Shows them what happens in a scenario of the same configuration.
+    /// Shows them what happens in a scenario of the same configuration, and compares
+    /// their counters after every frame.
     ///
     /// # Errors
     ///
     /// The first frame that they disagree on.
     pub fn run(&mut self, scenario: &Scenario, census: &mut Census) -> Result<(), Disagreement> {
+        self.run_in_batches(scenario, 1, census)
+    }
+
+    /// Shows them what happens, and compares their verdicts after every frame and their
+    /// counters after every so many.
+    ///
+    /// # Errors
+    ///
+    /// The first frame that they disagree on, or the last one of the first batch in which
+    /// their counters moved differently.
+    pub fn run_in_batches(
+        &mut self,
+        scenario: &Scenario,
+        batch: usize,
+        census: &mut Census,
+    ) -> Result<(), Disagreement> {
         let mut oracle = Oracle::new(&self.config, NOW.parse().unwrap());
         let mut host = Host::new(&self.compiled, &self.places);
         let mut now = 0;
+        let mut due = Due::default();
         for (step, event) in scenario.steps.iter().enumerate() {
             let (name, bytes, first, shapes) = match event {
                 Step::Wait(seconds) => {
@@ -97,14 +115,21 @@ impl Trial {
             let interface = interfaces.find(|i| i.name == *name).unwrap();
             let answer = oracle.arrive(interface, bytes);
             census.frame(shapes, &answer);
-            let from_host = Some(("decide", host.arrive(interface, bytes)));
             let program = self.program.as_mut();
-            let from_kernel = program.and_then(|p| p.arrive(&self.places, name, bytes, first));
-            let from_kernel = from_kernel.map(|said| ("kernel", said));
+            let from_kernel = program.and_then(|p| p.arrive(name, bytes, first));
             census.kernel_frames += u64::from(from_kernel.is_some());
+            due.add(&answer.moved, from_kernel.is_some());
+            let from_host = Some(("decide", host.arrive(interface, bytes)));
+            let from_kernel = from_kernel.map(|said| ("kernel", said));
             let testimony: Vec<_> = from_host.into_iter().chain(from_kernel).collect();
-            if testimony.iter().any(|(_, said)| !said.agrees_with(&answer)) {
-                let words = words(name, bytes, &answer, &testimony);
+            let mut agree = testimony.iter().all(|(_, said)| said.agrees_with(&answer));
+            let mut sums = String::new();
+            if due.frames >= batch || step + 1 == scenario.steps.len() {
+                sums = due.compare(&mut host, self.program.as_mut(), &self.places);
+                agree &= sums.is_empty();
+            }
+            if !agree {
+                let words = words(name, bytes, &answer, &testimony) + &sums;
                 return Err(Disagreement { step, words });
             }
         }
@@ -130,7 +155,6 @@ pub(super) struct Testimony {
     pub(super) passes: bool,
     /// The outcome and the reason, from who can be asked for them.
     pub(super) why: Option<(&'static str, Option<&'static str>)>,
-    pub(super) moved: Counters,
 }
 
 impl Testimony {
@@ -139,7 +163,57 @@ impl Testimony {
             && self
                 .why
                 .is_none_or(|why| why == (answer.outcome, answer.reason))
-            && self.moved == answer.moved
+    }
+}
+
+/// How counters have to have moved since they were last compared.
+#[derive(Default)]
+struct Due {
+    frames: usize,
+    host: Counters,
+    /// Of the frames that the kernel was shown.
+    kernel: Counters,
+}
+
+impl Due {
+    fn add(&mut self, moved: &Counters, by_kernel: bool) {
+        self.frames += 1;
+        add(&mut self.host, moved);
+        if by_kernel {
+            add(&mut self.kernel, moved);
+        }
+    }
+
+    /// Whose counters moved how; nothing where they moved as they had to. The next batch
+    /// begins.
+    fn compare(
+        &mut self,
+        host: &mut Host<'_>,
+        program: Option<&mut Program>,
+        places: &Places,
+    ) -> String {
+        let due = std::mem::take(self);
+        let mut moved = vec![("decide", host.moved(), due.host)];
+        moved.extend(program.map(|program| ("kernel", program.moved(places), due.kernel)));
+        if moved.iter().all(|(_, moved, due)| moved == due) {
+            return String::new();
+        }
+        let mut words = format!("  counters, of {} frames:\n", due.frames);
+        for (who, moved, due) in moved {
+            let _ = writeln!(words, "  {who}: {moved:?}\n  for it, the oracle: {due:?}");
+        }
+        words
+    }
+}
+
+fn add(sums: &mut Counters, moved: &Counters) {
+    for (name, n) in moved {
+        match sums.get_mut(name) {
+            Some(sum) => *sum += n,
+            None => {
+                sums.insert(name.clone(), *n);
+            }
+        }
     }
 }
 
@@ -169,17 +243,21 @@ impl<'a> Host<'a> {
         let slot = interfaces.find(|i| i.name == interface.name).unwrap().slot;
         let verdict = decide(frame, interface.ingress(), &self.tables);
         count(&verdict, slot, frame.len(), &mut self.counters);
-        let values = self.places.read(&self.counters);
-        let moved = self.places.moved(&self.values, &values);
-        self.values = values;
         Testimony {
             passes: verdict.passes(),
             why: Some((
                 verdict.outcome.name(),
                 verdict.reason.map(|reason| reason.name()),
             )),
-            moved,
         }
+    }
+
+    /// How its counters have moved since this was last asked.
+    fn moved(&mut self) -> Counters {
+        let values = self.places.read(&self.counters);
+        let moved = self.places.moved(&self.values, &values);
+        self.values = values;
+        moved
     }
 }
 
@@ -208,7 +286,7 @@ fn words(
                 if said.passes { "passes" } else { "drops" }
             ),
         };
-        let _ = writeln!(words, ", {:?}", said.moved);
+        words.push('\n');
     }
     words
 }

@@ -11,17 +11,19 @@ use std::{
 };
 
 use poolguard_tests::agreement::{
-    Campaign, Census, Plan, Witnesses,
+    Campaign, Census, Events, Plan, Witnesses,
     campaign::{self, Failure},
 };
 
-/// Loading takes the kernel much longer than a frame does: many frames to each
-/// configuration.
+/// Loading takes the kernel as long as a hundred thousand frames do, and reading all
+/// counters as long as several.
 #[cfg(feature = "kernel")]
 const IN_THE_KERNEL: Round = Round {
     witnesses: Witnesses::HostAndKernel,
     configurations: 1,
-    events: 4_000,
+    events: 100_000,
+    drawn: Events::AtHand,
+    batch: 256,
 };
 
 /// Time passes on the host alone.
@@ -29,6 +31,8 @@ const ON_THE_HOST: Round = Round {
     witnesses: Witnesses::Host,
     configurations: 8,
     events: 250,
+    drawn: Events::Fresh,
+    batch: 1,
 };
 
 /// After so many disagreements there is no use in going on.
@@ -39,6 +43,8 @@ struct Round {
     witnesses: Witnesses,
     configurations: usize,
     events: usize,
+    drawn: Events,
+    batch: usize,
 }
 
 /// What became of a round.
@@ -68,8 +74,12 @@ fn main() -> ExitCode {
     // Each takes its pins away before it ends.
     let crashes = workers.into_iter().map(|worker| worker.join());
     let crashes = crashes.filter(Result::is_err).count();
+    let amiss = census.out_of_proportion();
     println!("{census}\n{failures} disagreements, {crashes} crashes");
-    if failures + crashes == 0 && census.frames > 0 {
+    for line in &amiss {
+        println!("out of proportion: {line}");
+    }
+    if failures + crashes == 0 && census.frames > 0 && amiss.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -82,6 +92,8 @@ fn work(seed: u64, stride: u64, end: Instant, reports: &Sender<Report>) {
         let plan = Plan {
             seed,
             events: round.events,
+            drawn: round.drawn,
+            batch: round.batch,
             witnesses: round.witnesses,
         };
         (Campaign::every(plan, stride), round.configurations)
