@@ -42,6 +42,8 @@ pub mod map {
     pub const PREFIXES_V4: &str = "PREFIXES_V4";
     /// The same for IPv6.
     pub const PREFIXES_V6: &str = "PREFIXES_V6";
+    /// The [marks](crate::last_use) of exemptions that are used. Of a generation.
+    pub const MARKS: &str = "MARKS";
     /// The [rows](crate::counters) of a generation. Others read on when it has gone.
     pub const COUNTERS: &str = "COUNTERS";
     /// [`Flow`](crate::flow::Flow) to the second it was last seen at. Outlives
@@ -51,5 +53,13 @@ pub mod map {
     pub const PEER: &str = "PEER";
 
     /// All of them.
-    pub const ALL: [&str; 6] = [POLICIES, PREFIXES_V4, PREFIXES_V6, COUNTERS, FLOWS, PEER];
+    pub const ALL: [&str; 7] = [
+        POLICIES,
+        PREFIXES_V4,
+        PREFIXES_V6,
+        MARKS,
+        COUNTERS,
+        FLOWS,
+        PEER,
+    ];
 }

@@ -73,6 +73,16 @@ impl Address {
     }
 }
 
+impl From<Address> for core::net::IpAddr {
+    fn from(address: Address) -> Self {
+        let bits = u128::from(address.high) << 64 | u128::from(address.low);
+        match address.family {
+            Family::V4 => core::net::Ipv4Addr::from_bits((address.high >> 32) as u32).into(),
+            Family::V6 => core::net::Ipv6Addr::from_bits(bits).into(),
+        }
+    }
+}
+
 impl From<core::net::IpAddr> for Address {
     fn from(address: core::net::IpAddr) -> Self {
         match address {

@@ -56,6 +56,7 @@ pub mod counters;
 pub mod decide;
 pub mod flow;
 pub mod frame;
+pub mod last_use;
 pub mod parse;
 pub mod policy;
 pub mod prefix_table;

@@ -13,6 +13,7 @@ use filter_common::{
     Address, Policy, PortClass, PortClasses, Settings, Sources, Tables,
     counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
+    last_use::{MARK_LINES, MarkLine, mark, mark_line},
     prefix_table::{Line, ROOT_LINES, find_policy},
 };
 
@@ -44,8 +45,8 @@ static WIRE: Global<u32> = Global::new(0);
 #[map]
 static PEER: DevMap = DevMap::with_max_entries(1, 0);
 
-/// Frames change no table of a generation: no two CPUs ever want to write to the
-/// same cache line. With this flag the verifier enforces it.
+/// Frames change no table of a generation but the marks: no two CPUs ever want to write to
+/// the same cache line. With this flag the verifier enforces it.
 const READ_ONLY: u32 = aya_ebpf::bindings::BPF_F_RDONLY_PROG;
 /// Policy number to policy. Of the generation, sized when it is loaded.
 #[map]
@@ -60,6 +61,10 @@ static PREFIXES_V4: Array<Line> = Array::with_max_entries(ROOT_LINES, MAPPABLE);
 /// The IPv6 prefix table. Of the generation, sized when it is loaded.
 #[map]
 static PREFIXES_V6: Array<Line> = Array::with_max_entries(ROOT_LINES, MAPPABLE);
+/// The marks of exemptions that are used. Of the generation. The controller takes them away
+/// while they are in use.
+#[map]
+static MARKS: Array<MarkLine> = Array::with_max_entries(MARK_LINES, MAPPABLE);
 
 /// Outlives generations.
 #[map]
@@ -137,6 +142,20 @@ impl Tables for Generation {
             |number| PREFIXES_V6.get(number),
             |number| POLICIES.get(number),
         )
+    }
+
+    #[inline(always)]
+    fn mark_used(&self, address: Address) {
+        let Some(line) = MARKS.get_ptr_mut(mark_line(address)) else {
+            return;
+        };
+        // SAFETY: words of a map value, each loaded or stored in one piece.
+        let word = |place: usize, word: usize| unsafe { &raw mut (*line)[place][word] };
+        mark(
+            address,
+            |place, half| unsafe { word(place, half).read_volatile() },
+            |place, half, value| unsafe { word(place, half).write_volatile(value) },
+        );
     }
 
     #[inline(always)]

@@ -108,7 +108,7 @@ pub fn judge<T: Tables + ?Sized>(
             verdict.outcome = Outcome::MailServer;
         } else {
             if concerns_rule_5 {
-                rule_5::judge(&mut verdict, source, role, tables);
+                rule_5::judge(&mut verdict, &endpoints, source, role, tables);
             }
             if verdict.passes() && destination.forbids(packet.protocol, class) {
                 rules_1_to_4::judge(&mut verdict, packet, &endpoints, destination, tables);

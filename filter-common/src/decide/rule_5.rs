@@ -8,6 +8,7 @@
 use super::{Role, Tables, mail, monitor::drop_or_monitor};
 use crate::{
     counters::NO_POOL,
+    parse::Endpoints,
     policy::{FLAG_SMTP_OUT, Policy},
     verdict::{DropReason, Outcome, Verdict},
 };
@@ -26,6 +27,7 @@ pub(super) fn is_on<T: Tables + ?Sized>(role: Role, tables: &T) -> bool {
 #[inline(always)]
 pub(super) fn judge<T: Tables + ?Sized>(
     verdict: &mut Verdict,
+    endpoints: &Endpoints,
     source: &Policy,
     role: Role,
     tables: &T,
@@ -37,6 +39,7 @@ pub(super) fn judge<T: Tables + ?Sized>(
         verdict.outcome = Outcome::MailServer;
     } else if source.has(FLAG_SMTP_OUT) {
         verdict.smtp_exempted = source.pool;
+        tables.mark_used(endpoints.source);
     } else {
         verdict.outcome = drop_or_monitor(source, tables);
         verdict.reason = Some(DropReason::SmtpOut);

@@ -44,6 +44,7 @@ fn outcome<T: Tables + ?Sized>(
     tables: &T,
 ) -> Outcome {
     if destination.exempts(packet.protocol, class) {
+        tables.mark_used(endpoints.destination);
         return Outcome::Exempted;
     }
     if let Some(outcome) = return_traffic::outcome(packet, endpoints, class, tables) {

@@ -2,9 +2,12 @@
 
 use std::{fmt, path::PathBuf};
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{change::Change, config::TemporaryExemption, explain::Explanation};
 use serde::{Deserialize, Serialize};
+
+use crate::last_use::LastUse;
 
 /// What `reload` is answered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +47,10 @@ pub struct Explained {
     pub explanation: Explanation,
     /// What that was asked of.
     pub in_force: InForce,
+    /// When the exemptions around its two addresses were last used, by prefix; none where an
+    /// older controller says nothing.
+    #[serde(default)]
+    pub last_uses: Vec<(IpNet, LastUse)>,
 }
 
 /// What is in force, for whoever holds a file against it.

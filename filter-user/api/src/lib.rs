@@ -23,6 +23,7 @@
 pub mod answers;
 pub mod client;
 pub mod enforcement;
+pub mod last_use;
 pub mod requests;
 pub mod routes;
 pub mod status;

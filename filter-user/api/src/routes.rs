@@ -25,6 +25,15 @@ pub const DETACH: &str = "/detach";
 /// [`ListedExemption`](crate::status::ListedExemption).
 pub const EXEMPTIONS: &str = "/exemptions";
 
+/// Answered with [`Unused`](crate::last_use::Unused): the exemptions, permanent and temporary
+/// ones, that were not used for so many days. The number stands for `{days}`: [`unused`].
+pub const UNUSED: &str = "/exemptions/unused/{days}";
+
+/// [`UNUSED`] for so many days.
+pub fn unused(days: u32) -> String {
+    UNUSED.replace("{days}", &days.to_string())
+}
+
 /// Answered with the [`TemporaryExemption`](policy::config::TemporaryExemption) that was taken
 /// back. The number stands for `{id}`: [`remove_exemption`].
 pub const REMOVE_EXEMPTION: &str = "/exemptions/{id}/remove";

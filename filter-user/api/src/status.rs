@@ -10,7 +10,10 @@ use policy::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::enforcement::Enforcement;
+use crate::{
+    enforcement::Enforcement,
+    last_use::{LastUse, UseCounts},
+};
 
 /// Everything that `poolguard status --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +61,9 @@ pub struct Status {
     pub temporary_exemptions: FamilyCounts,
     /// The temporary exemptions, one by one.
     pub temporary: Vec<ListedExemption>,
+    /// How many exemptions, permanent and temporary ones, are used.
+    #[serde(default)]
+    pub exemption_use: UseCounts,
     /// When the configuration in force goes back unless it is confirmed.
     pub unconfirmed_until: Option<Timestamp>,
     /// Why it could not go back yet, though that moment has passed.
@@ -100,6 +106,9 @@ pub struct ListedExemption {
     pub exemption: TemporaryExemption,
     /// What keeps it from exempting as it says.
     pub ignored: Option<String>,
+    /// When its prefix was last used; none until a controller has looked, within a minute.
+    #[serde(default)]
+    pub last_use: Option<LastUse>,
 }
 
 /// What a start found of the configuration file: a reload would refuse it, and what

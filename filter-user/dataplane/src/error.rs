@@ -189,6 +189,9 @@ pub enum DataplaneError {
     /// Programs that were replaced may still be running.
     #[error("cannot wait for the programs that were replaced: {}: {}", .0, remedy(.0))]
     Wait(io::Error),
+    /// The marks of exemptions cannot be read.
+    #[error("cannot read which exemptions were used: {}: {}", .0, remedy(.0))]
+    LastUse(io::Error),
     /// The kernel refused the object.
     #[error("cannot load the XDP program: {}: {}", chain(.0.as_ref()), remedy_for_cause(.0.as_ref()))]
     Object(Box<EbpfError>),

@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::{
     Counters, DataplaneError,
     live_table::LiveTable,
+    marks::Marks,
     pins::{GenerationPins, Pins},
     wire,
 };
@@ -91,6 +92,7 @@ pub struct Generation {
     policies: IndexSet<Policy>,
     policy_room: u32,
     prefixes: [Prefixes; 2],
+    marks: Option<Marks>,
 }
 
 /// How much of a prefix table is in use.
@@ -157,7 +159,9 @@ impl Generation {
                 object,
             });
         }
+        let marks = copies.first().map(|copy| Marks::of(&copy.object));
         Ok(Self {
+            marks: marks.transpose()?,
             number,
             slots: compiled.slots.clone(),
             counters: Arc::new(Counters::open(&pins.counters(number))?),
@@ -198,6 +202,11 @@ impl Generation {
     /// The policies that its tables have.
     pub(super) fn policies(&self) -> &IndexSet<Policy> {
         &self.policies
+    }
+
+    /// The marks of exemptions that are used.
+    pub(super) fn marks(&self) -> Option<&Marks> {
+        self.marks.as_ref()
     }
 
     /// Changes the tables while they are in use.
@@ -414,6 +423,7 @@ fn load_object(
         loader.map_pin_path(table, shared.table(table));
         loader.map_max_entries(table, entries);
     }
+    loader.map_pin_path(map::MARKS, shared.table(map::MARKS));
     loader
         .load(OBJECT.ok_or(DataplaneError::NoProgram)?)
         .map_err(|source| DataplaneError::Object(Box::new(source)))

@@ -6,7 +6,7 @@
 //! this process die. The next one [opens](Kernel::open) the directory and goes on from
 //! what it finds.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use filter_common::Policy;
 use indexmap::IndexSet;
@@ -27,6 +27,7 @@ use super::{
     found::{Found, warn_of_given_away},
     link::{self, Place, name_or_number},
     maps,
+    marks::Marks,
     notes::{BOOKS_BYTES, Notes},
     occupied::{above, check_above},
     pins::Pins,
@@ -68,6 +69,9 @@ pub struct Kernel {
     is_new: bool,
     running: Option<Generation>,
     links: Links,
+    /// The marks that frames leave by the programs of an earlier run, until a generation of
+    /// this one takes their place.
+    left: Vec<Marks>,
     /// There since the first generation.
     flows: Option<Arc<FlowMemory>>,
     settings: SetDevices,
@@ -151,6 +155,7 @@ impl Kernel {
             pins,
             is_new,
             running: None,
+            left: Marks::left_by(&links.values().filter_map(Attached::program_id).collect()),
             links,
             flows: None,
             generations: 0,
@@ -241,6 +246,7 @@ impl Kernel {
         wire::warn_of_side_effects(&ends, &mut self.said);
         self.books.came_into_force(next.number());
         self.running = Some(next);
+        self.left.clear();
         self.pins.remove_other_maps();
         Ok(events)
     }
@@ -662,6 +668,14 @@ impl Dataplane for Kernel {
         self.running
             .as_mut()
             .map_or(Ok(()), |running| running.amend(amendment))
+    }
+
+    fn used(&mut self) -> Result<Vec<IpAddr>, DataplaneError> {
+        let running = self.running.iter().filter_map(Generation::marks);
+        let marks = running.chain(&self.left).map(Marks::take);
+        marks
+            .collect::<Result<Vec<_>, _>>()
+            .map(|used| used.concat())
     }
 
     fn reconcile(&mut self, waiting: &BTreeSet<String>) -> Result<Events, DataplaneError> {

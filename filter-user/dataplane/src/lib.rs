@@ -57,7 +57,9 @@ mod kernel;
 mod left;
 mod link;
 mod live_table;
+mod mapped;
 mod maps;
+mod marks;
 pub mod memory;
 mod namespace;
 mod netlink;
@@ -85,6 +87,7 @@ pub use wire::WireError;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -170,6 +173,15 @@ pub trait Dataplane: Sized {
     /// When a table has no room left or cannot be written. What was to change may
     /// have changed in part: another generation is to follow.
     fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError>;
+
+    /// The addresses whose exemptions have let frames pass since this was last asked. Where
+    /// they are very many, some are missing. Marks are of the generation, and what exempts
+    /// an address changes: whoever changes or replaces tables asks before.
+    ///
+    /// # Errors
+    ///
+    /// When the marks cannot be read. Those that were not are told the next time.
+    fn used(&mut self) -> Result<Vec<IpAddr>, DataplaneError>;
 
     /// Gives the running generation to interfaces that have come (back), and takes
     /// notice of those that have gone. Nothing happens to the others, nor to those that

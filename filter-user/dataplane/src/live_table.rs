@@ -3,8 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, OwnedFd},
-    ptr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::Ordering,
 };
 
 use aya::{
@@ -13,12 +12,9 @@ use aya::{
 };
 use filter_common::prefix_table::{LINE_WORDS, Line};
 use policy::compile::LiveLines;
-use rustix::{
-    mm::{MapFlags, ProtFlags, mmap, munmap},
-    param::page_size,
-};
+use rustix::param::page_size;
 
-use super::DataplaneError;
+use super::{DataplaneError, mapped::Mapped};
 
 /// The table with a name, of a loaded object.
 pub(super) struct LiveTable<'a> {
@@ -96,23 +92,8 @@ fn store(map: &OwnedFd, at: usize, value: u32) -> io::Result<()> {
     let page_bytes = page_size();
     let (page, within) = (at / page_bytes, at % page_bytes);
     // One page: to map the table is to have all of it in this process's memory.
-    #[expect(unsafe_code, reason = "memory that is shared with the kernel")]
-    // SAFETY: the kernel chooses where; nothing else is there. The page is one of
-    // the map's, and whoever else writes to the entry does so in one piece as
-    // well: nobody does. It is aligned, because lines and pages are.
-    unsafe {
-        let memory = mmap(
-            ptr::null_mut(),
-            page_bytes,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-            map,
-            (page * page_bytes) as u64,
-        )?;
-        let entry = AtomicU32::from_ptr(memory.byte_add(within).cast());
-        // After all that it leads to.
-        entry.store(value, Ordering::Release);
-        munmap(memory, page_bytes)?;
-    }
+    let page = Mapped::new(map, page * page_bytes, page_bytes)?;
+    // After all that it leads to.
+    page.words()[within / size_of::<u32>()].store(value, Ordering::Release);
     Ok(())
 }

@@ -19,14 +19,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     io,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use filter_common::{Policy, prefix_table::Line};
+use filter_common::{Policy, Verdict, decide, prefix_table::Line};
 use indexmap::IndexSet;
 use ipnet::IpNet;
 use policy::{
     compile::{Amendment, Compiled, CompiledInterface, LiveLines, amend_table},
+    host::HostTables,
     totals::Totals,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,7 +36,14 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Dataplane, DataplaneError, Demand, Event, Events, InterfaceState, Readings, TableUse};
 
 /// The tables of one generation, which the interfaces share.
-type Tables = Arc<Mutex<Compiled>>;
+type Tables = Arc<Mutex<InUse>>;
+
+/// Tables, and the addresses whose exemptions frames have used.
+#[derive(Debug)]
+struct InUse {
+    compiled: Compiled,
+    marks: BTreeSet<IpAddr>,
+}
 
 /// Interfaces, and what is attached to them.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +107,21 @@ impl Machine {
     /// The tables that decide on an interface, as they are now.
     pub fn tables(&self, interface: &str) -> Option<Compiled> {
         let tables = self.lock().links.get(interface).map(Arc::clone);
-        tables.map(|tables| locked(&tables).clone())
+        tables.map(|tables| locked(&tables).compiled.clone())
+    }
+
+    /// Decides a frame that arrives at an interface, and marks what lets it in, as the
+    /// program does. `None` where nothing is attached.
+    pub fn receive(&self, interface: &str, frame: &[u8]) -> Option<Verdict> {
+        let tables = self.lock().links.get(interface).map(Arc::clone)?;
+        let mut in_use = locked(&tables);
+        let mut interfaces = in_use.compiled.interfaces.iter();
+        let ingress = interfaces.find(|known| known.name == interface)?.ingress;
+        let host = HostTables::new(&in_use.compiled);
+        let verdict = decide(frame, ingress, &host);
+        let marks = host.take_marks();
+        in_use.marks.extend(marks);
+        Some(verdict)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -223,7 +246,10 @@ impl Dataplane for Memory {
         self.machine.operate()?;
         Ok(MemoryGeneration {
             interfaces: compiled.interfaces.clone(),
-            tables: Arc::new(Mutex::new(compiled.clone())),
+            tables: Arc::new(Mutex::new(InUse {
+                compiled: compiled.clone(),
+                marks: BTreeSet::new(),
+            })),
         })
     }
 
@@ -259,7 +285,7 @@ impl Dataplane for Memory {
             .lock()
             .links
             .retain(|name, _| kept.contains(name));
-        self.policies = Some(locked(&next.tables).policies.clone());
+        self.policies = Some(locked(&next.tables).compiled.policies.clone());
         self.running = Some(next);
         Ok(events)
     }
@@ -273,6 +299,7 @@ impl Dataplane for Memory {
             return Ok(());
         };
         locked(&running.tables)
+            .compiled
             .policies
             .clone_from(&amendment.policies);
         self.policies = Some(amendment.policies.clone());
@@ -280,12 +307,22 @@ impl Dataplane for Memory {
             self.machine.operate()?;
             let mut tables = locked(&running.tables);
             let lines = match prefix {
-                IpNet::V4(_) => &mut tables.prefixes_v4,
-                IpNet::V6(_) => &mut tables.prefixes_v6,
+                IpNet::V4(_) => &mut tables.compiled.prefixes_v4,
+                IpNet::V6(_) => &mut tables.compiled.prefixes_v6,
             };
             let Ok(()) = amend_table(&mut Lines(lines), wanted, prefix);
         }
         Ok(())
+    }
+
+    fn used(&mut self) -> Result<Vec<IpAddr>, DataplaneError> {
+        let state = self.machine.lock();
+        // Interfaces share them: the first one has all that there is to tell.
+        let used = state
+            .links
+            .values()
+            .flat_map(|tables| std::mem::take(&mut locked(tables).marks));
+        Ok(used.collect())
     }
 
     fn reconcile(&mut self, waiting: &BTreeSet<String>) -> Result<Events, DataplaneError> {

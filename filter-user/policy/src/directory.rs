@@ -104,7 +104,9 @@ impl<'a> Directory<'a> {
         found.map(|&(prefix, pool)| (pool, prefix))
     }
 
-    fn customer(&self, prefix: &IpNet) -> Option<(Holder<'a>, IpNet)> {
+    /// The customer who has all of a prefix, and with which of its prefixes: the most specific
+    /// one. Its exemptions may be over.
+    pub fn customer(&self, prefix: &IpNet) -> Option<(Holder<'a>, IpNet)> {
         let config = &self.intent.config;
         let of_table = self.customers.containing(prefix);
         let of_table = of_table.map(|&(prefix, number)| (number, prefix));

@@ -5,8 +5,9 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
+    net::IpAddr,
 };
 
 use filter_common::{
@@ -23,6 +24,7 @@ use crate::{compile::Compiled, totals::CounterSource};
 pub struct HostTables<'a> {
     compiled: &'a Compiled,
     flows: RefCell<BTreeMap<Flow, u64>>,
+    marks: RefCell<BTreeSet<IpAddr>>,
     now_seconds: Cell<u64>,
 }
 
@@ -32,6 +34,7 @@ impl<'a> HostTables<'a> {
         Self {
             compiled,
             flows: RefCell::default(),
+            marks: RefCell::default(),
             now_seconds: Cell::new(0),
         }
     }
@@ -39,6 +42,11 @@ impl<'a> HostTables<'a> {
     /// Sets the clock.
     pub fn set_now_seconds(&self, now_seconds: u64) {
         self.now_seconds.set(now_seconds);
+    }
+
+    /// The addresses whose exemptions let frames pass. None is marked then.
+    pub fn take_marks(&self) -> BTreeSet<IpAddr> {
+        self.marks.take()
     }
 
     /// The flows remembered, and when each was last seen.
@@ -64,6 +72,10 @@ impl Tables for HostTables<'_> {
             |number| compiled.prefixes_v6.get(number as usize),
             |number| compiled.policies.get_index(number as usize),
         )
+    }
+
+    fn mark_used(&self, address: Address) {
+        self.marks.borrow_mut().insert(address.into());
     }
 
     fn now_seconds(&self) -> u64 {

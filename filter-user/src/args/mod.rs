@@ -259,8 +259,12 @@ pub enum Exempt {
     /// Open forbidden ports toward a prefix in a static pool, at once and for a
     /// while. What is open there anyway stays so. It is kept over restarts.
     Add(Add),
-    /// Show the exemptions that were given so.
+    /// Show the exemptions that were given so, and when each was last used.
     List {
+        /// Instead, those that were not used for so many days, customers' exemptions of the
+        /// configuration too. Days are counted while a controller runs.
+        #[arg(long, value_name = "DAYS")]
+        unused: Option<u32>,
         /// How long the controller may take to answer. Exit status 4 after that.
         #[arg(long, value_name = "TIME", value_parser = moment::duration, default_value = "30s")]
         timeout: SignedDuration,

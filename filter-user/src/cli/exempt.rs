@@ -2,6 +2,7 @@
 
 use api::{
     client::Client,
+    last_use::Unused,
     requests::NewExemption,
     routes,
     status::{ListedExemption, Status},
@@ -42,7 +43,22 @@ pub(super) fn exempt(instance: &Instance, command: &Exempt) -> Result<(), Failur
                 false => print(&format!("removed: {removed}\n")),
             }
         }
-        Exempt::List { timeout, json } => {
+        Exempt::List {
+            unused: Some(days),
+            timeout,
+            json,
+        } => {
+            let unused: Unused = client(timeout).get(&routes::unused(*days))?;
+            match json {
+                true => print_json(&unused),
+                false => print(&list_unused(&unused, *days)),
+            }
+        }
+        Exempt::List {
+            unused: None,
+            timeout,
+            json,
+        } => {
             let status: Status = client(timeout).get(routes::STATUS)?;
             match json {
                 true => print_json(&status.temporary),
@@ -56,14 +72,29 @@ fn list(exemptions: &[ListedExemption]) -> String {
     if exemptions.is_empty() {
         return "there is no temporary exemption\n".to_owned();
     }
-    let mut rows = table(&["ID", "PREFIX", "OPENS", "UNTIL", "TICKET", "BY", "REASON"]);
-    for ListedExemption { exemption, ignored } in exemptions {
+    let mut rows = table(&[
+        "ID",
+        "PREFIX",
+        "OPENS",
+        "UNTIL",
+        "LAST USED",
+        "TICKET",
+        "BY",
+        "REASON",
+    ]);
+    for ListedExemption {
+        exemption,
+        ignored,
+        last_use,
+    } in exemptions
+    {
         let ignored = ignored.iter().map(|why| format!(" (IGNORED: {why})"));
         rows.add_row([
             exemption.id.to_string(),
             exemption.prefix.to_string(),
             exemption.opens(),
             exemption.expires.to_string(),
+            last_use.map_or_else(|| "-".to_owned(), |last_use| last_use.to_string()),
             exemption.ticket.clone().unwrap_or_default(),
             format!("uid {}", exemption.added_by),
             exemption.reason.clone() + &ignored.collect::<String>(),
@@ -71,4 +102,38 @@ fn list(exemptions: &[ListedExemption]) -> String {
     }
     let lines = rows.lines();
     lines.map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn list_unused(unused: &Unused, days: u32) -> String {
+    if unused.total == 0 {
+        return format!(
+            "every exemption was used in the last {days} days, or is watched for less\n"
+        );
+    }
+    let mut rows = table(&[
+        "PREFIX",
+        "LAST USED",
+        "DAYS",
+        "CUSTOMER",
+        "TICKET",
+        "TEMPORARY",
+    ]);
+    for exemption in &unused.exemptions {
+        let temporary = exemption.temporary.iter().map(ToString::to_string);
+        rows.add_row([
+            exemption.prefix.to_string(),
+            exemption.last_use.to_string(),
+            exemption.last_use.unused_days.to_string(),
+            exemption.customer.clone().unwrap_or_default(),
+            exemption.ticket.clone().unwrap_or_default(),
+            temporary.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    let lines = rows.lines();
+    let mut text: String = lines.map(|line| format!("{}\n", line.trim_end())).collect();
+    let more = unused.total - unused.exemptions.len() as u64;
+    if more > 0 {
+        text.push_str(&format!("and {more} more\n"));
+    }
+    text
 }

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use api::{
     answers::Explained,
     client::{Client, ClientError},
+    last_use::LastUse,
     routes,
 };
 use filter_user::{
@@ -13,6 +14,7 @@ use filter_user::{
     disk,
     state::StateDirectory,
 };
+use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
     config::{Config, Report, Severity, TemporaryExemption},
@@ -32,6 +34,16 @@ struct Answer {
     asked: String,
     /// What the other of the two says, where that is something else.
     otherwise: Option<String>,
+    /// When the exemptions around the two addresses were last used, of what is in force.
+    exemptions: Vec<UsedExemption>,
+}
+
+/// An exemption around one of the addresses.
+#[derive(Serialize)]
+struct UsedExemption {
+    prefix: IpNet,
+    #[serde(flatten)]
+    last_use: LastUse,
 }
 
 pub(super) fn explain(cli: &Cli, client: Client<'_>, arguments: &Explain) -> Result<(), Failure> {
@@ -53,6 +65,9 @@ pub(super) fn explain(cli: &Cli, client: Client<'_>, arguments: &Explain) -> Res
         return print_json(&answer);
     }
     let mut text = answer.explanation.render();
+    for UsedExemption { prefix, last_use } in &answer.exemptions {
+        text.push_str(&format!("used     the exemption of {prefix}: {last_use}\n"));
+    }
     text.push_str(&format!("asked    {}\n", answer.asked));
     if let Some(otherwise) = &answer.otherwise {
         text.push_str(&format!("but      {otherwise}\n"));
@@ -65,6 +80,7 @@ fn of_what_runs(client: Client<'_>, question: &Question) -> Result<Answer, Failu
     let Explained {
         explanation,
         in_force,
+        last_uses,
     } = asked.map_err(|error| match error {
         ClientError::NotRunning { .. } => Failure::Failed(format!(
             "{error}. `poolguard explain --file FILE` asks a configuration file"
@@ -95,6 +111,10 @@ fn of_what_runs(client: Client<'_>, question: &Question) -> Result<Answer, Failu
         explanation,
         asked: format!("what is in force: {in_force}"),
         otherwise,
+        exemptions: last_uses
+            .into_iter()
+            .map(|(prefix, last_use)| UsedExemption { prefix, last_use })
+            .collect(),
     })
 }
 
@@ -141,6 +161,7 @@ fn of_file(
         explanation,
         asked: format!("the file {}", file.display()),
         otherwise,
+        exemptions: Vec::new(),
     })
 }
 

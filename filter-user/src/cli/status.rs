@@ -64,7 +64,10 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
     if let Some(problem) = &status.metrics.problem {
         let _infallible = writeln!(text, "METRICS NOT SERVED as configured: {problem}");
     }
-    for ListedExemption { exemption, ignored } in &status.temporary {
+    for ListedExemption {
+        exemption, ignored, ..
+    } in &status.temporary
+    {
         text.push_str(&exemption.to_string());
         if let Some(why) = ignored {
             text.push_str(": IGNORED, ");

@@ -2,6 +2,7 @@
 
 use api::{
     answers::{Confirmed, DiffOutcome, Explained},
+    last_use::Unused,
     requests::{Candidate, NewExemption},
     routes,
     status::ListedExemption,
@@ -53,6 +54,7 @@ pub(super) fn wishes() -> Router<Requests> {
         .route(routes::EXPLAIN, post(explain))
         .route(routes::CONFIRM, post(confirm))
         .route(routes::EXEMPTIONS, post(exempt))
+        .route(routes::UNUSED, get(unused))
         .route(routes::REMOVE_EXEMPTION, post(remove_exemption))
 }
 
@@ -115,13 +117,20 @@ async fn explain(
     Json(question): Json<Question>,
 ) -> Result<Json<Explained>, Failure> {
     let _alone = EXPLAINING.lock().await;
-    let (intent, in_force, now) = have(&requests, |controller| controller.in_force()).await?;
+    let packet = question.packet();
+    let ends = packet.map(|packet| [packet.source, packet.destination]);
+    let ends = ends.map_or_else(|_| Vec::new(), Vec::from);
+    let ((intent, in_force, now), last_uses) = have(&requests, move |controller| {
+        (controller.in_force(), controller.uses_around(&ends))
+    })
+    .await?;
     let answer = move || guarded("explaining", || question.answer(&intent, now));
     let answer = spawn_blocking(answer).await.map_err(|_| Failure::Gone)?;
     let explanation = answer.map_err(Failure::Defect)?;
     answered(explanation.map(|explanation| Explained {
         explanation,
         in_force,
+        last_uses,
     }))
 }
 
@@ -135,6 +144,15 @@ async fn exempt(
     Json(new): Json<NewExemption>,
 ) -> Result<Json<ListedExemption>, Failure> {
     answered(have(&requests, move |controller| controller.exempt(new, uid)).await?)
+}
+
+async fn unused(
+    State(requests): State<Requests>,
+    Path(days): Path<u32>,
+) -> Result<Json<Unused>, Failure> {
+    Ok(Json(
+        have(&requests, move |controller| controller.unused(days)).await?,
+    ))
 }
 
 async fn remove_exemption(

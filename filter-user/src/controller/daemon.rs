@@ -456,6 +456,9 @@ impl Daemon {
             daemon.controller.clock_was_set();
             daemon.controller.forget_exemptions();
         });
+        self.step("looking at which exemptions are used", |daemon| {
+            daemon.controller.note_uses();
+        });
         match read {
             Ok(_) if looked_after => self.service_manager.tell(Message::Watchdog),
             Ok(_) => {}

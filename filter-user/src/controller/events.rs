@@ -132,6 +132,7 @@ impl<D: Dataplane> Controller<D> {
     /// Looks once more after what is left to itself, and says how that stands.
     pub fn leave(&mut self) {
         self.reconcile();
+        self.keep_uses();
         let traffic = self.traffic();
         let unpinned = self.dataplane.unpinned();
         if matches!(self.standing, Standing::OnTrial(_)) {

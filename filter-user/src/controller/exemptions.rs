@@ -241,6 +241,7 @@ impl<D: Dataplane> Controller<D> {
         Ok(ListedExemption {
             exemption: added,
             ignored: None,
+            last_use: None,
         })
     }
 
@@ -376,6 +377,7 @@ pub(super) fn listed(intent: &Intent, now: Timestamp) -> Vec<ListedExemption> {
                 .err()
                 .map(|reason| reason.to_string()),
             exemption: exemption.clone(),
+            last_use: None,
         })
         .collect()
 }

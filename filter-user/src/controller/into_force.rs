@@ -334,6 +334,7 @@ impl<D: Dataplane> Controller<D> {
         tables: Tables<D::Generation>,
         now: Timestamp,
     ) -> Result<Option<(Compiled, Events)>, ApplyError> {
+        self.take_marks();
         let amendment = match tables {
             Tables::Loaded(compiled, generation) => {
                 let demand = wanted.insists.demand();

@@ -3,7 +3,9 @@
 
 use dataplane::Dataplane;
 
-use super::{Controller, Standing, archive::CONFIRMED, confirmation, exemptions, refusals};
+use super::{
+    Controller, Standing, archive::CONFIRMED, confirmation, exemptions, last_use, refusals,
+};
 use crate::state::StateError;
 
 impl<D: Dataplane> Controller<D> {
@@ -22,6 +24,13 @@ impl<D: Dataplane> Controller<D> {
         if !self.refusals.is_empty() && self.state.is_gone(refusals::FILE) {
             let written = self.refusals.write(&self.state);
             self.log_again(refusals::FILE, written);
+        }
+        if self.uses.is_worth_keeping()
+            && self.uses.was_written()
+            && self.state.is_gone(last_use::FILE)
+        {
+            let written = self.uses.write(&self.state);
+            self.log_again(last_use::FILE, written);
         }
         if self.is_kept && self.state.is_gone(CONFIRMED) {
             // The texts of a million customers are not kept in memory as well.

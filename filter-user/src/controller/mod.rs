@@ -21,6 +21,7 @@ mod interfaces;
 mod into_force;
 mod keeping;
 mod kept;
+mod last_use;
 mod left;
 mod outcome;
 mod pulse;
@@ -43,6 +44,7 @@ use std::{
 
 use api::{
     answers::{InForce, ReloadOutcome},
+    last_use::UseCounts,
     requests::{Candidate, ReloadOptions},
     status::{
         FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, PoolStatus, Reloads, Status,
@@ -75,6 +77,7 @@ use exemptions::{KeptExemptions, Over};
 use into_force::{Compare, Insists, Wanted};
 use kept::Kept;
 pub use kept::NotedInForce;
+use last_use::LastUses;
 pub use left::{Left, controller_process, left_behind};
 pub use pulse::Pulse;
 pub use reading::{NoAnswer, PATIENCE};
@@ -106,6 +109,8 @@ pub struct Controller<D = Kernel> {
     next_exemption: u64,
     /// For how long temporary exemptions have been over.
     over: Over,
+    /// When exemptions were used.
+    uses: LastUses,
     /// The moment for which what is in force is in force: whether an exemption holds
     /// depends on the clock.
     as_of: Timestamp,
@@ -351,6 +356,7 @@ impl<D: Dataplane> Controller<D> {
             exemptions: FamilyCounts::default(),
             temporary_exemptions: FamilyCounts::default(),
             temporary: Vec::new(),
+            exemption_use: UseCounts::default(),
             unconfirmed_until: None,
             roll_back_problem: None,
             rolled_back: None,
@@ -372,6 +378,7 @@ impl<D: Dataplane> Controller<D> {
         let config = Arc::clone(&chosen.config);
         Ok(Self {
             config_file,
+            uses: LastUses::read(&state, clock.passed()),
             state,
             endpoint: Endpoint::new(config.metrics.listen),
             intent: Intent {
@@ -897,7 +904,9 @@ impl<D: Dataplane> Controller<D> {
 
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
-        self.status.temporary = exemptions::listed(&self.intent, self.as_of);
+        let listed = exemptions::listed(&self.intent, self.as_of);
+        self.status.temporary = self.with_uses(listed);
+        self.status.exemption_use = self.use_counts();
         self.status.config_hash.clone_from(&self.intent.config.hash);
         self.status.pools = pools(&self.intent.config);
         self.noted = Some(NotedInForce::of(&self.status));

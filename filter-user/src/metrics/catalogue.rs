@@ -202,6 +202,18 @@ pub(super) const METRICS: &[Metric] = &[
         read: Facts(|status| by_family(status.temporary_exemptions)),
     },
     Metric {
+        name: "poolguard_exemptions_watched",
+        labels: &[],
+        help: "Prefixes with an exemption that holds, permanent or temporary, whose use is watched.",
+        read: Facts(|status| one(status.exemption_use.watched as f64)),
+    },
+    Metric {
+        name: "poolguard_exemptions_unused_90_days",
+        labels: &[],
+        help: "Those of them that were not used in 90 days for which a controller watched.",
+        read: Facts(|status| one(status.exemption_use.unused_90_days as f64)),
+    },
+    Metric {
         name: "poolguard_pool_prefixes",
         labels: &[Label::Family],
         help: "Pool prefixes loaded.",

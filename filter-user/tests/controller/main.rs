@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod last_use;
 mod site;
 
 use std::{fs, time::Duration};

@@ -14,6 +14,7 @@ use std::{
 };
 
 use api::{
+    last_use::Unused,
     requests::{NewExemption, ReloadOptions},
     status::Status,
 };
@@ -24,10 +25,12 @@ use filter_user::{
     disk,
     state::StateDirectory,
 };
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use policy::{
     compile::{Compiled, compile},
     config::Config,
+    explain::Packet,
     host::HostTables,
     intent::Intent,
 };
@@ -367,6 +370,63 @@ impl Site {
     pub(crate) fn kept_exemptions(&self) -> Vec<u64> {
         let kept = controller::exemptions::read(&self.state()).unwrap();
         kept.iter().map(|exemption| exemption.id).collect()
+    }
+
+    /// What becomes of TCP from the Internet, where the program decides by itself.
+    pub(crate) fn receive(&self, interface: &str, destination: &str, port: u16) -> &'static str {
+        self.decided(
+            interface,
+            "192.0.2.200:40000",
+            &format!("{destination}:{port}"),
+        )
+    }
+
+    /// What becomes of mail.
+    pub(crate) fn send(&self, interface: &str, source: &str, destination: &str) -> &'static str {
+        self.decided(
+            interface,
+            &format!("{source}:40000"),
+            &format!("{destination}:25"),
+        )
+    }
+
+    fn decided(&self, interface: &str, source: &str, destination: &str) -> &'static str {
+        let packet = Packet::parse("tcp", source, destination, "syn").unwrap();
+        let verdict = self.machine.receive(interface, &packet.frame().unwrap());
+        verdict.unwrap().outcome.name()
+    }
+
+    /// Has the controller look at what was used, as the daemon does every few seconds.
+    pub(crate) fn note_uses(&mut self) {
+        self.controller.as_mut().unwrap().note_uses();
+    }
+
+    /// When the exemption of a prefix was used.
+    pub(crate) fn last_used(&self, prefix: &str) -> Option<Timestamp> {
+        let prefix: IpNet = prefix.parse().unwrap();
+        let uses = self
+            .controller
+            .as_ref()
+            .unwrap()
+            .uses_around(&[prefix.addr()]);
+        let of_it = uses.into_iter().find(|(around, _)| *around == prefix);
+        of_it.and_then(|(_, last_use)| last_use.last_used)
+    }
+
+    /// Those that were not used for so many days.
+    pub(crate) fn unused(&self, days: u32) -> Unused {
+        self.controller.as_ref().unwrap().unused(days)
+    }
+
+    /// Ends the controller, and leaves the filter.
+    pub(crate) fn stop(&mut self) {
+        self.controller.as_mut().unwrap().leave();
+        self.kill();
+    }
+
+    /// Has the controller look after what is kept.
+    pub(crate) fn look_after_state(&mut self) {
+        self.controller.as_mut().unwrap().look_after_state();
     }
 
     /// Lets time pass while nobody does anything.

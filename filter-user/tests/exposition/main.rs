@@ -12,9 +12,12 @@ use std::{
     path::PathBuf,
 };
 
-use api::status::{
-    FamilyCounts, InterfaceStatus, MetricsStatus, PoolStatus, Reloads, Status, TableStatus,
-    WireStatus,
+use api::{
+    last_use::UseCounts,
+    status::{
+        FamilyCounts, InterfaceStatus, MetricsStatus, PoolStatus, Reloads, Status, TableStatus,
+        WireStatus,
+    },
 };
 use filter_common::counters::{ROW_LENGTH, Row};
 use filter_user::metrics::exposition;
@@ -116,6 +119,10 @@ fn status() -> Status {
         exemptions: FamilyCounts { ipv4: 13, ipv6: 14 },
         temporary_exemptions: FamilyCounts { ipv4: 15, ipv6: 16 },
         temporary: Vec::new(),
+        exemption_use: UseCounts {
+            watched: 31,
+            unused_90_days: 17,
+        },
         unconfirmed_until: Some(at("2026-03-02T08:10:00Z")),
         rolled_back: None,
         roll_back_problem: None,

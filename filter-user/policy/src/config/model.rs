@@ -168,7 +168,7 @@ impl Config {
 
     /// The same with the exemptions alone: the names of a million rows are all
     /// over the memory.
-    pub(crate) fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
+    pub fn exemptions(&self) -> impl Iterator<Item = (IpNet, &Terms)> {
         self.prefixes_of_tables()
             .map(|(prefix, customer)| (prefix, &customer.terms))
             .chain(self.listed.exemptions())
