@@ -6,7 +6,7 @@
 //! controller, for each generation by itself: each counts in rows of its own.
 
 use crate::{
-    policy::{PortClass, Protocol},
+    policy::Protocol,
     verdict::{DropReason, Outcome, Rule, Uninspected, Verdict},
 };
 
@@ -20,7 +20,7 @@ pub type Row = [u64; ROW_LENGTH];
 pub const INTERFACES: u32 = 256;
 /// How many pools, [`NO_POOL`] included.
 pub const POOLS: u32 = 1024;
-/// How many watched ports.
+/// How many watched ports, or ranges of them as they are written.
 pub const PORTS: u32 = 256;
 
 /// The pool slot of frames that concern no pool.
@@ -271,8 +271,8 @@ pub trait Ledger {
     /// A row; `None` where there is none of this number.
     fn row(&mut self, number: u32) -> Option<&mut Row>;
 
-    /// The counter slot of a watched port.
-    fn port_slot(&self, class: PortClass) -> u32;
+    /// The counter slot of a watched port, by its number in host byte order.
+    fn port_slot(&self, port: u16) -> u32;
 
     /// Adds 1 to the counter at `slot`; nothing where there is no such slot.
     #[inline(always)]
@@ -330,7 +330,7 @@ fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mu
                 ledger.count(Slot::would_drop_by_reason(reason));
                 ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
                 if let Some(direction) = Direction::of(reason) {
-                    let port = ledger.port_slot(verdict.class);
+                    let port = ledger.port_slot(verdict.port);
                     let slot = Slot::would_drop_by_port(port, direction, verdict.protocol);
                     ledger.count(slot);
                 }
@@ -362,7 +362,7 @@ fn count_drop<L: Ledger + ?Sized>(
         );
     }
     if let Some(direction) = Direction::of(reason) {
-        let port = ledger.port_slot(verdict.class);
+        let port = ledger.port_slot(verdict.port);
         let slot = Slot::dropped_by_port(port, direction, verdict.protocol);
         ledger.count(slot);
     }

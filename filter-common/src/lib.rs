@@ -64,5 +64,5 @@ pub mod verdict;
 pub use address::{Address, Family};
 pub use decide::{Ingress, Role, Sources, Tables, decide};
 pub use frame::Frame;
-pub use policy::{Policy, PortClass, PortClasses, Protocol, ReturnTraffic, Settings};
+pub use policy::{Policy, PortClass, PortClasses, PortSlots, Protocol, ReturnTraffic, Settings};
 pub use verdict::{DropReason, Outcome, Rule, Uninspected, Verdict};

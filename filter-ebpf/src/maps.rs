@@ -10,7 +10,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, xdp::DevMap},
 };
 use filter_common::{
-    Address, Policy, PortClass, PortClasses, Settings, Sources, Tables,
+    Address, Policy, PortClass, PortClasses, PortSlots, Settings, Sources, Tables,
     counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
     prefix_table::{Line, ROOT_LINES, find_policy},
@@ -27,9 +27,9 @@ static SETTINGS: Settings = Settings::UNSET;
 /// next to every frame asks.
 #[unsafe(no_mangle)]
 static PORT_CLASSES: PortClasses = [0; 1 << 16];
-/// Class to counter slot of the port.
+/// Port number to counter slot. Few frames ask: those that are denied because of a port.
 #[unsafe(no_mangle)]
-static PORT_SLOTS: [u32; PortClass::MAX as usize + 1] = [0; PortClass::MAX as usize + 1];
+static PORT_SLOTS: PortSlots = [0; 1 << 16];
 
 /// The [`Sources`] that the interface lets in, by number.
 #[unsafe(no_mangle)]
@@ -175,7 +175,8 @@ impl Ledger for Counters {
     }
 
     #[inline(always)]
-    fn port_slot(&self, class: PortClass) -> u32 {
-        part(&PORT_SLOTS[(class.0 & PortClass::MAX) as usize])
+    fn port_slot(&self, port: u16) -> u32 {
+        // As for the classes.
+        part(&PORT_SLOTS[hidden(port as usize) & 0xffff]).into()
     }
 }

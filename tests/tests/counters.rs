@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use filter_common::{
-    DropReason, PortClass, Protocol, Rule, Uninspected,
+    DropReason, Protocol, Rule, Uninspected,
     counters::{
         Direction, INTERFACES, Ledger, NO_POOL, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Row,
         Slot, count_unsent,
@@ -67,7 +67,7 @@ impl Ledger for Rows {
         self.0.get_mut(number as usize)
     }
 
-    fn port_slot(&self, _: PortClass) -> u32 {
+    fn port_slot(&self, _: u16) -> u32 {
         0
     }
 }

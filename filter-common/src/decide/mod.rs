@@ -72,7 +72,7 @@ pub fn judge<T: Tables + ?Sized>(
     let class = tables.port_class(packet.destination_port);
     let source_class = tables.port_class(packet.source_port);
     let mut verdict = Verdict {
-        class,
+        port: packet.destination_port,
         protocol: packet.protocol,
         ip_offset: packet.ip_offset,
         ..Verdict::BLANK
@@ -111,12 +111,12 @@ pub fn judge<T: Tables + ?Sized>(
                 rule_5::judge(&mut verdict, source, role, tables);
             }
             if verdict.passes() && destination.forbids(packet.protocol, class) {
-                rules_1_to_4::judge(&mut verdict, packet, &endpoints, destination, tables);
+                rules_1_to_4::judge(&mut verdict, packet, class, &endpoints, destination, tables);
             }
         }
     }
     if is_reply && verdict.passes() {
-        rule_6::judge(&mut verdict, source_class, source, destination, tables);
+        rule_6::judge(&mut verdict, packet, source, destination, tables);
     }
     if !is_from_anywhere && verdict.passes() {
         rule_7::judge(&mut verdict, source, ingress, tables);

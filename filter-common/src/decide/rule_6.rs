@@ -29,7 +29,7 @@ pub(super) fn is_reply<T: Tables + ?Sized>(packet: &Packet, class: PortClass, ta
 #[inline(always)]
 pub(super) fn judge<T: Tables + ?Sized>(
     verdict: &mut Verdict,
-    class: PortClass,
+    packet: &Packet,
     source: &Policy,
     destination: &Policy,
     tables: &T,
@@ -47,7 +47,7 @@ pub(super) fn judge<T: Tables + ?Sized>(
             verdict.outcome = outcome;
             verdict.reason = Some(DropReason::SmtpReply);
             verdict.pool = destination.pool;
-            verdict.class = class;
+            verdict.port = packet.source_port;
         }
         return;
     };

@@ -8,10 +8,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use filter_common::Policy;
-use indexmap::IndexSet;
 use policy::{
-    compile::{Amendment, Compiled, CompiledInterface, Slots},
+    compile::{Amendment, Compiled, CompiledInterface, InUse, Slots},
     config::Attach,
     instance::Instance,
     listing::some_of,
@@ -654,8 +652,8 @@ impl Dataplane for Kernel {
         outcome
     }
 
-    fn policies(&self) -> Option<&IndexSet<Policy>> {
-        self.running.as_ref().map(Generation::policies)
+    fn in_use(&self) -> Option<InUse<'_>> {
+        self.running.as_ref().map(Generation::in_use)
     }
 
     fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError> {

@@ -26,7 +26,7 @@ use filter_common::{Policy, prefix_table::Line};
 use indexmap::IndexSet;
 use ipnet::IpNet;
 use policy::{
-    compile::{Amendment, Compiled, CompiledInterface, LiveLines, amend_table},
+    compile::{Amendment, Compiled, CompiledInterface, InUse, LiveLines, PortTable, amend_table},
     totals::Totals,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -135,7 +135,7 @@ pub struct Memory {
     machine: Machine,
     is_new: bool,
     running: Option<MemoryGeneration>,
-    policies: Option<IndexSet<Policy>>,
+    in_use: Option<(Arc<PortTable>, IndexSet<Policy>)>,
 }
 
 /// A generation.
@@ -160,7 +160,7 @@ impl Memory {
             machine: machine.clone(),
             is_new,
             running: None,
-            policies: None,
+            in_use: None,
         })
     }
 
@@ -259,13 +259,16 @@ impl Dataplane for Memory {
             .lock()
             .links
             .retain(|name, _| kept.contains(name));
-        self.policies = Some(locked(&next.tables).policies.clone());
+        let tables = locked(&next.tables);
+        self.in_use = Some((Arc::clone(&tables.ports), tables.policies.clone()));
+        drop(tables);
         self.running = Some(next);
         Ok(events)
     }
 
-    fn policies(&self) -> Option<&IndexSet<Policy>> {
-        self.policies.as_ref()
+    fn in_use(&self) -> Option<InUse<'_>> {
+        let (ports, policies) = self.in_use.as_ref()?;
+        Some(InUse { ports, policies })
     }
 
     fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError> {
@@ -275,7 +278,9 @@ impl Dataplane for Memory {
         locked(&running.tables)
             .policies
             .clone_from(&amendment.policies);
-        self.policies = Some(amendment.policies.clone());
+        if let Some((_, policies)) = &mut self.in_use {
+            policies.clone_from(&amendment.policies);
+        }
         for (prefix, wanted) in &amendment.tables {
             self.machine.operate()?;
             let mut tables = locked(&running.tables);

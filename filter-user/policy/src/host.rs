@@ -10,7 +10,7 @@ use std::{
 };
 
 use filter_common::{
-    Address, Policy, PortClass, Settings, Tables,
+    Address, Policy, PortClass, PortSlots, Settings, Tables,
     counters::{Ledger, ROWS, Row},
     flow::Flow,
     prefix_table::find_policy,
@@ -83,7 +83,7 @@ impl Tables for HostTables<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCounters {
     rows: Vec<Row>,
-    port_slots: [u32; PortClass::MAX as usize + 1],
+    port_slots: Box<PortSlots>,
 }
 
 impl HostCounters {
@@ -91,7 +91,7 @@ impl HostCounters {
     pub fn new(compiled: &Compiled) -> Self {
         Self {
             rows: vec![Row::default(); ROWS as usize],
-            port_slots: compiled.ports.slots,
+            port_slots: compiled.ports.slots.clone(),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Ledger for HostCounters {
         self.rows.get_mut(number as usize)
     }
 
-    fn port_slot(&self, class: PortClass) -> u32 {
-        self.port_slots[class.0 as usize]
+    fn port_slot(&self, port: u16) -> u32 {
+        self.port_slots[usize::from(port)].into()
     }
 }

@@ -897,7 +897,8 @@ impl<D: Dataplane> Controller<D> {
 
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
-        self.status.temporary = exemptions::listed(&self.intent, self.as_of);
+        let ports = self.dataplane.in_use().map(|in_use| &**in_use.ports);
+        self.status.temporary = exemptions::listed(&self.intent, self.as_of, ports);
         self.status.config_hash.clone_from(&self.intent.config.hash);
         self.status.pools = pools(&self.intent.config);
         self.noted = Some(NotedInForce::of(&self.status));
