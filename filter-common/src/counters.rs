@@ -271,9 +271,6 @@ pub trait Ledger {
     /// A row; `None` where there is none of this number.
     fn row(&mut self, number: u32) -> Option<&mut Row>;
 
-    /// The counter slot of a watched port, by its number in host byte order.
-    fn port_slot(&self, port: u16) -> u32;
-
     /// Adds 1 to the counter at `slot`; nothing where there is no such slot.
     #[inline(always)]
     fn count(&mut self, slot: Slot) {
@@ -330,9 +327,8 @@ fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mu
                 ledger.count(Slot::would_drop_by_reason(reason));
                 ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
                 if let Some(direction) = Direction::of(reason) {
-                    let port = ledger.port_slot(verdict.port);
-                    let slot = Slot::would_drop_by_port(port, direction, verdict.protocol);
-                    ledger.count(slot);
+                    let (port, protocol) = (verdict.port, verdict.protocol);
+                    ledger.count(Slot::would_drop_by_port(port, direction, protocol));
                 }
             }
         }
@@ -362,8 +358,7 @@ fn count_drop<L: Ledger + ?Sized>(
         );
     }
     if let Some(direction) = Direction::of(reason) {
-        let port = ledger.port_slot(verdict.port);
-        let slot = Slot::dropped_by_port(port, direction, verdict.protocol);
-        ledger.count(slot);
+        let (port, protocol) = (verdict.port, verdict.protocol);
+        ledger.count(Slot::dropped_by_port(port, direction, protocol));
     }
 }

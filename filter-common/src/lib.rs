@@ -27,6 +27,9 @@
 //!     fn port_class(&self, _port: u16) -> PortClass {
 //!         PortClass::UNWATCHED
 //!     }
+//!     fn port_slot(&self, _port: u16) -> u32 {
+//!         0
+//!     }
 //!     fn policy_of(&self, _address: Address) -> &Policy {
 //!         &NO_POLICY
 //!     }

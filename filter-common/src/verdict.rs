@@ -20,9 +20,9 @@ pub struct Verdict {
     /// stopped, had no exemption let it past; [`NO_POOL`] otherwise. The rules
     /// for inbound traffic came after it.
     pub smtp_exempted: u32,
-    /// The port that the outcome is about, in host byte order: the source port for rule 6,
-    /// the destination port otherwise. 0 where no port was read.
-    pub port: u16,
+    /// The counter slot of the port that the outcome is about: of the source port for rule
+    /// 6, of the destination port otherwise. 0 where nobody watches it, or none was read.
+    pub port: u32,
     /// The protocol of that port; TCP where no port was read.
     pub protocol: Protocol,
     /// Where the IP header starts or was looked for, in bytes from the start of

@@ -66,10 +66,6 @@ impl Ledger for Rows {
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         self.0.get_mut(number as usize)
     }
-
-    fn port_slot(&self, _: u16) -> u32 {
-        0
-    }
 }
 
 /// In rows that have been there since before there were wires.

@@ -148,6 +148,10 @@ impl Tables for Traced<'_> {
         class
     }
 
+    fn port_slot(&self, port: u16) -> u32 {
+        self.tables.port_slot(port)
+    }
+
     fn policy_of(&self, address: Address) -> &Policy {
         self.note(Lookup::Address(address));
         self.tables.policy_of(address)
@@ -430,7 +434,9 @@ impl Narrator<'_> {
             Outcome::Fragment => "PASS: a fragment without ports".to_owned(),
             Outcome::NoPorts => "PASS: a protocol without ports".to_owned(),
             Outcome::Unwatched => "PASS: no rule concerns this port".to_owned(),
-            Outcome::Allowed if self.class(verdict.port) == PortClass::UNWATCHED => {
+            Outcome::Allowed
+                if self.class(self.packet.destination_port) == PortClass::UNWATCHED =>
+            {
                 let owner = self.directory.owner(self.packet.destination);
                 match owner.pool {
                     Some(_) => "PASS: an answer to mail that its receiver may send".to_owned(),
@@ -472,7 +478,7 @@ impl Narrator<'_> {
             Rule::Source => "rule 7, a source address that is in no pool",
             Rule::InboundPort => {
                 let owner = self.directory.owner(self.packet.destination);
-                let class = self.class(verdict.port);
+                let class = self.class(self.packet.destination_port);
                 let is_mail = class.is_in(self.compiled.settings.mail_ports);
                 match owner.pool.map(|(pool, _)| pool.kind) {
                     Some(PoolKind::Dynamic) => "rule 1, a forbidden port of a dynamic pool",

@@ -10,7 +10,7 @@ use std::{
 };
 
 use filter_common::{
-    Address, Policy, PortClass, PortSlots, Settings, Tables,
+    Address, Policy, PortClass, Settings, Tables,
     counters::{Ledger, ROWS, Row},
     flow::Flow,
     prefix_table::find_policy,
@@ -56,6 +56,10 @@ impl Tables for HostTables<'_> {
         self.compiled.ports.class(port)
     }
 
+    fn port_slot(&self, port: u16) -> u32 {
+        self.compiled.ports.slots[usize::from(port)].into()
+    }
+
     fn policy_of(&self, address: Address) -> &Policy {
         let compiled = self.compiled;
         find_policy(
@@ -83,15 +87,13 @@ impl Tables for HostTables<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCounters {
     rows: Vec<Row>,
-    port_slots: Box<PortSlots>,
 }
 
-impl HostCounters {
-    /// All zero.
-    pub fn new(compiled: &Compiled) -> Self {
+/// All zero.
+impl Default for HostCounters {
+    fn default() -> Self {
         Self {
             rows: vec![Row::default(); ROWS as usize],
-            port_slots: compiled.ports.slots.clone(),
         }
     }
 }
@@ -107,9 +109,5 @@ impl CounterSource for HostCounters {
 impl Ledger for HostCounters {
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         self.rows.get_mut(number as usize)
-    }
-
-    fn port_slot(&self, port: u16) -> u32 {
-        self.port_slots[usize::from(port)].into()
     }
 }

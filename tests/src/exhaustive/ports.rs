@@ -367,10 +367,7 @@ impl Bench<'_> {
 
         let answer = self.oracle.arrive(interface, frame);
         let verdict = decide(frame, interface.ingress(), &self.tables);
-        let mut moves = Moves {
-            rows: BTreeMap::new(),
-            compiled,
-        };
+        let mut moves = Moves::default();
         count(&verdict, slot, frame.len(), &mut moves);
         let reason = verdict.reason.map(|reason| reason.name());
         let moved = places.named(&moves.rows);
@@ -390,17 +387,13 @@ impl Bench<'_> {
 }
 
 /// What one frame counts.
-struct Moves<'a> {
+#[derive(Default)]
+struct Moves {
     rows: BTreeMap<u32, Row>,
-    compiled: &'a Compiled,
 }
 
-impl Ledger for Moves<'_> {
+impl Ledger for Moves {
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         Some(self.rows.entry(number).or_default())
-    }
-
-    fn port_slot(&self, port: u16) -> u32 {
-        self.compiled.ports.slots[usize::from(port)].into()
     }
 }

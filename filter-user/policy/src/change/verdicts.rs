@@ -220,6 +220,11 @@ impl Tables for Asked<'_> {
         self.policies.ports.class(port)
     }
 
+    /// Nothing is counted.
+    fn port_slot(&self, _port: u16) -> u32 {
+        0
+    }
+
     fn policy_of(&self, address: Address) -> &Policy {
         if address == self.address {
             &self.policy

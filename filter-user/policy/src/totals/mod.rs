@@ -53,7 +53,7 @@ pub trait CounterSource {
 /// // A frame that ends inside its Ethernet header.
 /// let (frame, ingress) = ([0; 13], Ingress { role: Role::Network, sources: Sources::Any });
 /// let verdict = decide(&frame[..], ingress, &HostTables::new(&tables));
-/// let mut counted = HostCounters::new(&tables);
+/// let mut counted = HostCounters::default();
 /// counters::count(&verdict, tables.interfaces[0].slot, frame.len(), &mut counted);
 ///
 /// let totals = Totals::of(&tables.slots, &counted)?;
