@@ -21,7 +21,7 @@ pub mod constant {
     pub const SETTINGS: &str = "SETTINGS";
     /// [`PortClasses`](crate::PortClasses).
     pub const PORT_CLASSES: &str = "PORT_CLASSES";
-    /// The counter slot of the port of each [`PortClass`](crate::PortClass).
+    /// [`PortSlots`](crate::PortSlots).
     pub const PORT_SLOTS: &str = "PORT_SLOTS";
     /// The counter slot of the interface.
     pub const INTERFACE: &str = "INTERFACE";

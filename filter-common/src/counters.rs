@@ -6,7 +6,7 @@
 //! controller, for each generation by itself: each counts in rows of its own.
 
 use crate::{
-    policy::{PortClass, Protocol},
+    policy::Protocol,
     verdict::{DropReason, Outcome, Rule, Uninspected, Verdict},
 };
 
@@ -20,7 +20,7 @@ pub type Row = [u64; ROW_LENGTH];
 pub const INTERFACES: u32 = 256;
 /// How many pools, [`NO_POOL`] included.
 pub const POOLS: u32 = 1024;
-/// How many watched ports.
+/// How many watched ports, or ranges of them as they are written.
 pub const PORTS: u32 = 256;
 
 /// The pool slot of frames that concern no pool.
@@ -271,9 +271,6 @@ pub trait Ledger {
     /// A row; `None` where there is none of this number.
     fn row(&mut self, number: u32) -> Option<&mut Row>;
 
-    /// The counter slot of a watched port.
-    fn port_slot(&self, class: PortClass) -> u32;
-
     /// Adds 1 to the counter at `slot`; nothing where there is no such slot.
     #[inline(always)]
     fn count(&mut self, slot: Slot) {
@@ -330,9 +327,8 @@ fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mu
                 ledger.count(Slot::would_drop_by_reason(reason));
                 ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
                 if let Some(direction) = Direction::of(reason) {
-                    let port = ledger.port_slot(verdict.class);
-                    let slot = Slot::would_drop_by_port(port, direction, verdict.protocol);
-                    ledger.count(slot);
+                    let (port, protocol) = (verdict.port, verdict.protocol);
+                    ledger.count(Slot::would_drop_by_port(port, direction, protocol));
                 }
             }
         }
@@ -362,8 +358,7 @@ fn count_drop<L: Ledger + ?Sized>(
         );
     }
     if let Some(direction) = Direction::of(reason) {
-        let port = ledger.port_slot(verdict.class);
-        let slot = Slot::dropped_by_port(port, direction, verdict.protocol);
-        ledger.count(slot);
+        let (port, protocol) = (verdict.port, verdict.protocol);
+        ledger.count(Slot::dropped_by_port(port, direction, protocol));
     }
 }

@@ -27,6 +27,9 @@
 //!     fn port_class(&self, _port: u16) -> PortClass {
 //!         PortClass::UNWATCHED
 //!     }
+//!     fn port_slot(&self, _port: u16) -> u32 {
+//!         0
+//!     }
 //!     fn policy_of(&self, _address: Address) -> &Policy {
 //!         &NO_POLICY
 //!     }
@@ -65,5 +68,5 @@ pub mod verdict;
 pub use address::{Address, Family};
 pub use decide::{Ingress, Role, Sources, Tables, decide};
 pub use frame::Frame;
-pub use policy::{Policy, PortClass, PortClasses, Protocol, ReturnTraffic, Settings};
+pub use policy::{Policy, PortClass, PortClasses, PortSlots, Protocol, ReturnTraffic, Settings};
 pub use verdict::{DropReason, Outcome, Rule, Uninspected, Verdict};

@@ -2,7 +2,7 @@
 
 use core::mem::offset_of;
 
-use crate::counters::NO_POOL;
+use crate::counters::{NO_POOL, PORTS};
 
 /// A transport protocol whose ports poolguard reads. All five keep the source
 /// and destination ports in the first four bytes of their header.
@@ -67,13 +67,20 @@ impl Protocol {
 }
 
 /// What a port number is to this configuration: 0 where nobody cares, else one
-/// of up to 63 *classes*, one for each port that is forbidden somewhere or that
-/// mail is sent to. A set of classes is a 64-bit mask.
+/// of up to 63 *classes* of ports that are forbidden somewhere or that mail is sent to.
+/// All ports of a class are treated alike. A set of classes is a 64-bit mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortClass(pub u8);
 
 /// The class of every port, by its number in host byte order.
 pub type PortClasses = [u8; 1 << 16];
+
+/// The counter slot of every port, by its number in host byte order: that of the port,
+/// or of the range, as the configuration writes it. 0 for a port that nobody cares
+/// about.
+pub type PortSlots = [u8; 1 << 16];
+
+const _: () = assert!(PORTS as usize - 1 <= u8::MAX as usize);
 
 impl PortClass {
     /// Nobody cares about this port.

@@ -1,9 +1,6 @@
 //! What can become of a frame, and why.
 
-use crate::{
-    counters::NO_POOL,
-    policy::{PortClass, Protocol},
-};
+use crate::{counters::NO_POOL, policy::Protocol};
 
 /// The verdict on one frame.
 ///
@@ -23,9 +20,9 @@ pub struct Verdict {
     /// stopped, had no exemption let it past; [`NO_POOL`] otherwise. The rules
     /// for inbound traffic came after it.
     pub smtp_exempted: u32,
-    /// The class of the port that the outcome is about: the source port for rule 6,
-    /// the destination port otherwise. Unwatched where no port was read.
-    pub class: PortClass,
+    /// The counter slot of the port that the outcome is about: of the source port for rule
+    /// 6, of the destination port otherwise. 0 where nobody watches it, or none was read.
+    pub port: u32,
     /// The protocol of that port; TCP where no port was read.
     pub protocol: Protocol,
     /// Where the IP header starts or was looked for, in bytes from the start of
@@ -41,7 +38,7 @@ impl Verdict {
         reason: None,
         pool: NO_POOL,
         smtp_exempted: NO_POOL,
-        class: PortClass::UNWATCHED,
+        port: 0,
         protocol: Protocol::Tcp,
         ip_offset: 0,
     };

@@ -316,6 +316,7 @@ fn json_says_the_same() {
             "packet": "tcp 192.0.2.9:40000 -> 198.51.100.7:80 [syn], arriving at eth0 (network)",
             "verdict": "drop",
             "outcome": "drop",
+            "exemptions": [],
             "rule": "inbound_port",
             "reason": "inbound_port",
             "out": null,
@@ -401,4 +402,60 @@ fn by_wire_it_says_where_a_packet_comes_out() {
     let (summary, out) = explain("eth0 tcp 192.0.2.9:40000 198.51.100.7:80");
     let text = "DROP: rule 1, a forbidden port of a dynamic pool";
     assert_eq!((summary, out), (text.into(), serde_json::Value::Null));
+}
+
+#[test]
+fn a_port_of_a_range_is_explained_by_the_range() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ranges.toml");
+    let text = std::fs::read_to_string(CONFIG).unwrap();
+    let list = "forbidden = [25, 80, 109, 110, 139, 194, 443, 1080, 8000, 8080]";
+    let ranges = "forbidden = [\"20-30\", 443, \"8000-8080\", \"8010-8020/tcp\"]";
+    assert!(text.contains(list));
+    std::fs::write(
+        &file,
+        text.replace(list, ranges)
+            .replace("include = [", "# include = ["),
+    )
+    .unwrap();
+    let explain = |words: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_poolguard"))
+            .args(["explain", "--file"])
+            .arg(&file)
+            .arg("--in")
+            .args(words.split(' '))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(str::to_owned);
+        lines.skip(1).take(2).collect::<Vec<_>>()
+    };
+    let dialup = "198.51.100.7 is in pool dialup-east (dynamic, 198.51.100.0/24)";
+    assert_eq!(
+        explain("eth0 udp 192.0.2.9:40000 198.51.100.7:8042"),
+        [
+            "port     8042: is a watched port, of 8000-8080".to_owned(),
+            format!("to       {dialup}; 8042/udp is forbidden there by 8000-8080"),
+        ]
+    );
+    assert_eq!(
+        explain("eth0 tcp 192.0.2.9:40000 198.51.100.7:8015"),
+        [
+            "port     8015: is a watched port, of 8010-8020".to_owned(),
+            format!("to       {dialup}; 8015/tcp is forbidden there by 8010-8020/tcp"),
+        ]
+    );
+    assert_eq!(
+        explain("eth0 udp 192.0.2.9:40000 198.51.100.7:8015"),
+        [
+            "port     8015: is a watched port, of 8010-8020".to_owned(),
+            format!("to       {dialup}; 8015/udp is forbidden there by 8000-8080"),
+        ]
+    );
+    assert_eq!(
+        explain("eth0 tcp 192.0.2.9:40000 198.51.100.7:443"),
+        [
+            "port     443: is a watched port".to_owned(),
+            format!("to       {dialup}; 443/tcp is forbidden there"),
+        ]
+    );
 }

@@ -319,6 +319,33 @@ pub fn around_1024_syn() -> Configuration {
     around_1024().with(r#"return_traffic = "track""#, r#"return_traffic = "syn""#)
 }
 
+/// Ranges: around the mail port, on both sides of 1024, in one protocol and with a port in
+/// it that is listed by itself. The static customer is exempted for parts of them.
+pub fn ranges() -> Configuration {
+    base()
+        .with(
+            "[25, 80, 109, 110, 139, 194, 443, 1080, 8000, 8080]",
+            r#"["20-30", "1000-1030", "6881-6999/udp", 6890, "8000-8080"]"#,
+        )
+        .with(
+            r#"[25, "443/tcp"]"#,
+            r#"["8010-8020", "6885-6895/udp", "1020-1025/tcp"]"#,
+        )
+}
+
+/// The same, and answers are told by their flags.
+pub fn ranges_syn() -> Configuration {
+    ranges().with(r#"return_traffic = "track""#, r#"return_traffic = "syn""#)
+}
+
+/// The virtual POP forbids all there is of TCP, and two ranges that meet.
+pub fn all_of_tcp() -> Configuration {
+    base().with(
+        r#"kind = "virtual-pop""#,
+        "kind = \"virtual-pop\"\nforbidden = [\"1-65535/tcp\", \"100-299/udp\", \"200-399/udp\"]",
+    )
+}
+
 /// Each pool has a list of its own, one of them with ports that nobody else
 /// knows.
 pub fn own_ports() -> Configuration {

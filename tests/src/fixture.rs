@@ -1,6 +1,9 @@
 //! What a story is made of, and how it is told to a filter.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 use filter_common::{Outcome, Protocol, counters::Direction};
 use jiff::Timestamp;
@@ -121,7 +124,8 @@ pub struct Expected {
     outcome: Outcome,
     /// The rule, the reason, and the pool that the drop is counted for.
     denied: Option<(&'static str, &'static str, String)>,
-    port: Option<(Direction, Protocol, u16)>,
+    /// Under which port or range it is counted.
+    port: Option<(Direction, Protocol, String)>,
     uninspected: Option<&'static str>,
     exempted: Vec<(&'static str, String)>,
     answered: Option<String>,
@@ -205,10 +209,10 @@ pub fn answer(pool: &str) -> Expected {
     }
 }
 
-/// Dropped under rules 1 to 4.
-pub fn inbound(pool: &str, protocol: Protocol, port: u16) -> Expected {
+/// Dropped under rules 1 to 4, and counted for this port or range.
+pub fn inbound(pool: &str, protocol: Protocol, port: impl fmt::Display) -> Expected {
     Expected {
-        port: Some((Direction::Inbound, protocol, port)),
+        port: Some((Direction::Inbound, protocol, port.to_string())),
         ..denied("inbound_port", "inbound_port", pool)
     }
 }
@@ -216,7 +220,7 @@ pub fn inbound(pool: &str, protocol: Protocol, port: u16) -> Expected {
 /// Dropped under rule 5: mail from a customer of this pool.
 pub fn smtp_out(pool: &str, port: u16) -> Expected {
     Expected {
-        port: Some((Direction::Outbound, Protocol::Tcp, port)),
+        port: Some((Direction::Outbound, Protocol::Tcp, port.to_string())),
         ..denied("smtp_out", "smtp_out", pool)
     }
 }
@@ -224,7 +228,7 @@ pub fn smtp_out(pool: &str, port: u16) -> Expected {
 /// Dropped under rule 6: an answer from this port to a customer of this pool.
 pub fn smtp_reply(pool: &str, port: u16) -> Expected {
     Expected {
-        port: Some((Direction::Reply, Protocol::Tcp, port)),
+        port: Some((Direction::Reply, Protocol::Tcp, port.to_string())),
         ..denied("smtp_reply", "smtp_reply", pool)
     }
 }
@@ -290,10 +294,10 @@ impl Expected {
                 add("dropped_by_reason_packets", &by_reason, 1);
             }
         }
-        if let Some((direction, protocol, port)) = self.port {
+        if let Some((direction, protocol, port)) = &self.port {
             let labels = [
                 ("direction", direction.name()),
-                ("port", &port.to_string()),
+                ("port", port),
                 ("proto", protocol.name()),
             ];
             let how = if self.passes() {

@@ -85,7 +85,7 @@ impl<'a> Host<'a> {
         Self {
             generation,
             tables: HostTables::new(generation),
-            counters: HostCounters::new(generation),
+            counters: HostCounters::default(),
             now_seconds: 0,
         }
     }

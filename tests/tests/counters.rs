@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use filter_common::{
-    DropReason, PortClass, Protocol, Rule, Uninspected,
+    DropReason, Protocol, Rule, Uninspected,
     counters::{
         Direction, INTERFACES, Ledger, NO_POOL, POOLS, PORTS, PoolCounter, ROW_LENGTH, ROWS, Row,
         Slot, count_unsent,
@@ -65,10 +65,6 @@ struct Rows(Vec<Row>);
 impl Ledger for Rows {
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         self.0.get_mut(number as usize)
-    }
-
-    fn port_slot(&self, _: PortClass) -> u32 {
-        0
     }
 }
 

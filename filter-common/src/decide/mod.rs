@@ -72,7 +72,6 @@ pub fn judge<T: Tables + ?Sized>(
     let class = tables.port_class(packet.destination_port);
     let source_class = tables.port_class(packet.source_port);
     let mut verdict = Verdict {
-        class,
         protocol: packet.protocol,
         ip_offset: packet.ip_offset,
         ..Verdict::BLANK
@@ -84,6 +83,10 @@ pub fn judge<T: Tables + ?Sized>(
     let Some(endpoints) = endpoints() else {
         return unreadable::judge(&Unreadable::at(packet.ip_offset), role, tables);
     };
+    // Both ports are looked up here, whether or not it is counted: what the verifier learns
+    // below of a port that it has yet to look up makes it walk twice as far.
+    verdict.port = tables.port_slot(packet.destination_port);
+    let source_port = tables.port_slot(packet.source_port);
     let is_from_anywhere = !rule_7::is_about(endpoints.source, ingress);
     let may_be_answered = return_traffic::may_be_answered(packet, source_class, role, tables);
     let is_reply = rule_6::is_reply(packet, source_class, tables);
@@ -111,12 +114,12 @@ pub fn judge<T: Tables + ?Sized>(
                 rule_5::judge(&mut verdict, &endpoints, source, role, tables);
             }
             if verdict.passes() && destination.forbids(packet.protocol, class) {
-                rules_1_to_4::judge(&mut verdict, packet, &endpoints, destination, tables);
+                rules_1_to_4::judge(&mut verdict, packet, class, &endpoints, destination, tables);
             }
         }
     }
     if is_reply && verdict.passes() {
-        rule_6::judge(&mut verdict, source_class, source, destination, tables);
+        rule_6::judge(&mut verdict, source_port, source, destination, tables);
     }
     if !is_from_anywhere && verdict.passes() {
         rule_7::judge(&mut verdict, source, ingress, tables);

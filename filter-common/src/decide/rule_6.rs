@@ -25,11 +25,12 @@ pub(super) fn is_reply<T: Tables + ?Sized>(packet: &Packet, class: PortClass, ta
     mail::is_mail(packet, class, tables) && !tables.setting(|settings| &settings.smtp_replies)
 }
 
-/// Judges what comes from a mail port, by who may have sent the mail.
+/// Judges what comes from a mail port, by who may have sent the mail. `source_port` is the
+/// counter slot of the port.
 #[inline(always)]
 pub(super) fn judge<T: Tables + ?Sized>(
     verdict: &mut Verdict,
-    class: PortClass,
+    source_port: u32,
     source: &Policy,
     destination: &Policy,
     tables: &T,
@@ -47,7 +48,7 @@ pub(super) fn judge<T: Tables + ?Sized>(
             verdict.outcome = outcome;
             verdict.reason = Some(DropReason::SmtpReply);
             verdict.pool = destination.pool;
-            verdict.class = class;
+            verdict.port = source_port;
         }
         return;
     };

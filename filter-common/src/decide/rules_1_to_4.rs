@@ -15,16 +15,17 @@ use crate::{
     verdict::{DropReason, Outcome, Verdict},
 };
 
-/// Judges a packet toward a port that is forbidden toward its destination.
+/// Judges a packet toward a port of a class that is forbidden toward its destination.
 #[inline(always)]
 pub(super) fn judge<T: Tables + ?Sized>(
     verdict: &mut Verdict,
     packet: &Packet,
+    class: PortClass,
     endpoints: &Endpoints,
     destination: &Policy,
     tables: &T,
 ) {
-    let outcome = outcome(verdict.class, packet, endpoints, destination, tables);
+    let outcome = outcome(class, packet, endpoints, destination, tables);
     if matches!(outcome, Outcome::Allowed) || !supersedes(outcome, verdict) {
         return;
     }

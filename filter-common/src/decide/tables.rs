@@ -16,6 +16,9 @@ pub trait Tables {
     /// What a port number, host byte order, is to this configuration.
     fn port_class(&self, port: u16) -> PortClass;
 
+    /// The counter slot of a watched port, by its number in host byte order.
+    fn port_slot(&self, port: u16) -> u32;
+
     /// The policy of an address: [`NO_POLICY`](crate::policy::NO_POLICY) outside
     /// every pool. [`find_policy`](crate::prefix_table::find_policy) finds it.
     fn policy_of(&self, address: Address) -> &Policy;

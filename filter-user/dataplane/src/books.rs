@@ -243,7 +243,7 @@ mod tests {
     use std::convert::Infallible;
 
     use filter_common::counters::{INTERFACES, POOLS, PORTS, ROW_LENGTH, Row};
-    use policy::totals::CounterSource;
+    use policy::{config::PortRange, totals::CounterSource};
 
     use super::*;
     use crate::notes::{BOOKS_BYTES, Notes};
@@ -269,7 +269,8 @@ mod tests {
             slots.pool(&name).unwrap();
         }
         for port in 0..PORTS {
-            slots.port(u16::MAX - port as u16).unwrap();
+            let last = u16::MAX - port as u16;
+            slots.port(PortRange::new(10_000, last).unwrap()).unwrap();
         }
         for interface in 0..INTERFACES {
             let name = format!("{letter}{}{interface:03}", "\"".repeat(11));

@@ -13,13 +13,15 @@ use aya::{
     programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
 };
 use filter_common::{
-    Policy, PortClasses, Role,
+    Policy, PortClasses, PortSlots, Role,
     abi::{self, constant, map},
     flow::Flow,
     prefix_table::Line,
 };
 use indexmap::IndexSet;
-use policy::compile::{Amendment, Compiled, CompiledInterface, MAX_LINES, Slots, amend_table};
+use policy::compile::{
+    Amendment, Compiled, CompiledInterface, InUse, MAX_LINES, PortTable, Slots, amend_table,
+};
 use serde::Serialize;
 
 use super::{
@@ -90,6 +92,7 @@ pub struct Generation {
     program_ids: BTreeSet<u32>,
     watched_ports: TableUse,
     policies: IndexSet<Policy>,
+    ports: Arc<PortTable>,
     policy_room: u32,
     prefixes: [Prefixes; 2],
     marks: Option<Marks>,
@@ -169,6 +172,7 @@ impl Generation {
             watched_ports: watched_ports(compiled, copies.len()),
             copies,
             policies: compiled.policies.clone(),
+            ports: Arc::clone(&compiled.ports),
             policy_room: policy_room(compiled),
             prefixes: Prefixes::of(compiled),
         })
@@ -199,9 +203,12 @@ impl Generation {
         Arc::clone(&self.counters)
     }
 
-    /// The policies that its tables have.
-    pub(super) fn policies(&self) -> &IndexSet<Policy> {
-        &self.policies
+    /// What an amendment of its tables has to go on with.
+    pub(super) fn in_use(&self) -> InUse<'_> {
+        InUse {
+            ports: &self.ports,
+            policies: &self.policies,
+        }
     }
 
     /// The marks of exemptions that are used.
@@ -409,7 +416,7 @@ fn load_object(
     loader
         .override_global(constant::SETTINGS, &settings, true)
         .override_global(constant::PORT_CLASSES, &*compiled.ports.classes, true)
-        .override_global(constant::PORT_SLOTS, &compiled.ports.slots, true)
+        .override_global(constant::PORT_SLOTS, &*compiled.ports.slots, true)
         .override_global(constant::INTERFACE, &interface.slot, true)
         .override_global(constant::SOURCES, &sources, true)
         .override_global(constant::WIRE, &is_wire, true)
@@ -478,9 +485,9 @@ fn fill_table<T: Pod>(
 fn watched_ports(compiled: &Compiled, copies: usize) -> TableUse {
     TableUse {
         table: "watched_ports",
-        entries: compiled.ports.numbers.len() as u64 - 1,
+        entries: compiled.ports.count() as u64,
         capacity: u64::from(filter_common::PortClass::MAX),
-        bytes: (copies * size_of::<PortClasses>()) as u64,
+        bytes: (copies * (size_of::<PortClasses>() + size_of::<PortSlots>())) as u64,
     }
 }
 
@@ -510,7 +517,7 @@ mod tests {
         assert_eq!(maps, known);
 
         let settings = Settings::UNSET.to_bytes();
-        let (classes, slots) = ([0; size_of::<PortClasses>()], [0; 4 * 64]);
+        let (classes, slots) = ([0; size_of::<PortClasses>()], [0; size_of::<PortSlots>()]);
         let values: [&[u8]; constant::ALL.len()] =
             [&settings, &classes, &slots, &[0; 4], &[0; 4], &[0; 4]];
         let values = constant::ALL.into_iter().zip(values);

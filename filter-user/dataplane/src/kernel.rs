@@ -8,10 +8,8 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use filter_common::Policy;
-use indexmap::IndexSet;
 use policy::{
-    compile::{Amendment, Compiled, CompiledInterface, Slots},
+    compile::{Amendment, Compiled, CompiledInterface, InUse, Slots},
     config::Attach,
     instance::Instance,
     listing::some_of,
@@ -660,8 +658,8 @@ impl Dataplane for Kernel {
         outcome
     }
 
-    fn policies(&self) -> Option<&IndexSet<Policy>> {
-        self.running.as_ref().map(Generation::policies)
+    fn in_use(&self) -> Option<InUse<'_>> {
+        self.running.as_ref().map(Generation::in_use)
     }
 
     fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError> {

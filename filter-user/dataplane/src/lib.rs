@@ -91,10 +91,8 @@ use std::{
     sync::Arc,
 };
 
-use filter_common::Policy;
-use indexmap::IndexSet;
 use policy::{
-    compile::{Amendment, Compiled, CompiledInterface},
+    compile::{Amendment, Compiled, CompiledInterface, InUse},
     totals::Totals,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -162,8 +160,9 @@ pub trait Dataplane: Sized {
     fn enforce(&mut self, next: Self::Generation, demand: Demand)
     -> Result<Events, DataplaneError>;
 
-    /// The policies that the running tables have; none where nothing runs.
-    fn policies(&self) -> Option<&IndexSet<Policy>>;
+    /// What an amendment of the running tables has to go on with; none where nothing
+    /// runs.
+    fn in_use(&self) -> Option<InUse<'_>>;
 
     /// Changes the running tables while frames are looked up in them: each
     /// address is found as before or as after, and from now on as after.

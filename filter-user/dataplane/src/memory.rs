@@ -27,7 +27,7 @@ use filter_common::{Policy, Verdict, decide, prefix_table::Line};
 use indexmap::IndexSet;
 use ipnet::IpNet;
 use policy::{
-    compile::{Amendment, Compiled, CompiledInterface, LiveLines, amend_table},
+    compile::{Amendment, Compiled, CompiledInterface, InUse, LiveLines, PortTable, amend_table},
     host::HostTables,
     totals::Totals,
 };
@@ -36,11 +36,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Dataplane, DataplaneError, Demand, Event, Events, InterfaceState, Readings, TableUse};
 
 /// The tables of one generation, which the interfaces share.
-type Tables = Arc<Mutex<InUse>>;
+type Tables = Arc<Mutex<OfGeneration>>;
 
 /// Tables, and the addresses whose exemptions frames have used.
 #[derive(Debug)]
-struct InUse {
+struct OfGeneration {
     compiled: Compiled,
     marks: BTreeSet<IpAddr>,
 }
@@ -158,7 +158,7 @@ pub struct Memory {
     machine: Machine,
     is_new: bool,
     running: Option<MemoryGeneration>,
-    policies: Option<IndexSet<Policy>>,
+    in_use: Option<(Arc<PortTable>, IndexSet<Policy>)>,
 }
 
 /// A generation.
@@ -183,7 +183,7 @@ impl Memory {
             machine: machine.clone(),
             is_new,
             running: None,
-            policies: None,
+            in_use: None,
         })
     }
 
@@ -246,7 +246,7 @@ impl Dataplane for Memory {
         self.machine.operate()?;
         Ok(MemoryGeneration {
             interfaces: compiled.interfaces.clone(),
-            tables: Arc::new(Mutex::new(InUse {
+            tables: Arc::new(Mutex::new(OfGeneration {
                 compiled: compiled.clone(),
                 marks: BTreeSet::new(),
             })),
@@ -285,13 +285,19 @@ impl Dataplane for Memory {
             .lock()
             .links
             .retain(|name, _| kept.contains(name));
-        self.policies = Some(locked(&next.tables).compiled.policies.clone());
+        let tables = locked(&next.tables);
+        self.in_use = Some((
+            Arc::clone(&tables.compiled.ports),
+            tables.compiled.policies.clone(),
+        ));
+        drop(tables);
         self.running = Some(next);
         Ok(events)
     }
 
-    fn policies(&self) -> Option<&IndexSet<Policy>> {
-        self.policies.as_ref()
+    fn in_use(&self) -> Option<InUse<'_>> {
+        let (ports, policies) = self.in_use.as_ref()?;
+        Some(InUse { ports, policies })
     }
 
     fn amend(&mut self, amendment: &Amendment) -> Result<(), DataplaneError> {
@@ -302,7 +308,9 @@ impl Dataplane for Memory {
             .compiled
             .policies
             .clone_from(&amendment.policies);
-        self.policies = Some(amendment.policies.clone());
+        if let Some((_, policies)) = &mut self.in_use {
+            policies.clone_from(&amendment.policies);
+        }
         for (prefix, wanted) in &amendment.tables {
             self.machine.operate()?;
             let mut tables = locked(&running.tables);

@@ -83,6 +83,11 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// All that is to hold.
+    pub(crate) fn intent(&self) -> &'a Intent {
+        self.intent
+    }
+
     /// Who has all of a prefix. An address is a prefix of its whole length.
     pub fn owner(&self, prefix: impl Into<IpNet>) -> Owner<'a> {
         let prefix = prefix.into();

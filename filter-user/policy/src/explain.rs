@@ -22,7 +22,7 @@ pub use packet::{BadPacket, Packet, Transport};
 
 use crate::{
     compile::{CompileError, Compiled, compile},
-    config::{PoolKind, shown},
+    config::{Pool, PoolKind, shown},
     directory::Directory,
     host::HostTables,
     intent::Intent,
@@ -146,6 +146,10 @@ impl Tables for Traced<'_> {
         let class = self.tables.port_class(port);
         self.note(Lookup::Port(port, class));
         class
+    }
+
+    fn port_slot(&self, port: u16) -> u32 {
+        self.tables.port_slot(port)
     }
 
     fn policy_of(&self, address: Address) -> &Policy {
@@ -293,6 +297,21 @@ impl Narrator<'_> {
             && !settings.smtp_replies
     }
 
+    fn class(&self, port: u16) -> PortClass {
+        self.compiled.ports.class(port)
+    }
+
+    /// By which range of a pool's list a port is forbidden, if it is not listed itself: the
+    /// narrowest one.
+    fn forbidden_by(&self, pool: &Pool, port: u16, protocol: Protocol) -> String {
+        let list = self.directory.intent().config.forbidden_toward(pool).iter();
+        let around = list.filter(|spec| spec.covers(port, protocol));
+        match around.min_by_key(|spec| (spec.ports.width(), spec.ports.first())) {
+            Some(spec) if spec.ports.width() > 1 => format!(" by {spec}"),
+            _ => String::new(),
+        }
+    }
+
     fn port(&self, port: u16, class: PortClass) -> Step {
         let is_source = port == self.packet.source_port && port != self.packet.destination_port;
         let finding = if class == PortClass::UNWATCHED {
@@ -302,7 +321,15 @@ impl Narrator<'_> {
         } else if class.is_in(self.compiled.settings.mail_ports) {
             "is a watched port, and mail is sent to it".to_owned()
         } else {
-            "is a watched port".to_owned()
+            match self
+                .compiled
+                .ports
+                .label(port)
+                .filter(|label| label.width() > 1)
+            {
+                Some(range) => format!("is a watched port, of {range}"),
+                None => "is a watched port".to_owned(),
+            }
         };
         Step {
             subject: if is_source { "from" } else { "port" }.to_owned(),
@@ -367,7 +394,7 @@ impl Narrator<'_> {
         if policy.has(FLAG_MAIL_SERVER) {
             facts.push("one of the mail servers".to_owned());
         }
-        let from = self.compiled.ports.class(self.packet.source_port);
+        let from = self.class(self.packet.source_port);
         match is_source {
             _ if !policy.has(FLAG_SMTP_OUT) => {}
             true => facts.push("exempted from rule 5".to_owned()),
@@ -379,14 +406,16 @@ impl Narrator<'_> {
         }
         if let (false, Some(protocol)) = (is_source, self.packet.transport.protocol()) {
             let port = self.packet.destination_port;
-            let class = self.compiled.ports.class(port);
+            let class = self.class(port);
+            let named = format!("{port}/{}", protocol.name());
+            let by = || match owner.pool {
+                Some((pool, _)) => self.forbidden_by(pool, port, protocol),
+                None => String::new(),
+            };
             if policy.exempts(protocol, class) {
-                facts.push(format!(
-                    "{port}/{} is forbidden there, and exempted",
-                    protocol.name()
-                ));
+                facts.push(format!("{named} is forbidden there{}, and exempted", by()));
             } else if policy.forbids(protocol, class) {
-                facts.push(format!("{port}/{} is forbidden there", protocol.name()));
+                facts.push(format!("{named} is forbidden there{}", by()));
             }
         }
         for fact in facts {
@@ -405,7 +434,9 @@ impl Narrator<'_> {
             Outcome::Fragment => "PASS: a fragment without ports".to_owned(),
             Outcome::NoPorts => "PASS: a protocol without ports".to_owned(),
             Outcome::Unwatched => "PASS: no rule concerns this port".to_owned(),
-            Outcome::Allowed if verdict.class == PortClass::UNWATCHED => {
+            Outcome::Allowed
+                if self.class(self.packet.destination_port) == PortClass::UNWATCHED =>
+            {
                 let owner = self.directory.owner(self.packet.destination);
                 match owner.pool {
                     Some(_) => "PASS: an answer to mail that its receiver may send".to_owned(),
@@ -447,7 +478,8 @@ impl Narrator<'_> {
             Rule::Source => "rule 7, a source address that is in no pool",
             Rule::InboundPort => {
                 let owner = self.directory.owner(self.packet.destination);
-                let is_mail = verdict.class.is_in(self.compiled.settings.mail_ports);
+                let class = self.class(self.packet.destination_port);
+                let is_mail = class.is_in(self.compiled.settings.mail_ports);
                 match owner.pool.map(|(pool, _)| pool.kind) {
                     Some(PoolKind::Dynamic) => "rule 1, a forbidden port of a dynamic pool",
                     Some(PoolKind::VirtualPop) => "rule 2, a forbidden port of a virtual POP",

@@ -64,6 +64,10 @@ impl Tables for HostTables<'_> {
         self.compiled.ports.class(port)
     }
 
+    fn port_slot(&self, port: u16) -> u32 {
+        self.compiled.ports.slots[usize::from(port)].into()
+    }
+
     fn policy_of(&self, address: Address) -> &Policy {
         let compiled = self.compiled;
         find_policy(
@@ -95,15 +99,13 @@ impl Tables for HostTables<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostCounters {
     rows: Vec<Row>,
-    port_slots: [u32; PortClass::MAX as usize + 1],
 }
 
-impl HostCounters {
-    /// All zero.
-    pub fn new(compiled: &Compiled) -> Self {
+/// All zero.
+impl Default for HostCounters {
+    fn default() -> Self {
         Self {
             rows: vec![Row::default(); ROWS as usize],
-            port_slots: compiled.ports.slots,
         }
     }
 }
@@ -119,9 +121,5 @@ impl CounterSource for HostCounters {
 impl Ledger for HostCounters {
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         self.rows.get_mut(number as usize)
-    }
-
-    fn port_slot(&self, class: PortClass) -> u32 {
-        self.port_slots[class.0 as usize]
     }
 }

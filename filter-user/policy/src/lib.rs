@@ -56,5 +56,6 @@ pub mod host;
 pub mod instance;
 pub mod intent;
 pub mod listing;
+mod partition;
 mod prefix_map;
 pub mod totals;

@@ -294,7 +294,7 @@ pub struct Add {
     #[arg(value_parser = parse_prefix)]
     pub prefix: IpNet,
 
-    /// The forbidden ports to open: 443, or 443/tcp for one protocol.
+    /// The forbidden ports to open: 443, 8000-8080, or 443/tcp for one protocol.
     pub ports: Vec<PortSpec>,
 
     /// Let mail leave past the mail servers.

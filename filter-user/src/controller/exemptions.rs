@@ -1,13 +1,18 @@
 //! Temporary exemptions: given, taken back, and over.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    time::Duration,
+};
 
 use api::{requests::NewExemption, status::ListedExemption};
 use dataplane::Dataplane;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
-    config::{NoRoom, TemporaryExemption, is_line},
+    compile::PortTable,
+    config::{NoRoom, PortSpec, TemporaryExemption, is_line},
     directory::Directory,
     intent::Intent,
 };
@@ -230,6 +235,7 @@ impl<D: Dataplane> Controller<D> {
         let next = added.id.checked_add(1).ok_or(ExemptionError::NoNumber)?;
         let mut temporary = self.intent.temporary.clone();
         temporary.push(added.clone());
+        self.check_classes(&added, &temporary, now)?;
         self.replace_exemptions(temporary, next, added.prefix, now)
             .inspect_err(|error| {
                 tracing::error!(
@@ -272,6 +278,26 @@ impl<D: Dataplane> Controller<D> {
             })?;
         log(&removed, uid, "temporary exemption removed");
         Ok(removed)
+    }
+
+    /// That what it opens can be told apart from what it does not: by the tables in force,
+    /// or by those that will be.
+    fn check_classes(
+        &self,
+        added: &TemporaryExemption,
+        temporary: &[TemporaryExemption],
+        now: Timestamp,
+    ) -> Result<(), ExemptionError> {
+        let in_use = self.dataplane.in_use();
+        if in_use.is_some_and(|in_use| in_use.ports.tells_apart(&added.ports)) {
+            return Ok(());
+        }
+        let intent = self.intent.with_temporary(temporary.to_vec());
+        let ports = PortTable::of(&intent, now).map_err(ApplyError::from)?;
+        match ports.tells_apart(&added.ports) {
+            true => Ok(()),
+            false => Err(too_many_classes(added).into()),
+        }
     }
 
     /// Puts these in the place of the temporary exemptions in force, from which they
@@ -353,9 +379,20 @@ pub(super) fn log_back(exemption: &TemporaryExemption) {
     );
 }
 
+fn too_many_classes(exemption: &TemporaryExemption) -> NoRoom {
+    let ports = exemption.ports.iter().map(ToString::to_string);
+    NoRoom::TooManyPortClasses {
+        ports: ports.collect::<Vec<_>>().join(", "),
+    }
+}
+
 /// Says which exemptions a configuration has no room for.
 pub(super) fn warn_of_ignored(intent: &Intent, now: Timestamp) {
-    for listed in listed(intent, now) {
+    if intent.temporary.is_empty() {
+        return;
+    }
+    let ports = PortTable::of(intent, now).ok();
+    for listed in listed(intent, now, ports.as_ref()) {
         if let Some(reason) = listed.ignored {
             tracing::warn!(
                 id = listed.exemption.id, prefix = %listed.exemption.prefix, %reason,
@@ -366,18 +403,28 @@ pub(super) fn warn_of_ignored(intent: &Intent, now: Timestamp) {
 }
 
 /// The temporary exemptions of an intent that are not over, and what keeps them from
-/// exempting.
-pub(super) fn listed(intent: &Intent, now: Timestamp) -> Vec<ListedExemption> {
+/// exempting, in tables with these ports.
+pub(super) fn listed(
+    intent: &Intent,
+    now: Timestamp,
+    ports: Option<&PortTable>,
+) -> Vec<ListedExemption> {
     let directory = Directory::of(intent);
     let exemptions = intent.temporary.iter().filter(|e| !e.is_expired(now));
+    // Thousands open the same.
+    let mut known: HashMap<&[PortSpec], bool> = HashMap::new();
     exemptions
-        .map(|exemption| ListedExemption {
-            ignored: directory
-                .room_for(exemption.prefix, &exemption.ports)
-                .err()
-                .map(|reason| reason.to_string()),
-            exemption: exemption.clone(),
-            last_use: None,
+        .map(|exemption| {
+            let room = directory.room_for(exemption.prefix, &exemption.ports);
+            let told_apart = known.entry(&exemption.ports);
+            let is_told_apart = *told_apart
+                .or_insert_with_key(|list| ports.is_none_or(|ports| ports.tells_apart(list)));
+            let too_many = (!is_told_apart).then(|| too_many_classes(exemption));
+            ListedExemption {
+                ignored: room.err().or(too_many).map(|reason| reason.to_string()),
+                exemption: exemption.clone(),
+                last_use: None,
+            }
         })
         .collect()
 }

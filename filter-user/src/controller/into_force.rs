@@ -167,10 +167,8 @@ impl<D: Dataplane> Controller<D> {
     /// What changes in the tables in use, where that is little.
     fn amendment(&self, wanted: &Wanted, now: Timestamp) -> Option<Amendment> {
         let prefixes = wanted.only_in.as_ref().filter(|all| all.len() <= FEW)?;
-        let policies = self.dataplane.policies()?;
-        let amendment = guarded("compiling", || {
-            amend(&wanted.intent, prefixes, policies, now)
-        });
+        let in_use = self.dataplane.in_use()?;
+        let amendment = guarded("compiling", || amend(&wanted.intent, prefixes, in_use, now));
         match amendment.map_err(ApplyError::from) {
             Ok(Ok(amendment)) => return Some(amendment),
             Ok(Err(error)) => log_new_tables(&error.into()),
@@ -375,10 +373,10 @@ impl<D: Dataplane> Controller<D> {
     /// Takes back what has changed in the tables in use.
     fn amend_back(&mut self, wanted: &Wanted, now: Timestamp) {
         let prefixes = wanted.only_in.as_deref().unwrap_or_default();
-        let policies = self.dataplane.policies().cloned().unwrap_or_default();
-        let amendment = guarded("compiling", || {
-            amend(&self.intent, prefixes, &policies, now)
-        });
+        let Some(in_use) = self.dataplane.in_use() else {
+            return;
+        };
+        let amendment = guarded("compiling", || amend(&self.intent, prefixes, in_use, now));
         let amendment = amendment.map_err(ApplyError::from);
         let amended = amendment
             .and_then(|amendment| Ok(amendment?))

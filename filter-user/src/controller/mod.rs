@@ -904,7 +904,8 @@ impl<D: Dataplane> Controller<D> {
 
     /// Lets scrapes and `status` see how things are.
     fn publish(&mut self) {
-        let listed = exemptions::listed(&self.intent, self.as_of);
+        let ports = self.dataplane.in_use().map(|in_use| &**in_use.ports);
+        let listed = exemptions::listed(&self.intent, self.as_of, ports);
         self.status.temporary = self.with_uses(listed);
         self.status.exemption_use = self.use_counts();
         self.status.config_hash.clone_from(&self.intent.config.hash);

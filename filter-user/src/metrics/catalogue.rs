@@ -35,8 +35,8 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "poolguard_dropped_by_port_packets_total",
         labels: &[Label::Direction, Label::Port, Label::Proto],
-        help: "The drops of inbound_port, smtp_out and smtp_reply again, by port: the \
-               destination's, and for smtp_reply the source's.",
+        help: "The drops of inbound_port, smtp_out and smtp_reply again, by port or range as \
+               written: the destination's, and for smtp_reply the source's.",
         read: Frames(|totals| by_port(totals, |denied| denied.dropped)),
     },
     Metric {
@@ -60,8 +60,8 @@ pub(super) const METRICS: &[Metric] = &[
     Metric {
         name: "poolguard_would_drop_by_port_packets_total",
         labels: &[Label::Direction, Label::Port, Label::Proto],
-        help: "Those of inbound_port, smtp_out and smtp_reply again, by port: the \
-               destination's, and for smtp_reply the source's.",
+        help: "Those of inbound_port, smtp_out and smtp_reply again, by port or range as \
+               written: the destination's, and for smtp_reply the source's.",
         read: Frames(|totals| by_port(totals, |denied| denied.would_drop)),
     },
     Metric {
@@ -277,7 +277,7 @@ fn by_rule(totals: &Totals, value: fn(Denied<'_>) -> u64) -> Vec<Series<'_, u64>
 
 fn by_port(totals: &Totals, value: fn(&DeniedByPort) -> u64) -> Vec<Series<'_, u64>> {
     let series = totals.denied_by_port().map(|denied| {
-        let port = denied.port.to_string().into();
+        let port = denied.ports.to_string().into();
         let (direction, protocol) = (denied.direction.name(), denied.protocol.name());
         Series {
             labels: vec![direction.into(), port, protocol.into()],

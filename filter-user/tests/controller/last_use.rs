@@ -63,7 +63,7 @@ fn what_is_dropped_or_would_pass_anyway_uses_nothing() {
 #[test]
 fn mail_that_goes_out_by_exemption_uses_it() {
     let mut site = watched(Files::One);
-    let mut new = exemption(1, 25, site.now(), 7_200);
+    let mut new = exemption(1, "25", site.now(), 7_200);
     (new.ports, new.smtp_out) = (Vec::new(), true);
     site.exempt(new).unwrap();
     assert_eq!(site.send("eth1", "203.0.113.100", "192.0.2.200"), "drop");
@@ -110,7 +110,7 @@ fn what_was_used_before_a_change_is_told_of_what_held_then() {
     assert_eq!(site.last_used(ACME), Some(first));
     site.pass(MINUTE);
     site.receive("eth0", "203.0.113.12", 25);
-    let mut within = exemption(0, 25, site.now(), 7_200);
+    let mut within = exemption(0, "25", site.now(), 7_200);
     within.prefix = "203.0.113.12/32".parse().unwrap();
     site.exempt(within).unwrap();
     site.pass(MINUTE);

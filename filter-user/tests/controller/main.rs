@@ -138,6 +138,80 @@ proptest! {
     }
 }
 
+/// What it takes to tell apart ports that the tables in force treat alike is other tables,
+/// and nothing else is: neither the next exemption of the same, nor their end.
+#[test]
+fn an_exemption_within_a_range_gets_tables_that_tell_its_ports_apart() {
+    let mut site = Site::started(Files::One);
+    // 25, 80, 443 and the range.
+    assert_eq!(site.port_classes(), 4);
+    // As the lists have it.
+    site.exempt(exemption(1, "8000-8080", site.now(), 600))
+        .unwrap();
+    site.check();
+    assert_eq!(site.port_classes(), 4);
+    let within = site
+        .exempt(exemption(2, "8010-8020", site.now(), 60))
+        .unwrap();
+    site.check();
+    assert_eq!(site.port_classes(), 5);
+    site.exempt(exemption(3, "8010-8020", site.now(), 60))
+        .unwrap();
+    site.check();
+    assert!(site.remove(within));
+    site.check();
+    site.wait(Duration::from_secs(61));
+    site.check();
+    assert_eq!((site.port_classes(), site.temporary()), (5, vec![1]));
+    // A reload forgets what nobody tells apart any more.
+    assert!(site.reload(reload(false)));
+    assert_eq!(site.port_classes(), 4);
+    site.exempt(exemption(2, "8010-8020/udp", site.now(), 60))
+        .unwrap();
+    site.check();
+    assert_eq!(site.port_classes(), 5);
+}
+
+/// An exemption for each port of a range takes a class each.
+#[test]
+fn an_exemption_that_splits_the_ports_too_far_is_refused() {
+    let mut site = Site::started(Files::One);
+    let port = |number: u16| (8000 + 2 * number % 81).to_string();
+    let mut given = 0;
+    while site
+        .exempt(exemption(1, &port(given), site.now(), 60))
+        .is_some()
+    {
+        given += 1;
+    }
+    // Of 63 classes, 25 has one, 80 and 443 have one, and so has the rest of the range.
+    assert_eq!(given, 60);
+    site.check();
+    let refused = exemption(1, &port(given), site.now(), 60);
+    let error = site.refused(refused);
+    assert_eq!(
+        error,
+        "8039 would split the ports into more than 63 sets that are treated differently: exempt \
+         whole ports and ranges as the lists of forbidden ports have them"
+    );
+    // What is told apart already can be had.
+    assert!(site.exempt(exemption(2, "8000", site.now(), 60)).is_some());
+    assert!(
+        site.exempt(exemption(2, "8000-8080", site.now(), 60))
+            .is_some()
+    );
+    site.check();
+    // They keep no reload and no start from being done.
+    site.edit(Files::Two);
+    assert!(site.reload(reload(false)));
+    site.restart(StartOptions::default());
+    site.check();
+    site.wait(Duration::from_secs(61));
+    site.check();
+    assert!(site.exempt(exemption(1, "8039", site.now(), 60)).is_some());
+    site.check();
+}
+
 #[test]
 fn a_start_and_a_reload() {
     let mut site = Site::started(Files::One);
@@ -225,8 +299,8 @@ fn going_back_that_fails_is_tried_again() {
 #[test]
 fn a_temporary_exemption_is_given_taken_back_and_ends() {
     let mut site = Site::started(Files::One);
-    let first = site.exempt(exemption(1, 25, site.now(), 30)).unwrap();
-    let second = site.exempt(exemption(2, 25, site.now(), 60)).unwrap();
+    let first = site.exempt(exemption(1, "25", site.now(), 30)).unwrap();
+    let second = site.exempt(exemption(2, "25", site.now(), 60)).unwrap();
     assert_eq!((first, second), (1, 2));
     site.check();
     assert!(site.remove(first));
@@ -237,7 +311,7 @@ fn a_temporary_exemption_is_given_taken_back_and_ends() {
     assert_eq!(site.temporary(), [0_u64; 0]);
     site.check();
     // No number is given twice.
-    assert_eq!(site.exempt(exemption(1, 25, site.now(), 30)), Some(3));
+    assert_eq!(site.exempt(exemption(1, "25", site.now(), 30)), Some(3));
 }
 
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -246,7 +320,7 @@ const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 #[test]
 fn exemptions_that_ended_by_a_wrong_clock_come_back_with_the_right_one() {
     let mut site = Site::started(Files::Passing);
-    let given = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    let given = site.exempt(exemption(1, "25", site.now(), 600)).unwrap();
     assert_eq!((site.exempted(), site.temporary()), (2, vec![given]));
     for restart in [false, true] {
         site.set_clock(A_DAY);
@@ -285,8 +359,8 @@ fn a_clock_that_goes_back_while_the_tables_cannot_be_changed_is_followed_later()
 #[test]
 fn what_is_over_is_kept_for_a_week_of_running_and_can_be_taken_back() {
     let mut site = Site::started(Files::One);
-    let first = site.exempt(exemption(1, 25, site.now(), 60)).unwrap();
-    let second = site.exempt(exemption(2, 25, site.now(), 60)).unwrap();
+    let first = site.exempt(exemption(1, "25", site.now(), 60)).unwrap();
+    let second = site.exempt(exemption(2, "25", site.now(), 60)).unwrap();
     site.wait_for_days(3);
     assert_eq!(site.kept_exemptions(), [first, second]);
     // A restart goes on counting.
@@ -330,7 +404,7 @@ fn a_change_that_fails_half_way_changes_nothing() {
         ("reload", |site| site.reload(reload(false))),
         ("trial", |site| site.reload(on_trial())),
         ("exempt add", |site| {
-            site.exempt(exemption(2, 80, site.now(), 60)).is_some()
+            site.exempt(exemption(2, "80", site.now(), 60)).is_some()
         }),
         ("exempt remove", |site| site.remove(1)),
     ];
@@ -338,7 +412,7 @@ fn a_change_that_fails_half_way_changes_nothing() {
         let mut failures = 0;
         for after in 0.. {
             let mut site = Site::started(Files::One);
-            site.exempt(exemption(1, 25, site.now(), 60)).unwrap();
+            site.exempt(exemption(1, "25", site.now(), 60)).unwrap();
             site.edit(Files::Two);
             let before = (site.in_force(), site.temporary());
             site.fail_after(after, Failing::Always);
@@ -360,9 +434,9 @@ fn a_change_that_fails_half_way_changes_nothing() {
 #[test]
 fn a_full_disk_refuses_what_has_to_be_kept_and_ends_no_filter() {
     let mut site = Site::started(Files::One);
-    site.exempt(exemption(1, 25, site.now(), 60)).unwrap();
+    site.exempt(exemption(1, "25", site.now(), 60)).unwrap();
     site.set_disk_full(true);
-    assert_eq!(site.exempt(exemption(2, 25, site.now(), 60)), None);
+    assert_eq!(site.exempt(exemption(2, "25", site.now(), 60)), None);
     assert!(!site.remove(1));
     site.edit(Files::Two);
     assert!(!site.reload(on_trial()));
@@ -764,7 +838,7 @@ fn what_somebody_removed_is_written_again() {
     let mut site = Site::started(Files::One);
     site.edit(Files::TooMuch);
     assert!(!site.reload(reload(false)));
-    let first = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    let first = site.exempt(exemption(1, "25", site.now(), 600)).unwrap();
     site.edit(Files::Two);
     assert!(site.reload(on_trial()));
     let names = ["exemptions.json", "unconfirmed.json", "refused.json"];
@@ -779,7 +853,7 @@ fn what_somebody_removed_is_written_again() {
     assert_eq!(site.temporary(), [first]);
     assert_eq!(site.in_force(), Files::Two);
     assert_eq!(
-        site.exempt(exemption(2, 25, site.now(), 600)),
+        site.exempt(exemption(2, "25", site.now(), 600)),
         Some(first + 1)
     );
     // What comes back is kept again as well, where the archive of it is gone.
@@ -795,7 +869,7 @@ fn what_somebody_removed_is_written_again() {
 #[test]
 fn numbers_of_exemptions_are_given_once_whatever_the_file_says() {
     let mut site = Site::started(Files::One);
-    let first = site.exempt(exemption(1, 25, site.now(), 600)).unwrap();
+    let first = site.exempt(exemption(1, "25", site.now(), 600)).unwrap();
     site.kill();
     let file = site.kept("exemptions.json");
     let text = fs::read_to_string(&file).unwrap();
@@ -804,7 +878,7 @@ fn numbers_of_exemptions_are_given_once_whatever_the_file_says() {
     fs::write(&file, text.replace(&next, "\"next_id\": 1")).unwrap();
     site.start(StartOptions::default());
     assert_eq!(
-        site.exempt(exemption(2, 25, site.now(), 600)),
+        site.exempt(exemption(2, "25", site.now(), 600)),
         Some(first + 1)
     );
     site.kill();
@@ -812,7 +886,7 @@ fn numbers_of_exemptions_are_given_once_whatever_the_file_says() {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("\"next_id\": 3", &last)).unwrap();
     site.start(StartOptions::default());
-    assert_eq!(site.exempt(exemption(3, 25, site.now(), 600)), None);
+    assert_eq!(site.exempt(exemption(3, "25", site.now(), 600)), None);
     assert_eq!(site.temporary().len(), 2);
     site.check();
 }

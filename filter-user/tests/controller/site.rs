@@ -19,7 +19,7 @@ use api::{
     status::Status,
 };
 use dataplane::memory::{Failing, Machine, Memory};
-use filter_common::{Address, Tables as _};
+use filter_common::{Address, Policy, Protocol, Settings, Tables as _};
 use filter_user::{
     controller::{self, AskedBy, Backoff, Clock, Controller, Hand, StartOptions},
     disk,
@@ -103,7 +103,7 @@ role = "customer"
 [metrics]
 listen = "{listen}"
 [ports]
-forbidden = [25, 80, 443]
+forbidden = [25, 80, 443, "8000-8080"]
 [mail]
 servers = ["192.0.2.25"]
 [[pool]]
@@ -124,15 +124,15 @@ allow_inbound = [25]
 }
 
 /// The ports that exemptions are for.
-pub(crate) const PORTS: [u16; 3] = [25, 80, 443];
+pub(crate) const PORTS: [&str; 6] = ["25", "80", "443", "8010-8020", "8000-8042/udp", "8000-8080"];
 const INTERFACES: [&str; 2] = ["eth0", "eth1"];
 /// As long as the daemon waits before it tries again.
 const NEXT_EXPIRY: Duration = Duration::from_secs(60);
 
-pub(crate) fn exemption(address: u8, port: u16, now: Timestamp, seconds: u64) -> NewExemption {
+pub(crate) fn exemption(address: u8, ports: &str, now: Timestamp, seconds: u64) -> NewExemption {
     NewExemption {
         prefix: format!("203.0.113.{}/32", 100 + address).parse().unwrap(),
-        ports: vec![port.to_string().parse().unwrap()],
+        ports: vec![ports.parse().unwrap()],
         smtp_out: false,
         expires: now + SignedDuration::from_secs(seconds as i64),
         reason: "a test".to_owned(),
@@ -316,6 +316,17 @@ impl Site {
         let temporary = &mut self.expected.temporary;
         temporary.push((given.exemption.id, expires));
         Some(given.exemption.id)
+    }
+
+    /// How many classes of ports the tables in force have.
+    pub(crate) fn port_classes(&self) -> usize {
+        self.machine.tables(INTERFACES[0]).unwrap().ports.count()
+    }
+
+    /// Why an exemption is not given.
+    pub(crate) fn refused(&mut self, new: NewExemption) -> String {
+        let controller = self.controller().unwrap();
+        controller.exempt(new, 0).unwrap_err().to_string()
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> bool {
@@ -618,17 +629,51 @@ impl Drop for Site {
     }
 }
 
-/// That both decide alike, whatever their lines and numbers are.
+/// Ports that the configurations name and neighbours of them, some within ranges.
+const COMPARED: [u16; 10] = [24, 25, 80, 443, 1023, 1024, 8000, 8042, 8080, 8081];
+
+/// That both decide alike, whatever their lines and numbers are, and in however many
+/// classes they have ports that are treated alike.
 fn assert_same(is: &Compiled, wanted: &Compiled) {
-    assert_eq!(is.settings, wanted.settings);
-    assert_eq!(is.ports.classes, wanted.ports.classes);
+    let settings = |compiled: &Compiled| Settings {
+        mail_ports: 0,
+        high_ports: 0,
+        ..compiled.settings
+    };
+    assert_eq!(settings(is), settings(wanted));
+    let both = [is, wanted];
+    let is_in = |compiled: &Compiled, port, mask| compiled.ports.class(port).is_in(mask);
+    for port in COMPARED {
+        let [mail, wanted_mail] = both.map(|c| is_in(c, port, c.settings.mail_ports));
+        let [high, wanted_high] = both.map(|c| is_in(c, port, c.settings.high_ports));
+        assert_eq!((mail, high), (wanted_mail, wanted_high), "{port}");
+    }
+    let treated = |compiled: &Compiled, policy: &Policy| {
+        let each = COMPARED
+            .into_iter()
+            .flat_map(|port| Protocol::ALL.map(|p| (port, p)));
+        let each = each.map(|(port, protocol)| {
+            let class = compiled.ports.class(port);
+            (
+                policy.forbids(protocol, class),
+                policy.exempts(protocol, class),
+            )
+        });
+        (policy.pool, policy.flags, each.collect::<Vec<_>>())
+    };
+    let ports = both;
     let (is, wanted) = (HostTables::new(is), HostTables::new(wanted));
     for last in 0..=u8::MAX {
         for network in [[203, 0, 113], [198, 51, 100], [192, 0, 2]] {
             let [a, b, c] = network;
             let address = IpAddr::from([a, b, c, last]);
             let policy = |tables: &HostTables<'_>| *tables.policy_of(Address::from(address));
-            assert_eq!(policy(&is), policy(&wanted), "{address}");
+            let (is, wanted) = (policy(&is), policy(&wanted));
+            assert_eq!(
+                treated(ports[0], &is),
+                treated(ports[1], &wanted),
+                "{address}"
+            );
         }
     }
 }

@@ -24,6 +24,7 @@ use filter_user::metrics::exposition;
 use jiff::Timestamp;
 use policy::{
     compile::Slots,
+    config::PortRange,
     totals::{CounterSource, Totals},
 };
 
@@ -44,7 +45,7 @@ impl CounterSource for Places {
     }
 }
 
-/// What was counted for two interfaces, two pools and two ports.
+/// What was counted for two interfaces, two pools, a port and a range.
 fn totals() -> Totals {
     let mut slots = Slots::default();
     for interface in ["lan0", "uplink0"] {
@@ -53,9 +54,8 @@ fn totals() -> Totals {
     for pool in ["dialup-east", "business"] {
         slots.pool(pool).unwrap();
     }
-    for port in [8080, 25] {
-        slots.port(port).unwrap();
-    }
+    slots.port(PortRange::new(8000, 8080).unwrap()).unwrap();
+    slots.port(25).unwrap();
     let Ok(totals) = Totals::of(&slots, &Places);
     totals
 }

@@ -152,7 +152,7 @@ impl Machine {
         let globals: BTreeMap<&str, Vec<u8>> = [
             (constant::SETTINGS, compiled.settings.to_bytes().to_vec()),
             (constant::PORT_CLASSES, compiled.ports.classes.to_vec()),
-            (constant::PORT_SLOTS, words(&compiled.ports.slots)),
+            (constant::PORT_SLOTS, compiled.ports.slots.to_vec()),
         ]
         .into();
         let globals = globals

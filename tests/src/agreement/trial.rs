@@ -228,7 +228,7 @@ struct Host<'a> {
 
 impl<'a> Host<'a> {
     fn new(compiled: &'a Compiled, places: &'a Places) -> Self {
-        let counters = HostCounters::new(compiled);
+        let counters = HostCounters::default();
         Self {
             compiled,
             places,

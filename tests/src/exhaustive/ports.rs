@@ -7,7 +7,7 @@ use std::{
 };
 
 use filter_common::{
-    PortClass, Sources,
+    Sources,
     counters::{Ledger, Row, count},
     decide,
 };
@@ -41,10 +41,16 @@ fn return_traffic() -> [Configuration; 3] {
 }
 
 /// Every destination port, of every protocol, on both sides, to a customer in a
-/// dynamic pool and to a static one with exemptions, for every `return_traffic`.
+/// dynamic pool and to a static one with exemptions, for every `return_traffic`, and under
+/// lists of ranges.
 pub fn every_destination_port() {
     let mut domain = Domain::new("destination ports");
-    for configuration in return_traffic() {
+    let lists = [
+        configs::ranges(),
+        configs::ranges_syn(),
+        configs::all_of_tcp(),
+    ];
+    for configuration in return_traffic().into_iter().chain(lists) {
         let judges = Judges::new(&configuration);
         let mut bench = judges.bench();
         let hosts = Hosts::v4();
@@ -59,7 +65,7 @@ pub fn every_destination_port() {
         }
     }
     domain.end(
-        3 * 2 * 5 * 2 * 65_536,
+        6 * 2 * 5 * 2 * 65_536,
         &["allowed", "drop", "exempted", "unwatched"],
     );
 }
@@ -177,7 +183,7 @@ pub fn every_beginning_of_a_source() {
 
 /// Every pair of hosts, edges of pools and neighbours outside them among them,
 /// with every protocol, to every port that matters and its neighbours, from a mail port
-/// and another one, on both sides, under eighteen configurations.
+/// and another one, on both sides, under twenty configurations.
 pub fn every_pair_of_hosts() {
     let mut domain = Domain::new("pairs of hosts");
     for configuration in [
@@ -199,6 +205,8 @@ pub fn every_pair_of_hosts() {
         configs::known_sources(),
         configs::monitored_sources(),
         configs::mixed(),
+        configs::ranges(),
+        configs::all_of_tcp(),
     ] {
         let judges = Judges::new(&configuration);
         let mut bench = judges.bench();
@@ -217,7 +225,7 @@ pub fn every_pair_of_hosts() {
         }
     }
     domain.end(
-        18 * 2 * 21 * 21 * 5 * 2 * 31 * 2,
+        20 * 2 * 21 * 21 * 5 * 2 * 31 * 2,
         &[
             "allowed",
             "drop",
@@ -359,10 +367,7 @@ impl Bench<'_> {
 
         let answer = self.oracle.arrive(interface, frame);
         let verdict = decide(frame, interface.ingress(), &self.tables);
-        let mut moves = Moves {
-            rows: BTreeMap::new(),
-            compiled,
-        };
+        let mut moves = Moves::default();
         count(&verdict, slot, frame.len(), &mut moves);
         let reason = verdict.reason.map(|reason| reason.name());
         let moved = places.named(&moves.rows);
@@ -382,17 +387,13 @@ impl Bench<'_> {
 }
 
 /// What one frame counts.
-struct Moves<'a> {
+#[derive(Default)]
+struct Moves {
     rows: BTreeMap<u32, Row>,
-    compiled: &'a Compiled,
 }
 
-impl Ledger for Moves<'_> {
+impl Ledger for Moves {
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         Some(self.rows.entry(number).or_default())
-    }
-
-    fn port_slot(&self, class: PortClass) -> u32 {
-        self.compiled.ports.slots[class.0 as usize]
     }
 }

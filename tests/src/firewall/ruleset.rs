@@ -8,14 +8,11 @@ use std::{collections::BTreeMap, fmt::Write as _, net::IpAddr};
 
 use filter_common::{ReturnTraffic, Role, Sources};
 use ipnet::IpNet;
-use policy::config::Config;
+use policy::config::{Config, PortSpec};
 
 use crate::{
     generate::setup::NOW,
-    oracle::{
-        Transport,
-        directory::{Directory, lists},
-    },
+    oracle::{Transport, directory::Directory},
 };
 
 const TRANSPORTS: [(Transport, u8); 5] = [
@@ -175,24 +172,29 @@ impl Rules<'_> {
         let exemptions = self.directory.exemptions(address);
         let mut body = String::new();
         for (transport, number) in TRANSPORTS {
-            let is_open = |port| {
-                exemptions
-                    .is_some_and(|customer| lists(&customer.terms.allow_inbound, transport, port))
-            };
+            let open = exemptions.map_or(&[][..], |customer| &customer.terms.allow_inbound);
             let list = pool.forbidden.as_ref().unwrap_or(&config.ports.forbidden);
-            let mut closed: Vec<u16> = list.iter().map(|spec| spec.port).collect();
-            closed.retain(|port| self.directory.forbids(pool, transport, *port) && !is_open(*port));
-            let (low, high): (Vec<u16>, Vec<u16>) = closed.into_iter().partition(|p| *p < 1024);
+            let closed = ranges(list, transport);
+            if closed.is_empty() {
+                continue;
+            }
+            let mut rule = |ports: &str, rest: &str| {
+                let _ = writeln!(body, "meta l4proto {number} th dport {ports} {rest}");
+            };
+            // Ranges are nft's own, as they are written.
+            for range in ranges(open, transport) {
+                rule(&range, "return");
+            }
             let opening = match (config.ports.return_traffic, transport) {
                 (ReturnTraffic::Syn, Transport::Tcp) => Some("tcp flags & (syn | ack) == syn"),
                 (ReturnTraffic::Syn, Transport::Udp) => Some(""),
                 (ReturnTraffic::Syn, _) => None,
                 _ => Some(""),
             };
-            for (ports, flags) in [(low, Some("")), (high, opening)] {
-                if let Some(flags) = flags.filter(|_| !ports.is_empty()) {
-                    let ports = numbers(ports.into_iter());
-                    let _ = writeln!(body, "meta l4proto {number} th dport {ports} {flags} drop");
+            for range in closed {
+                rule(&range, "th dport < 1024 drop");
+                if let Some(flags) = opening {
+                    rule(&range, &format!("th dport >= 1024 {flags} drop"));
                 }
             }
         }
@@ -239,6 +241,15 @@ fn bits(address: IpAddr) -> u128 {
         IpAddr::V4(address) => address.to_bits().into(),
         IpAddr::V6(address) => address.to_bits(),
     }
+}
+
+/// What a list names for a transport protocol.
+fn ranges(list: &[PortSpec], transport: Transport) -> Vec<String> {
+    let named = list.iter().filter(|spec| {
+        spec.protocol
+            .is_none_or(|only| only.name() == transport.name())
+    });
+    named.map(|spec| spec.ports.to_string()).collect()
 }
 
 fn numbers(ports: impl Iterator<Item = u16>) -> String {

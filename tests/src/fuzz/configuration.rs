@@ -66,7 +66,7 @@ fn agree(config: &Config) {
     let customers = config.customers.iter().flat_map(|c| &c.prefixes);
     let prefixes = pools.chain(customers).chain(&config.mail.servers);
     let addresses: Vec<IpAddr> = prefixes.take(PREFIXES).flat_map(edges).collect();
-    let forbidden = config.ports.forbidden.iter().map(|spec| spec.port);
+    let forbidden = config.ports.forbidden.iter().map(|spec| spec.ports.first());
     let port = forbidden.chain(config.mail.ports.iter().copied()).next();
     let mut steps = Vec::new();
     for interface in &config.interfaces {

@@ -13,7 +13,7 @@ use proptest::{
 
 use super::{
     scenario::{PAUSES, SILENCES},
-    setup::{EXPIRIES, PORTS, PROTOCOLS, Ports, ROLES, SOURCES, Width},
+    setup::{EXPIRIES, PORTS, PROTOCOLS, Ports, ROLES, SOURCES, Width, range},
 };
 
 /// So far into a list, in 65,536ths. Only proptest can make one: it is given
@@ -72,14 +72,16 @@ pub(super) fn seconds(u: &mut Unstructured) -> Result<u64> {
     }
 }
 
-/// Different ports, each whole or for some protocols.
+/// Different ports and ranges, each whole or for some protocols.
 fn ports(u: &mut Unstructured) -> Result<Ports> {
     let mut ports = Ports::new();
     while ports.len() < PORTS.len() && u.arbitrary()? {
         let port = *u.choose(&PORTS)?;
         let protocols = u8::arbitrary(u)? % (1 << PROTOCOLS.len());
-        if ports.iter().all(|(known, _)| *known != port) {
-            ports.push((port, protocols));
+        let end = perhaps(u, |u| u.choose(&PORTS).copied())?;
+        let range = range(port, end.unwrap_or(port));
+        if ports.iter().all(|(known, _)| *known != range) {
+            ports.push((range, protocols));
         }
     }
     Ok(ports)
@@ -101,9 +103,12 @@ pub(super) fn sources(u: &mut Unstructured) -> Result<[&'static str; 2]> {
 /// Different ports, port 25 if no other.
 pub(super) fn mail_ports(u: &mut Unstructured) -> Result<Vec<u16>> {
     let ports = ports(u)?;
+    let mut ports: Vec<u16> = ports.into_iter().map(|((first, _), _)| first).collect();
+    ports.sort_unstable();
+    ports.dedup();
     Ok(match ports.len() {
         0 => vec![25],
-        _ => ports.into_iter().map(|(port, _)| port).collect(),
+        _ => ports,
     })
 }
 

@@ -35,7 +35,7 @@ impl Targets {
         v6.push("2001:db8:ff00::/40".parse().unwrap());
         let lists = config.pools.iter().filter_map(|p| p.forbidden.as_ref());
         let lists = lists.chain([&config.ports.forbidden]).flatten();
-        let mut ports: Vec<u16> = lists.map(|spec: &PortSpec| spec.port).collect();
+        let mut ports: Vec<u16> = lists.flat_map(ends).collect();
         ports.extend(&config.mail.ports);
         ports.push(40_000);
         ports.sort_unstable();
@@ -56,6 +56,14 @@ impl Targets {
     }
 }
 
+/// A port, or the first, the last and the middle one of a range.
+fn ends(spec: &PortSpec) -> Vec<u16> {
+    let (first, last) = (spec.ports.first(), spec.ports.last());
+    let mut ends = vec![first, first.midpoint(last), last];
+    ends.dedup();
+    ends
+}
+
 /// A prefix and a port that mean something together.
 type Aim = (IpNet, u16);
 
@@ -67,7 +75,7 @@ fn aims(config: &Config) -> Vec<Aim> {
             .flat_map(|prefix| ports.iter().map(|port| (*prefix, *port)));
         each.collect()
     };
-    let numbers = |specs: &[PortSpec]| specs.iter().map(|spec| spec.port).collect();
+    let numbers = |specs: &[PortSpec]| specs.iter().flat_map(ends).collect();
     let pools = config.pools.iter().flat_map(|pool| {
         let list = pool.forbidden.as_ref().unwrap_or(&config.ports.forbidden);
         cross(&pool.prefixes, numbers(list))

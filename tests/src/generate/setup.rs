@@ -84,8 +84,9 @@ struct Customer {
     expires: Option<&'static str>,
 }
 
-/// A list of ports: each whole, or for some protocols (a bit each) alone.
-pub(super) type Ports = Vec<(u16, u8)>;
+/// A list of ports and ranges, the first and the last port of each: whole, or for some
+/// protocols (a bit each) alone.
+pub(super) type Ports = Vec<((u16, u16), u8)>;
 const ALL_PROTOCOLS: u8 = 0;
 
 /// How an exemption relates to the entry of the list that it is for.
@@ -93,17 +94,28 @@ const ALL_PROTOCOLS: u8 = 0;
 pub(super) enum Width {
     Same,
     WholePort,
+    /// All ports of a range but the last one.
+    Part,
     OneProtocol(#[arbitrary(with = |u: &mut Unstructured| u.choose_index(PROTOCOLS.len()))] usize),
 }
 
 fn ports() -> impl Strategy<Value = Ports> {
     let protocols = prop_oneof![3 => Just(ALL_PROTOCOLS), 1 => 1..32_u8];
-    let port = (prop::sample::select(PORTS.to_vec()), protocols);
-    prop::collection::vec(port, 0..8).prop_map(|mut ports| {
+    let port = || prop::sample::select(PORTS.to_vec());
+    let range = prop_oneof![
+        3 => port().prop_map(|port| (port, port)),
+        2 => (port(), port()).prop_map(|(one, other)| range(one, other)),
+    ];
+    prop::collection::vec((range, protocols), 0..8).prop_map(|mut ports| {
         ports.sort_unstable();
-        ports.dedup_by_key(|(port, _)| *port);
+        ports.dedup_by_key(|(range, _)| *range);
         ports
     })
+}
+
+/// The ports between two.
+pub(super) fn range(one: u16, other: u16) -> (u16, u16) {
+    (one.min(other), one.max(other))
 }
 
 fn pool() -> impl Strategy<Value = Pool> {
@@ -125,6 +137,7 @@ fn customer() -> impl Strategy<Value = Customer> {
     let width = prop_oneof![
         3 => Just(Width::Same),
         1 => Just(Width::WholePort),
+        1 => Just(Width::Part),
         1 => (0..PROTOCOLS.len()).prop_map(Width::OneProtocol),
     ];
     (
@@ -329,7 +342,7 @@ impl Setup {
 
     fn forbidden_in(&self, pool: usize) -> Ports {
         let default = [25, 80, 109, 110, 139, 194, 443, 1080, 8000, 8080];
-        let default = default.map(|port| (port, ALL_PROTOCOLS)).to_vec();
+        let default = default.map(|port| ((port, port), ALL_PROTOCOLS)).to_vec();
         let list = self.pools[pool].forbidden.as_ref();
         list.or(self.forbidden.as_ref()).unwrap_or(&default).clone()
     }
@@ -342,16 +355,20 @@ impl Customer {
             return allowed;
         }
         for (which, width) in &self.allowed {
-            let (port, protocols) = *which.get(&forbidden);
+            let ((first, last), protocols) = *which.get(&forbidden);
+            let range = match *width {
+                Width::Part if first < last => (first, last - 1),
+                _ => (first, last),
+            };
             let exempted = match *width {
-                Width::Same => protocols,
+                Width::Same | Width::Part => protocols,
                 Width::WholePort => ALL_PROTOCOLS,
                 Width::OneProtocol(one) if protocols == ALL_PROTOCOLS => 1 << one,
                 // The first of those that are forbidden.
                 Width::OneProtocol(_) => protocols & protocols.wrapping_neg(),
             };
-            if allowed.iter().all(|(known, _)| *known != port) {
-                allowed.push((port, exempted));
+            if allowed.iter().all(|(known, _)| *known != range) {
+                allowed.push((range, exempted));
             }
         }
         allowed
@@ -393,13 +410,19 @@ fn prefixes_text(prefixes: &[IpNet]) -> String {
 
 fn ports_text(ports: &Ports) -> String {
     let mut entries = Vec::new();
-    for (port, protocols) in ports {
-        if *protocols == ALL_PROTOCOLS {
-            entries.push(port.to_string());
+    for ((first, last), protocols) in ports {
+        let range = match first == last {
+            true => first.to_string(),
+            false => format!("{first}-{last}"),
+        };
+        match *protocols == ALL_PROTOCOLS {
+            true if first == last => entries.push(range.clone()),
+            true => entries.push(format!("\"{range}\"")),
+            false => {}
         }
         for (bit, protocol) in PROTOCOLS.iter().enumerate() {
             if protocols >> bit & 1 == 1 {
-                entries.push(format!("\"{port}/{protocol}\""));
+                entries.push(format!("\"{range}/{protocol}\""));
             }
         }
     }

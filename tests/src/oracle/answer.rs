@@ -3,7 +3,8 @@
 use crate::fixture::{Counters, series};
 
 use super::{
-    reading::{Cause, Content, Reading, Segment},
+    directory::Directory,
+    reading::{Cause, Content, Reading},
     rules::{Fate, Opinion},
 };
 
@@ -27,6 +28,7 @@ const NO_POOL: &str = "none";
 pub(super) fn answer(
     opinion: &Opinion<'_>,
     reading: &Reading,
+    directory: &Directory<'_>,
     interface: &str,
     length: usize,
 ) -> Answer {
@@ -72,11 +74,21 @@ pub(super) fn answer(
             ("return", None)
         }
         Fate::WouldDrop(cause) => {
-            tally.denied("would_drop", cause, pool, segment(reading));
+            tally.denied(
+                "would_drop",
+                cause,
+                pool,
+                denied_port(cause, reading, directory),
+            );
             ("would_drop", Some(cause.name()))
         }
         Fate::Drop(cause) => {
-            tally.denied("dropped", cause, pool, segment(reading));
+            tally.denied(
+                "dropped",
+                cause,
+                pool,
+                denied_port(cause, reading, directory),
+            );
             let labels = [("pool", pool), ("rule", cause.rule())];
             tally.add("dropped_bytes", &labels, ip_bytes(reading, length));
             ("drop", Some(cause.name()))
@@ -100,14 +112,24 @@ fn ip_bytes(reading: &Reading, length: usize) -> u64 {
     (length - at) as u64
 }
 
-fn segment(reading: &Reading) -> Option<Segment> {
-    match reading {
-        Reading::Datagram(datagram) => match datagram.content {
-            Content::Segment(segment) => Some(segment),
-            _ => None,
-        },
-        _ => None,
-    }
+/// Which way the frame was headed, the label of the port that this is about, and the
+/// protocol.
+type DeniedPort = (&'static str, String, &'static str);
+
+fn denied_port(cause: Cause, reading: &Reading, directory: &Directory<'_>) -> Option<DeniedPort> {
+    let Reading::Datagram(datagram) = reading else {
+        return None;
+    };
+    let Content::Segment(segment) = datagram.content else {
+        return None;
+    };
+    let (direction, port) = match cause {
+        Cause::InboundPort => ("inbound", segment.destination_port),
+        Cause::SmtpOut => ("outbound", segment.destination_port),
+        Cause::SmtpReply => ("reply", segment.source_port),
+        _ => return None,
+    };
+    Some((direction, directory.label(port), segment.transport.name()))
 }
 
 #[derive(Default)]
@@ -120,29 +142,19 @@ impl Tally {
         }
     }
 
-    fn denied(&mut self, how: &str, cause: Cause, pool: &str, segment: Option<Segment>) {
+    fn denied(&mut self, how: &str, cause: Cause, pool: &str, port: Option<DeniedPort>) {
         let rule = ("rule", cause.rule());
         self.add(&format!("{how}_packets"), &[("pool", pool), rule], 1);
         let reason = ("reason", cause.name());
         self.add(&format!("{how}_by_reason_packets"), &[reason, rule], 1);
-        if let Some(segment) = segment {
-            self.by_port(how, cause, segment);
+        // What is about a port, again.
+        if let Some((direction, port, protocol)) = port {
+            let labels = [
+                ("direction", direction),
+                ("port", &port),
+                ("proto", protocol),
+            ];
+            self.add(&format!("{how}_by_port_packets"), &labels, 1);
         }
-    }
-
-    /// What is about a port, again.
-    fn by_port(&mut self, how: &str, cause: Cause, segment: Segment) {
-        let (direction, port) = match cause {
-            Cause::InboundPort => ("inbound", segment.destination_port),
-            Cause::SmtpOut => ("outbound", segment.destination_port),
-            Cause::SmtpReply => ("reply", segment.source_port),
-            _ => return,
-        };
-        let labels = [
-            ("direction", direction),
-            ("port", &port.to_string()),
-            ("proto", segment.transport.name()),
-        ];
-        self.add(&format!("{how}_by_port_packets"), &labels, 1);
     }
 }

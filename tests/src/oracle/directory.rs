@@ -64,19 +64,44 @@ impl<'a> Directory<'a> {
             .filter_map(|pool| pool.forbidden.as_ref())
             .chain([&self.config.ports.forbidden])
             .flatten()
-            .any(|spec| spec.port == port)
+            .any(|spec| has(spec, port))
             || self.config.mail.ports.contains(&port)
+    }
+
+    /// What a port is counted as: of what is written around it, the narrowest, and of two
+    /// that are as narrow the lower one.
+    pub(crate) fn label(&self, port: u16) -> String {
+        let pools = self.config.pools.iter();
+        let lists = pools.filter_map(|pool| pool.forbidden.as_ref());
+        let specs = lists.chain([&self.config.ports.forbidden]).flatten();
+        let written = specs.map(|spec| (spec.ports.first(), spec.ports.last()));
+        let mail = self.config.mail.ports.iter().map(|port| (*port, *port));
+        let around = written
+            .chain(mail)
+            .filter(|&(first, last)| (first..=last).contains(&port));
+        let (first, last) = around
+            .min_by_key(|(first, last)| (last - first, *first))
+            .unwrap();
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     }
 }
 
 /// Whether a list of ports covers one.
 pub(crate) fn lists(list: &[PortSpec], transport: Transport, port: u16) -> bool {
     list.iter().any(|spec| {
-        spec.port == port
+        has(spec, port)
             && spec
                 .protocol
                 .is_none_or(|only| only.name() == transport.name())
     })
+}
+
+fn has(spec: &PortSpec, port: u16) -> bool {
+    spec.ports.first() <= port && port <= spec.ports.last()
 }
 
 fn most_specific<T>(all: &[T], prefixes: impl Fn(&T) -> &[IpNet], address: IpAddr) -> Option<&T> {

@@ -65,6 +65,12 @@ impl<'a> Oracle<'a> {
             &mut self.flows,
             self.now_seconds,
         );
-        answer::answer(&opinion, &reading, &interface.name, frame.len())
+        answer::answer(
+            &opinion,
+            &reading,
+            &self.directory,
+            &interface.name,
+            frame.len(),
+        )
     }
 }

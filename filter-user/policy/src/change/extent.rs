@@ -102,7 +102,7 @@ impl Extent {
     /// for each customer with exemptions, a change of a million pieces takes no more
     /// memory than one of none.
     pub fn between(old: &Intent, new: &Intent, now: Timestamp) -> Self {
-        let numbers = PortNumbers::of([&old.config, &new.config]);
+        let numbers = PortNumbers::of([old, new]);
         let mut reach = Reach::new([old, new], &numbers, now);
         side_by_side(old, new, |range, old, new| reach.add(range, old, new));
         reach.extent()

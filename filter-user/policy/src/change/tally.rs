@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usize) -> Change {
-    let numbers = PortNumbers::of([&old.config, &new.config]);
+    let numbers = PortNumbers::of([old, new]);
     let views = [old, new].map(|intent| View::new(intent, &numbers, now));
     let reach = Reach::new([old, new], &numbers, now);
     let mut tally = Tally::new(views, reach, most_grants);
@@ -156,7 +156,8 @@ impl<'a> Tally<'a> {
         };
         let (old, new) = (loans(&self.old, old), loans(&self.new, new));
         for (sign, own, others) in [(Sign::Lost, &old, &new), (Sign::Gained, &new, &old)] {
-            for &(id, place, mut ports, mut smtp_out) in own {
+            for &(id, place, ref ports, mut smtp_out) in own {
+                let mut ports = ports.clone();
                 if let Some(other) = others.iter().find(|other| other.0 == id) {
                     ports = ports.without(&other.2);
                     smtp_out &= !other.3;
@@ -305,7 +306,7 @@ impl<'a> Tally<'a> {
 
     fn loan_entries<'b>(&'b self, numbers: &'b PortNumbers) -> impl Iterator<Item = Entry> + 'b {
         let loans = self.loans.iter();
-        loans.map(|(&(sign, place, ports, smtp_out), counter)| {
+        loans.map(|(&(sign, place, ref ports, smtp_out), counter)| {
             let view = match sign {
                 Sign::Lost => &self.old,
                 Sign::Gained => &self.new,
@@ -314,7 +315,7 @@ impl<'a> Tally<'a> {
             let what = What::TemporaryExemption {
                 id: exemption.id,
                 prefix: exemption.prefix,
-                ports: numbers.specs(&ports),
+                ports: numbers.specs(ports),
                 smtp_out,
                 expires: exemption.expires,
             };
@@ -330,13 +331,15 @@ impl<'a> Tally<'a> {
         let mut grants: Vec<_> = self
             .grants
             .iter()
-            .map(|(&(sign, prefix, grant), counter)| {
+            .map(|(&(sign, prefix, ref grant), counter)| {
                 let customer = view(sign).config.holder(grant.customer).name;
                 (customer, prefix, sign, grant, counter.total())
             })
             .collect();
-        grants.sort_unstable_by_key(|&(customer, prefix, sign, grant, _)| {
-            (customer, prefix, sign, grant)
+        // No two of them have all of this in common.
+        grants.sort_unstable_by(|one, other| {
+            let key = |&(customer, prefix, sign, grant, _)| (customer, prefix, sign, grant);
+            key(one).cmp(&key(other))
         });
         grants
             .into_iter()

@@ -4,6 +4,8 @@
 //! that it could tell apart, as it looks up the policies that the tables would
 //! have.
 
+use std::sync::{Arc, LazyLock};
+
 use filter_common::{
     Address, Family, Ingress, Policy, PortClass, Protocol, Role, Settings, Sources, Tables,
     counters::NO_POOL,
@@ -16,7 +18,10 @@ use jiff::Timestamp;
 
 use super::ports::{PortNumbers, PortSet};
 use crate::{
-    compile::{Policies, Slots, layers::Layer},
+    compile::{
+        Policies, PortTable, Slots,
+        layers::{Kind, Layer},
+    },
     config::{Config, Interface},
     intent::Intent,
 };
@@ -27,7 +32,7 @@ use crate::{
 const KINDS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
 
 /// What is dropped of the packets between an address and somebody else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
     /// Of those toward the address, from the network.
     toward: [PortSet; KINDS.len()],
@@ -38,47 +43,62 @@ pub(super) struct Dropped {
 }
 
 impl Dropped {
+    fn all(&self) -> impl Iterator<Item = &PortSet> {
+        let to_ports = self.toward.iter().chain(&self.from);
+        to_ports.chain([&self.replies])
+    }
+
     /// Whether something is dropped that is not among `others`.
     fn is_more_than(&self, others: &Self) -> bool {
-        let all = |dropped: &Self| {
-            let to_ports = dropped.toward.into_iter().chain(dropped.from);
-            to_ports.chain([dropped.replies])
-        };
-        let mut pairs = all(self).zip(all(others));
-        pairs.any(|(own, other)| !own.without(&other).is_empty())
+        let mut pairs = self.all().zip(others.all());
+        pairs.any(|(own, other)| !own.is_within(other))
     }
 }
 
 /// A configuration at a moment, as the rules see it.
 pub(super) struct Verdicts<'a> {
+    config: &'a Config,
     /// None where it does not fit the tables: then it filters nothing.
     policies: Option<Policies<'a>>,
     /// What customers' packets arrive at.
     from_customers: Ingress,
     numbers: &'a PortNumbers,
+    /// What is in tables for layers of a kind.
+    policy_of: foldhash::HashMap<Kind, Policy>,
     /// Many kinds of layers have the same policy, but for the pool.
     known: foldhash::HashMap<(Family, [Policy; 2]), Dropped>,
 }
 
 impl<'a> Verdicts<'a> {
     pub(super) fn new(intent: &'a Intent, numbers: &'a PortNumbers, now: Timestamp) -> Self {
+        let mut slots = Slots::default();
+        let ports = PortTable::new(intent, &mut slots, now);
+        let policies = ports
+            .and_then(|ports| Policies::new(intent, Arc::new(ports), &mut slots, now))
+            .ok();
         Self {
-            policies: Policies::new(intent, &mut Slots::default(), now).ok(),
+            config: &intent.config,
+            policies,
             from_customers: strictest(&intent.config),
             numbers,
+            policy_of: foldhash::HashMap::default(),
             known: foldhash::HashMap::default(),
         }
     }
 
     /// What is dropped between addresses of two layers.
-    fn dropped(&mut self, family: Family, layer: Layer, peer: Layer) -> Dropped {
+    fn dropped(&mut self, family: Family, layer: Layer, peer: Layer) -> &Dropped {
+        static NOTHING: LazyLock<Dropped> = LazyLock::new(Dropped::default);
         let Some(policies) = &self.policies else {
-            return Dropped::default();
+            return &NOTHING;
         };
-        let pair = [layer, peer].map(|layer| of_any_pool(policies.of(layer)));
+        let pair = [layer, peer].map(|layer| {
+            let kind = self.policy_of.entry(layer.kind(self.config));
+            *kind.or_insert_with(|| of_any_pool(policies.of(layer)))
+        });
         let (numbers, from_customers) = (self.numbers, self.from_customers);
         let known = self.known.entry((family, pair));
-        *known.or_insert_with(|| ask(policies, numbers, from_customers, family, pair))
+        known.or_insert_with(|| ask(policies, numbers, from_customers, family, pair))
     }
 }
 
@@ -116,7 +136,7 @@ fn ask(
             source,
             destination,
         });
-    let any_port = numbers.unmentioned();
+    let any_port = PortNumbers::UNMENTIONED;
     let from_network = Ingress {
         role: Role::Network,
         sources: Sources::Any,
@@ -200,6 +220,11 @@ impl Tables for Asked<'_> {
         self.policies.ports.class(port)
     }
 
+    /// Nothing is counted.
+    fn port_slot(&self, _port: u16) -> u32 {
+        0
+    }
+
     fn policy_of(&self, address: Address) -> &Policy {
         if address == self.address {
             &self.policy
@@ -271,8 +296,8 @@ impl Effect {
         for &[old_peer, new_peer] in &peers.0 {
             let was = old.0.dropped(family, old.1, old_peer);
             let is = new.0.dropped(family, new.1, new_peer);
-            effect.opens |= was.is_more_than(&is);
-            effect.closes |= is.is_more_than(&was);
+            effect.opens |= was.is_more_than(is);
+            effect.closes |= is.is_more_than(was);
         }
         effect
     }
@@ -319,7 +344,7 @@ mod tests {
         let (path, now) = (Path::new("poolguard.toml"), Timestamp::UNIX_EPOCH);
         let loaded = load_from(&Memory::default().with(path, TEXT), path, now);
         let intent: Intent = loaded.expect("the configuration is right").config.into();
-        let numbers = PortNumbers::of([&intent.config, &intent.config]);
+        let numbers = PortNumbers::of([&intent, &intent]);
         let mut verdicts = Verdicts::new(&intent, &numbers, now);
         let mut pools = 0;
         side_by_side(&intent, &intent, |range, layer, _| {

@@ -1,16 +1,17 @@
 //! What a configuration says at a moment, in a form in which two can be compared.
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use super::ports::{PortNumbers, PortSet};
 use crate::{
     compile::layers::{Layer, Temporaries},
-    config::{Config, TemporaryExemption},
+    config::{Config, PortSpec, TemporaryExemption},
     intent::Intent,
 };
 
 /// The exemptions of the most specific customer, where they hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Grant {
     /// A customer, by the number that [`Config::holder`] knows.
     pub(super) customer: usize,
@@ -38,17 +39,23 @@ impl<'a> View<'a> {
     pub(super) fn new(intent: &'a Intent, numbers: &PortNumbers, now: Timestamp) -> Self {
         let config = &*intent.config;
         let pools = config.pools.iter();
+        // Thousands open the same.
+        let mut known: HashMap<&[PortSpec], PortSet> = HashMap::default();
+        let mut set = |list: &'a [PortSpec]| {
+            let known = known.entry(list);
+            known.or_insert_with_key(|list| numbers.set(list)).clone()
+        };
         Self {
             config,
             temporary: &intent.temporary,
             forbidden: pools
-                .map(|pool| numbers.set(config.forbidden_toward(pool)))
+                .map(|pool| set(config.forbidden_toward(pool)))
                 .collect(),
             allowed: config
                 .terms()
                 .map(|terms| match terms.is_expired(now) {
                     true => PortSet::default(),
-                    false => numbers.set(&terms.allow_inbound),
+                    false => set(&terms.allow_inbound),
                 })
                 .collect(),
             temporaries: Temporaries::of(&intent.temporary),
@@ -57,7 +64,7 @@ impl<'a> View<'a> {
                 .iter()
                 .map(|exemption| match exemption.is_expired(now) {
                     true => Default::default(),
-                    false => (numbers.set(&exemption.ports), exemption.smtp_out),
+                    false => (set(&exemption.ports), exemption.smtp_out),
                 })
                 .collect(),
             now,
@@ -90,9 +97,9 @@ impl<'a> View<'a> {
         let places = pool.map(|pool| (pool, self.temporaries.in_layer(layer)));
         places.into_iter().flat_map(move |(pool, places)| {
             places.filter_map(move |place| {
-                let (ports, smtp_out) = self.lent[place];
+                let (ports, smtp_out) = &self.lent[place];
                 let ports = ports.and(&self.forbidden[pool]);
-                (!ports.is_empty() || smtp_out).then_some((place, ports, smtp_out))
+                (!ports.is_empty() || *smtp_out).then_some((place, ports, *smtp_out))
             })
         })
     }

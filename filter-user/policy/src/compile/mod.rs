@@ -1,7 +1,7 @@
 //! A valid configuration to the contents of the program's tables. Pure.
 //!
-//! `slots` says which counters belong to which name, `ports` numbers
-//! the watched ports, `layers` lays prefixes over one another, `policies`
+//! `slots` says which counters belong to which name, `ports` puts watched ports into
+//! classes, `layers` lays prefixes over one another, `policies`
 //! says what holds for an address,
 //! `prefix_table` finds an address's policy, in what `node` packs. `amendment`
 //! changes tables that are in use, where a few prefixes are concerned.
@@ -13,6 +13,8 @@ mod policies;
 mod ports;
 mod prefix_table;
 mod slots;
+
+use std::sync::Arc;
 
 use filter_common::{Policy, Settings, prefix_table::Line};
 use indexmap::IndexSet;
@@ -34,7 +36,7 @@ pub struct Compiled {
     /// What holds for the whole box.
     pub settings: Settings,
     /// The watched ports.
-    pub ports: PortTable,
+    pub ports: Arc<PortTable>,
     /// By number; number 0 is [`NO_POLICY`](filter_common::policy::NO_POLICY).
     pub policies: IndexSet<Policy>,
     /// The IPv4 prefix table.
@@ -125,14 +127,23 @@ pub enum CompileError {
     /// More names than counters.
     #[error(transparent)]
     SlotsFull(#[from] SlotsFull),
-    /// More watched ports than classes.
+    /// More sets of ports that are treated differently than classes.
     #[error(
-        "{count} different ports are named, and {} are possible: forbid fewer",
+        "the lists of ports split them into {count} sets that are treated differently, and {} are \
+         possible; those that split the most: {lists}",
         filter_common::PortClass::MAX
     )]
-    TooManyPorts {
-        /// How many there are.
+    TooManyPortClasses {
+        /// How many there would be.
         count: usize,
+        /// Which lists they come from, each with how many more there are because of it.
+        lists: String,
+    },
+    /// Tables in use have ports in one class that an exemption treats differently.
+    #[error("an exemption of {ports} treats ports differently that were treated alike")]
+    SplitsClasses {
+        /// What it opens, in words.
+        ports: String,
     },
     /// The prefixes are scattered too widely.
     #[error(transparent)]
@@ -150,7 +161,8 @@ pub enum CompileError {
 pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError> {
     let config = &intent.config;
     let mut slots = Slots::default();
-    let policies = Policies::new(intent, &mut slots, now)?;
+    let ports = Arc::new(PortTable::new(intent, &mut slots, now)?);
+    let policies = Policies::new(intent, ports, &mut slots, now)?;
     let interfaces = config
         .interfaces
         .iter()
@@ -177,22 +189,40 @@ pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError
     })
 }
 
-/// What tables in use need that a change of the configuration is in force for
-/// the addresses in `prefixes`, and none has changed for others. `policies` are
-/// those that the tables have. Pools and ports are those of the tables in use, in
-/// the same order, so that they have the same slots.
+/// What an amendment has to go on with: a part of the tables in use.
+#[derive(Clone, Copy, Debug)]
+pub struct InUse<'a> {
+    /// The watched ports.
+    pub ports: &'a Arc<PortTable>,
+    /// By number.
+    pub policies: &'a IndexSet<Policy>,
+}
+
+/// What tables in use need that a change of the exemptions is in force for
+/// the addresses in `prefixes`, and none has changed for others. Pools are those of the
+/// tables in use, in the same order, so that they have the same slots; and so are ports
+/// and their classes.
 ///
 /// # Errors
 ///
-/// When something does not fit.
+/// When something does not fit, or [ports would have to be in other
+/// classes](CompileError::SplitsClasses).
 pub fn amend(
     intent: &Intent,
     prefixes: &[ipnet::IpNet],
-    policies: &IndexSet<Policy>,
+    in_use: InUse<'_>,
     now: Timestamp,
 ) -> Result<Amendment, CompileError> {
-    let mut numbered = policies.clone();
-    let policies = Policies::new(intent, &mut Slots::default(), now)?;
+    let mut numbered = in_use.policies.clone();
+    let mut lent = ports::lent(intent, now).into_iter();
+    if let Some(splits) = lent.find(|list| !in_use.ports.tells_apart(list)) {
+        let ports: Vec<_> = splits.iter().map(ToString::to_string).collect();
+        return Err(CompileError::SplitsClasses {
+            ports: ports.join(", "),
+        });
+    }
+    let ports = Arc::clone(in_use.ports);
+    let policies = Policies::new(intent, ports, &mut Slots::default(), now)?;
     let tables = prefixes.iter().map(|prefix| {
         let table = policies::addresses_within(&policies, prefix, &mut numbered)?;
         Ok((*prefix, table))

@@ -1,7 +1,9 @@
 //! What holds for each address, as the tables say it.
 
+use std::sync::Arc;
+
 use filter_common::{
-    Family, Policy, Protocol, Settings,
+    Family, Policy, Settings,
     policy::{FLAG_MAIL_SERVER, FLAG_MONITOR, FLAG_SMTP_OUT, NO_POLICY},
     prefix_table::Line,
 };
@@ -13,6 +15,7 @@ use jiff::Timestamp;
 use super::{
     CompileError, PortTable, PrefixTable, Slots,
     layers::{Kind, Layer, Temporaries, layers, layers_within},
+    ports::Masks,
 };
 use crate::{
     config::{Pool, PortSpec},
@@ -30,27 +33,29 @@ pub(super) struct Addresses {
 struct PoolPolicy<'a> {
     pool: &'a Pool,
     slot: u32,
-    forbidden: [u64; Protocol::COUNT],
+    forbidden: Masks,
 }
 
 /// All that the rules look up, for who has an address's layer.
 pub(crate) struct Policies<'a> {
     intent: &'a Intent,
     pub(crate) settings: Settings,
-    pub(crate) ports: PortTable,
+    pub(crate) ports: Arc<PortTable>,
     pools: Vec<PoolPolicy<'a>>,
     temporaries: Temporaries,
     now: Timestamp,
 }
 
 impl<'a> Policies<'a> {
+    /// `ports` are of this intent, or of one that differs from it in temporary exemptions
+    /// which they tell apart.
     pub(crate) fn new(
         intent: &'a Intent,
+        ports: Arc<PortTable>,
         slots: &mut Slots,
         now: Timestamp,
     ) -> Result<Self, CompileError> {
         let config = &intent.config;
-        let ports = PortTable::new(config, slots)?;
         let pools = config.pools.iter().map(|pool| {
             Ok(PoolPolicy {
                 pool,

@@ -5,6 +5,8 @@ use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::config::PortRange;
+
 /// Which counter slot belongs to which pool, port and interface of one
 /// configuration.
 ///
@@ -13,7 +15,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slots {
     pools: IndexSet<String>,
-    ports: IndexSet<u16>,
+    ports: IndexSet<PortRange>,
     interfaces: IndexSet<String>,
 }
 
@@ -55,13 +57,13 @@ impl Slots {
         assign(&mut self.pools, name.to_owned(), "pool", POOLS)
     }
 
-    /// The slot of a port.
+    /// The slot of a port, or of a range as it is written.
     ///
     /// # Errors
     ///
-    /// When the port is new and there is none left.
-    pub fn port(&mut self, port: u16) -> Result<u32, SlotsFull> {
-        assign(&mut self.ports, port, "port", PORTS)
+    /// When it is new and there is none left.
+    pub fn port(&mut self, ports: impl Into<PortRange>) -> Result<u32, SlotsFull> {
+        assign(&mut self.ports, ports.into(), "port", PORTS)
     }
 
     /// The slot of an interface.
@@ -83,8 +85,8 @@ impl Slots {
         self.pools.iter().map(String::as_str).zip(0..)
     }
 
-    /// The ports, with their slots.
-    pub fn ports(&self) -> impl Iterator<Item = (u16, u32)> {
+    /// The ports and ranges, with their slots.
+    pub fn ports(&self) -> impl Iterator<Item = (PortRange, u32)> {
         self.ports.iter().copied().zip(0..)
     }
 
@@ -141,5 +143,21 @@ mod tests {
             "interface one-more has no counters left: 256 are possible"
         );
         assert_eq!(slots.interface("eth0"), Ok(0));
+    }
+
+    #[test]
+    fn what_was_kept_before_there_were_ranges_is_read() {
+        let kept = r#"{"pools":["none"],"ports":[25,8080],"interfaces":["eth0"]}"#;
+        let mut slots: Slots = serde_json::from_str(kept).unwrap();
+        assert_eq!(serde_json::to_string(&slots).unwrap(), kept);
+        assert_eq!(slots.port(8080), Ok(1));
+        let range = PortRange::new(8000, 8080).unwrap();
+        assert_eq!(slots.port(range), Ok(2));
+        let kept = serde_json::to_string(&slots).unwrap();
+        assert_eq!(
+            kept,
+            r#"{"pools":["none"],"ports":[25,8080,"8000-8080"],"interfaces":["eth0"]}"#
+        );
+        assert_eq!(serde_json::from_str::<Slots>(&kept).unwrap(), slots);
     }
 }

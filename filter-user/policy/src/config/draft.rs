@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use super::{
     model::{
         Attach, Config, Customer, Forwarding, Included, Interface, Mail, Metrics, Pool, PoolKind,
-        PortSpec, Ports, Source, Terms, Wire,
+        Ports, Source, Terms, Wire,
     },
+    port::PortSpec,
     read_list::Lists,
     reader::List,
     share::Share,
@@ -116,12 +117,7 @@ impl Draft {
     pub(super) fn box_forbidden(&self) -> Vec<PortSpec> {
         match &self.forbidden {
             Some(list) => list.values(),
-            None => DEFAULT_FORBIDDEN
-                .map(|port| PortSpec {
-                    port,
-                    protocol: None,
-                })
-                .to_vec(),
+            None => DEFAULT_FORBIDDEN.map(PortSpec::from).to_vec(),
         }
     }
 

@@ -14,6 +14,7 @@ mod files;
 mod mistakes;
 mod model;
 mod near;
+mod port;
 mod prefix;
 mod read_list;
 mod reader;
@@ -35,9 +36,10 @@ pub use customer_list::CustomerList;
 pub use files::MATCHING;
 pub use files::{Files, Memory, Unreadable, Unseen};
 pub use model::{
-    Attach, BadPort, Config, Customer, Forwarding, Holder, Included, IncludedBy, Interface, Mail,
-    Metrics, Pool, PoolKind, PortSpec, Ports, Source, Terms, Wire,
+    Attach, Config, Customer, Forwarding, Holder, Included, IncludedBy, Interface, Mail, Metrics,
+    Pool, PoolKind, Ports, Source, Terms, Wire,
 };
+pub use port::{BadPort, PortRange, PortSpec};
 pub use report::{Diagnostic, Related, Report, Severity, lossy};
 pub use share::{BadShare, Share};
 pub use temporary::{NoRoom, TemporaryExemption};

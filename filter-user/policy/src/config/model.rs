@@ -6,16 +6,17 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::Arc,
 };
 
-use filter_common::{Ingress, Protocol, ReturnTraffic, Role, Sources};
+use filter_common::{Ingress, ReturnTraffic, Role, Sources};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{customer_list::CustomerList, report::lossy, share::Share, words::shown};
+use super::{
+    customer_list::CustomerList, port::PortSpec, report::lossy, share::Share, words::shown,
+};
 
 /// A whole configuration: `poolguard.toml` and all that it includes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -368,84 +369,6 @@ pub struct Ports {
     /// What happens to answers toward forbidden ports from 1024 up.
     #[serde(with = "ReturnTrafficWord")]
     pub return_traffic: ReturnTraffic,
-}
-
-/// A port as the configuration writes it: `443`, or `"443/tcp"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct PortSpec {
-    /// 1 to 65,535.
-    pub port: u16,
-    /// The one protocol that is meant; all five where it is `None`.
-    pub protocol: Option<Protocol>,
-}
-
-impl PortSpec {
-    /// Whether this covers that port of that protocol.
-    pub fn covers(self, port: u16, protocol: Protocol) -> bool {
-        self.port == port && self.protocol.is_none_or(|only| only == protocol)
-    }
-
-    /// Whether there is a packet that both mean.
-    pub fn overlaps(self, other: Self) -> bool {
-        self.port == other.port
-            && match (self.protocol, other.protocol) {
-                (Some(own), Some(other)) => own == other,
-                _ => true,
-            }
-    }
-}
-
-impl fmt::Display for PortSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.protocol {
-            Some(protocol) => write!(f, "{}/{}", self.port, protocol.name()),
-            None => write!(f, "{}", self.port),
-        }
-    }
-}
-
-/// A text that is no port.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a port: write a port such as 443, or 443/tcp for one protocol")]
-pub struct BadPort(String);
-
-impl FromStr for PortSpec {
-    type Err = BadPort;
-
-    fn from_str(text: &str) -> Result<Self, BadPort> {
-        let bad = || BadPort(text.to_owned());
-        let (number, protocol) = match text.split_once('/') {
-            Some((number, protocol)) => (number, Some(protocol)),
-            None => (text, None),
-        };
-        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(bad());
-        }
-        let port = number.parse().ok().filter(|&port| port != 0);
-        let protocol = protocol.map(|name| {
-            let mut known = Protocol::ALL.into_iter();
-            known.find(|known| known.name() == name).ok_or_else(bad)
-        });
-        Ok(Self {
-            port: port.ok_or_else(bad)?,
-            protocol: protocol.transpose()?,
-        })
-    }
-}
-
-impl TryFrom<String> for PortSpec {
-    type Error = BadPort;
-
-    fn try_from(text: String) -> Result<Self, BadPort> {
-        text.parse()
-    }
-}
-
-impl From<PortSpec> for String {
-    fn from(port: PortSpec) -> Self {
-        port.to_string()
-    }
 }
 
 /// `[mail]`.

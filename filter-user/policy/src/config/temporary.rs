@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::model::PortSpec;
+use super::port::PortSpec;
 
 /// An exemption that an operator has given. Unlike those of customers they add
 /// up: with one another, and with what the addresses have anyway.
@@ -100,5 +100,16 @@ pub enum NoRoom {
         pool: String,
         /// What is forbidden there, in words.
         forbidden: String,
+    },
+    /// It treats ports differently that are treated alike, and there are too many that are
+    /// not.
+    #[error(
+        "{ports} would split the ports into more than {} sets that are treated differently: exempt \
+         whole ports and ranges as the lists of forbidden ports have them",
+        filter_common::PortClass::MAX
+    )]
+    TooManyPortClasses {
+        /// What it opens, in words.
+        ports: String,
     },
 }

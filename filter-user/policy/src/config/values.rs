@@ -11,7 +11,7 @@ use toml::{
 };
 
 use super::{
-    model::PortSpec,
+    port::{PortRange, PortSpec, RangeFault},
     reader::{Read, Value, Wrong},
     share::Share,
     words::{is_line, list, quoted},
@@ -238,23 +238,17 @@ pub(super) fn include(value: Value<'_, '_>) -> Read<String> {
     }
 }
 
-const PORT_HELP: &str = "write a port such as 443, or \"443/tcp\" for one protocol";
+const PORT_HELP: &str =
+    "write a port such as 443, a range such as \"8000-8080\", or \"443/tcp\" for one protocol";
 
-/// `443`, or `"443/tcp"`.
+/// `443`, `"8000-8080"` or `"443/tcp"`.
 pub(super) fn port_spec(value: Value<'_, '_>) -> Read<PortSpec> {
     match value.toml() {
         DeValue::Integer(number) => port_number(number)
-            .map(all_protocols)
-            .map_err(|wrong| wrong.map(|port| Some(all_protocols(port)))),
+            .map(PortSpec::from)
+            .map_err(|wrong| wrong.map(|port| Some(PortSpec::from(port)))),
         DeValue::String(written) => port_in_words(written),
         _ => Err(value.unexpected("a port", PORT_HELP)),
-    }
-}
-
-fn all_protocols(port: u16) -> PortSpec {
-    PortSpec {
-        port,
-        protocol: None,
     }
 }
 
@@ -273,46 +267,66 @@ fn no_port<T>(written: &str) -> Wrong<T> {
     )
 }
 
-/// A port in quotes, where one alone is written without.
+/// A port in quotes, where one by itself is written without.
 fn port_in_words(written: &str) -> Read<PortSpec> {
-    match port_word(written) {
-        Ok(
-            spec @ PortSpec {
-                port,
-                protocol: None,
-            },
-        ) => Err(Wrong::new(
+    let spec = port_word(written)?;
+    match (spec.ports.only(), spec.protocol) {
+        (Some(port), None) => Err(Wrong::new(
             "a port in quotes without a protocol",
             format!("write {port}, or \"{port}/tcp\" for one protocol"),
         )
         .meaning(spec)),
-        read => read,
+        _ => Ok(spec),
     }
 }
 
-/// `443` or `443/tcp`, where there are no quotes around anything.
+/// `443`, `8000-8080` or `443/tcp`, where there are no quotes around anything.
 pub(super) fn port_word(written: &str) -> Read<PortSpec> {
-    let (number, protocol) = match written.split_once('/') {
-        Some((number, protocol)) => (number, Some(protocol)),
+    let (ports, protocol) = match written.split_once('/') {
+        Some((ports, protocol)) => (ports, Some(protocol)),
         None => (written, None),
     };
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Wrong::new(
-            format!("{} is not a port", quoted(written)),
-            PORT_HELP,
-        ));
-    }
-    let port = match number.parse::<u16>() {
-        Ok(port) if port != 0 => port,
-        _ => return Err(no_port(number)),
+    let (ports, fault) = match PortRange::read(ports) {
+        Ok(ports) => (ports, None),
+        Err(fault) => match fault.meant() {
+            Some(meant) => (meant, Some(fault)),
+            None => return Err(no_range(written, &fault)),
+        },
     };
-    match protocol {
-        None => Ok(all_protocols(port)),
-        Some(name) => protocol_named(port, name),
+    let spec = match protocol {
+        None => ports.into(),
+        Some(name) => protocol_named(ports, name)?,
+    };
+    match fault {
+        None => Ok(spec),
+        Some(fault) => {
+            let message = format!("{} {fault}", quoted(written));
+            Err(Wrong::new(message, format!("write {}", in_toml(spec))).meaning(spec))
+        }
     }
 }
 
-fn protocol_named(port: u16, name: &str) -> Read<PortSpec> {
+/// What may mean any ports, or none.
+fn no_range(written: &str, fault: &RangeFault) -> Wrong<PortSpec> {
+    match fault {
+        RangeFault::OutOfBounds(number) => no_port(number),
+        RangeFault::LacksAnEnd => Wrong::new(
+            format!("{} {fault}", quoted(written)),
+            "write both, with a hyphen and no blanks between them: \"8000-8080\"",
+        ),
+        _ => Wrong::new(format!("{} {fault}", quoted(written)), PORT_HELP),
+    }
+}
+
+/// As a list of ports has it.
+fn in_toml(spec: PortSpec) -> String {
+    match (spec.ports.only(), spec.protocol) {
+        (Some(port), None) => port.to_string(),
+        _ => format!("\"{spec}\""),
+    }
+}
+
+fn protocol_named(ports: PortRange, name: &str) -> Read<PortSpec> {
     let lower = name.trim().to_ascii_lowercase();
     let found = Protocol::ALL
         .into_iter()
@@ -321,7 +335,7 @@ fn protocol_named(port: u16, name: &str) -> Read<PortSpec> {
     match found {
         Some(protocol) => {
             let spec = PortSpec {
-                port,
+                ports,
                 protocol: Some(protocol),
             };
             match lower == name {
@@ -332,29 +346,34 @@ fn protocol_named(port: u16, name: &str) -> Read<PortSpec> {
         None => {
             let known: Vec<_> = Protocol::ALL
                 .iter()
-                .map(|protocol| format!("\"{port}/{}\"", protocol.name()))
+                .map(|protocol| format!("\"{ports}/{}\"", protocol.name()))
                 .collect();
             Err(Wrong::new(message, format!("write {}", list(&known, "or"))))
         }
     }
 }
 
-/// A port that mail is sent to.
+/// A port that mail is sent to. Never a range: what comes from a mail port is an answer
+/// to mail, and what comes from thousands of ports is anything.
 pub(super) fn mail_port(value: Value<'_, '_>) -> Read<u16> {
+    const HELP: &str = "write a port such as 25";
     match value.toml() {
         DeValue::Integer(number) => port_number(number),
         DeValue::String(written) => match port_in_words(written) {
             Ok(spec)
             | Err(Wrong {
                 meant: Some(spec), ..
-            }) => Err(Wrong::new(
-                "a mail port is a number: rule 5 is about TCP",
-                format!("write {}", spec.port),
-            )
-            .meaning(spec.port)),
-            Err(wrong) => Err(Wrong::new(wrong.message, "write a port such as 25")),
+            }) => Err(match spec.ports.only() {
+                Some(port) => Wrong::new(
+                    "a mail port is a number: rule 5 is about TCP",
+                    format!("write {port}"),
+                )
+                .meaning(port),
+                None => Wrong::new("a range of mail ports", "list those that mail is sent to"),
+            }),
+            Err(wrong) => Err(Wrong::new(wrong.message, HELP)),
         },
-        _ => Err(value.unexpected("a port", "write a port such as 25")),
+        _ => Err(value.unexpected("a port", HELP)),
     }
 }
 

@@ -6,7 +6,7 @@ use filter_common::{
 };
 
 use super::Totals;
-use crate::compile::NO_POOL_NAME;
+use crate::{compile::NO_POOL_NAME, config::PortRange};
 
 /// What a rule denied of the frames that concern a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,9 @@ pub struct Permitted<'a> {
 /// What was denied because of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeniedByPort {
-    /// The destination port; for rule 6 the source port.
-    pub port: u16,
+    /// The destination port or the range that it is in, as the configuration writes it;
+    /// for rule 6 the source port.
+    pub ports: PortRange,
     /// Toward a customer, or from one, or an answer toward one.
     pub direction: Direction,
     /// What the frames were of.
@@ -111,10 +112,10 @@ impl Totals {
             protocols.map(move |protocol| (direction, protocol))
         });
         let ways = ways.filter(|(direction, protocol)| direction.concerns(*protocol));
-        let ports = self.ports.iter();
-        ports.flat_map(move |(port, row)| {
+        let all = self.ports.iter();
+        all.flat_map(move |(ports, row)| {
             ways.clone().map(move |(direction, protocol)| DeniedByPort {
-                port: *port,
+                ports: *ports,
                 direction,
                 protocol,
                 // The columns are the same whichever port it is.

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 pub use counts::{Denied, DeniedByPort, Permitted};
 
-use crate::compile::{NO_POOL_NAME, Slots};
+use crate::{
+    compile::{NO_POOL_NAME, Slots},
+    config::PortRange,
+};
 
 /// Somewhere that the counters of one generation can be read.
 pub trait CounterSource {
@@ -50,7 +53,7 @@ pub trait CounterSource {
 /// // A frame that ends inside its Ethernet header.
 /// let (frame, ingress) = ([0; 13], Ingress { role: Role::Network, sources: Sources::Any });
 /// let verdict = decide(&frame[..], ingress, &HostTables::new(&tables));
-/// let mut counted = HostCounters::new(&tables);
+/// let mut counted = HostCounters::default();
 /// counters::count(&verdict, tables.interfaces[0].slot, frame.len(), &mut counted);
 ///
 /// let totals = Totals::of(&tables.slots, &counted)?;
@@ -65,7 +68,7 @@ pub struct Totals {
     would_drop_by_reason: Row,
     interfaces: IndexMap<String, OfInterface>,
     pools: IndexMap<String, Row>,
-    ports: IndexMap<u16, Row>,
+    ports: IndexMap<PortRange, Row>,
 }
 
 /// What is counted for each interface.
@@ -80,7 +83,7 @@ struct OfInterface {
 pub struct Forgotten {
     /// The longest gone comes first; so with the others.
     pub pools: Vec<String>,
-    /// Watched ports.
+    /// Watched ports and ranges.
     pub ports: Vec<String>,
     /// Interfaces.
     pub interfaces: Vec<String>,
@@ -440,6 +443,11 @@ mod tests {
         let text = serde_json::to_string(&totals).unwrap();
         let kept: Totals = serde_json::from_str(&text).unwrap();
         assert_eq!(kept, totals);
+        let (before, range) = (r#""81":["#, r#""81-90":["#);
+        assert!(text.contains(before), "{text}");
+        let with_range: Totals = serde_json::from_str(&text.replace(before, range)).unwrap();
+        let names: Vec<_> = with_range.ports.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["80", "81-90"]);
         let order: Vec<_> = kept.pools.keys().map(String::as_str).collect();
         assert_eq!(order, ["pool-1", "pool-3", "none", "pool-2"]);
     }

@@ -17,7 +17,7 @@ use policy::{
     compile::compile,
     config::{
         Attach, Config, Customer, CustomerList, Forwarding, Interface, Mail, Metrics, Pool,
-        PoolKind, PortSpec, Ports, Share, Source, Terms,
+        PoolKind, PortRange, PortSpec, Ports, Share, Source, Terms,
     },
     explain::{Packet, Transport},
     host::HostTables,
@@ -28,8 +28,18 @@ use serde_json::json;
 
 use crate::now;
 
-/// On both sides of 1024.
-const PORTS: [u16; 4] = [25, 80, 1080, 8080];
+/// On both sides of 1024, and the ends of ranges with their neighbours.
+const PORTS: [u16; 10] = [25, 26, 79, 80, 1023, 1024, 1080, 1081, 8080, 65_535];
+/// That meet one another, and some of these ports. Not all ports that there are: a packet
+/// is looked at that has one port which somebody names.
+const RANGES: [(u16, u16); 6] = [
+    (1, 30_000),
+    (26, 79),
+    (80, 1080),
+    (1000, 1023),
+    (1024, 8080),
+    (79, 80),
+];
 /// From here the customers' own packets went, and answers come back.
 const KNOWN_PORT: u16 = 40_000;
 const UNKNOWN_PORT: u16 = 40_001;
@@ -68,8 +78,12 @@ fn port() -> impl Strategy<Value = PortSpec> {
         Some(Protocol::Udp),
         Some(Protocol::Sctp),
     ];
-    (select(PORTS.to_vec()), select(protocols.to_vec()))
-        .prop_map(|(port, protocol)| PortSpec { port, protocol })
+    let ranges = RANGES.map(|(first, last)| PortRange::new(first, last).unwrap());
+    let ports = prop_oneof![
+        3 => select(PORTS.to_vec()).prop_map(PortRange::from),
+        2 => select(ranges.to_vec()),
+    ];
+    (ports, select(protocols.to_vec())).prop_map(|(ports, protocol)| PortSpec { ports, protocol })
 }
 
 pub(crate) fn ports() -> impl Strategy<Value = Vec<PortSpec>> {

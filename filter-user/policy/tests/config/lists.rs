@@ -134,7 +134,7 @@ error: `433x` is not a port
 4 | 203.0.113.1,25 433x,yes,,31.1.2027
   |             ^^^^^^^
   |
-  = help: write a port such as 443, or "443/tcp" for one protocol
+  = help: write a port such as 443, a range such as "8000-8080", or "443/tcp" for one protocol
 
 error: `yes` is neither true nor false
  --> customers.csv:4:21

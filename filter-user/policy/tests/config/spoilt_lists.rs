@@ -542,8 +542,8 @@ fn ports_of_spreadsheets() {
     says_of_line(
         "203.0.113.2,\"25,x\",,bcme,",
         &[
-            "list.csv:2:13: `25,x` is not a port (write a port such as 443, or \"443/tcp\" for one \
-         protocol)",
+            "list.csv:2:13: `25,x` is not a port (write a port such as 443, a range such as \
+         \"8000-8080\", or \"443/tcp\" for one protocol)",
         ],
     );
 }

@@ -9,7 +9,7 @@ use crate::{
         customer_list::CustomerList,
         draft::{CustomerDraft, Draft, PoolDraft},
         mistakes::Mistakes,
-        model::PortSpec,
+        port::{PortRange, PortSpec},
         reader::List,
         report::Diagnostic,
         text::Placed,
@@ -260,17 +260,12 @@ impl<'a> Surroundings<'a> {
         mistakes: &mut Mistakes,
     ) {
         for port in items(&customer.allow_inbound) {
-            let opens = |protocol| {
-                let one = PortSpec {
-                    port: port.value.port,
-                    protocol: Some(protocol),
-                };
-                port.value.overlaps(one) && homes.iter().any(|home| home.forbids(one))
-            };
-            let opened = Protocol::ALL
-                .into_iter()
-                .filter(|&protocol| opens(protocol));
-            if self.mail_ports.contains(&port.value.port) && opened.eq([Protocol::Tcp]) {
+            let forbidden = homes.iter().flat_map(|home| &home.forbidden);
+            let forbidden: Vec<_> = forbidden
+                .filter(|known| known.overlaps(port.value))
+                .collect();
+            let is_mail = |known: &PortSpec| self.is_mail(*known, port.value);
+            if !forbidden.is_empty() && forbidden.into_iter().all(is_mail) {
                 let message = format!(
                     "port {} can never match: mail servers are reachable for mail anyway",
                     port.value
@@ -278,6 +273,14 @@ impl<'a> Surroundings<'a> {
                 mistakes.push(Diagnostic::warning(&port.place, message).help("remove it"));
             }
         }
+    }
+
+    /// Whether all that is in both is TCP to mail ports.
+    fn is_mail(&self, forbidden: PortSpec, allowed: PortSpec) -> bool {
+        let is_tcp = forbidden.protocol.or(allowed.protocol) == Some(Protocol::Tcp);
+        let both = forbidden.ports.and(allowed.ports);
+        let mut both = both.into_iter().flat_map(PortRange::ports);
+        is_tcp && both.all(|port| self.mail_ports.contains(&port))
     }
 }
 

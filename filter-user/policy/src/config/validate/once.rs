@@ -3,8 +3,13 @@
 use std::{collections::HashMap, fmt::Display, hash::Hash};
 
 use crate::config::{
-    draft::Draft, mistakes::Mistakes, model::PortSpec, reader::List, report::Diagnostic,
-    text::Placed, words::quoted,
+    draft::Draft,
+    mistakes::Mistakes,
+    port::{PortRange, PortSpec},
+    reader::List,
+    report::Diagnostic,
+    text::Placed,
+    words::quoted,
 };
 
 pub(super) fn check(draft: &Draft, mistakes: &mut Mistakes) {
@@ -77,17 +82,18 @@ pub(super) fn twice<T>(name: &str, item: &Placed<T>, first: &Placed<T>) -> Diagn
         .see(&first.place, "first given here")
 }
 
-/// A port is given twice also by naming all of its protocols and one of them.
+/// Ports are given twice also by naming all of their protocols and one of them. Ranges
+/// may overlap: of two that do, neither says what the other does.
 pub(super) fn check_ports(list: &List<PortSpec>, mistakes: &mut Mistakes) {
-    let mut known: HashMap<u16, Vec<&Placed<PortSpec>>> = HashMap::new();
+    let mut known: HashMap<PortRange, Vec<&Placed<PortSpec>>> = HashMap::new();
     for item in list.items.iter().filter(|item| !item.guessed) {
-        let same_port = known.entry(item.value.port).or_default();
-        let first = same_port
+        let same_ports = known.entry(item.value.ports).or_default();
+        let first = same_ports
             .iter()
             .find(|first| first.value.overlaps(item.value));
         match first {
             Some(first) => mistakes.push(twice(&format!("port {}", item.value), item, first)),
-            None => same_port.push(item),
+            None => same_ports.push(item),
         }
     }
 }
