@@ -30,8 +30,7 @@ use crate::now;
 
 /// On both sides of 1024, and the ends of ranges with their neighbours.
 const PORTS: [u16; 10] = [25, 26, 79, 80, 1023, 1024, 1080, 1081, 8080, 65_535];
-/// That meet one another, and some of these ports. Not all ports that there are: a packet
-/// is looked at that has one port which somebody names.
+/// That meet one another, and some of these ports.
 const RANGES: [(u16, u16); 6] = [
     (1, 30_000),
     (26, 79),
@@ -39,6 +38,11 @@ const RANGES: [(u16, u16); 6] = [
     (1000, 1023),
     (1024, 8080),
     (79, 80),
+];
+/// Of all ports that any list of these can treat alike, one: each of [`PORTS`], and one
+/// of those between two ends.
+const PROBED: [u16; 17] = [
+    1, 25, 26, 27, 79, 80, 81, 1000, 1023, 1024, 1025, 1080, 1081, 1082, 8080, 8081, 65_535,
 ];
 /// From here the customers' own packets went, and answers come back.
 const KNOWN_PORT: u16 = 40_000;
@@ -290,7 +294,7 @@ fn stranger(customer: IpAddr) -> IpAddr {
 pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role, Packet)> {
     let mut packets = Vec::new();
     let stranger = stranger(address);
-    for (port, protocol) in PORTS
+    for (port, protocol) in PROBED
         .into_iter()
         .flat_map(|port| Protocol::ALL.map(|p| (port, p)))
     {
@@ -310,7 +314,7 @@ pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role,
     }
     for other in servers.iter().chain([&stranger]) {
         if other.is_ipv4() == address.is_ipv4() && *other != address {
-            let replies = PORTS.map(|source_port| Packet {
+            let replies = PROBED.map(|source_port| Packet {
                 transport: transport(Protocol::Tcp),
                 source: *other,
                 source_port,
@@ -319,7 +323,7 @@ pub(crate) fn packets(address: IpAddr, servers: &BTreeSet<IpAddr>) -> Vec<(Role,
                 tcp_flags: SYN | ACK,
             });
             packets.extend(replies.map(|packet| (Role::Network, packet)));
-            let sent = PORTS.into_iter().flat_map(|port| {
+            let sent = PROBED.into_iter().flat_map(|port| {
                 Protocol::ALL.into_iter().flat_map(move |protocol| {
                     [SYN, ACK].map(|tcp_flags| (port, transport(protocol), tcp_flags))
                 })
@@ -349,7 +353,7 @@ pub(crate) fn verdicts(intent: &Intent, servers: &BTreeSet<IpAddr>) -> BTreeMap<
     let compiled = compile(intent, now()).unwrap();
     let tables = HostTables::new(&compiled);
     for address in addresses() {
-        for (port, protocol) in PORTS
+        for (port, protocol) in PROBED
             .into_iter()
             .flat_map(|p| Protocol::ALL.map(|q| (p, q)))
         {
