@@ -12,7 +12,7 @@ use std::{
 use filter_common::Protocol;
 use lab::{
     CONFIG, Machine, Port, by_wire,
-    cable::{mtu_to_redirect, tells_abilities},
+    cable::{has_tcx, mtu_to_redirect, tells_abilities},
     command,
     cpu::{leave_this_cpu, stay_on_this_cpu},
     last_line, metric,
@@ -123,10 +123,11 @@ fn it_says_how_its_wires_are() {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
+    let way = if has_tcx() { "tcx" } else { "clsact" };
     for row in [
-        "INTERFACE ROLE MODE ATTACHED PASSED GOES TO UP",
-        "eth1 customer native yes 0 eth0 yes",
-        "eth0 network native yes 0 eth1 yes",
+        "INTERFACE ROLE MODE ATTACHED EGRESS PASSED GOES TO UP",
+        &format!("eth1 customer native yes {way} 0 eth0 yes"),
+        "eth0 network native yes off 0 eth1 yes",
     ] {
         let row: Vec<&str> = row.split(' ').collect();
         assert!(lines.contains(&row), "{row:?} in {text}");

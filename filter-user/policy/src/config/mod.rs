@@ -35,8 +35,8 @@ pub use customer_list::CustomerList;
 pub use files::MATCHING;
 pub use files::{Files, Memory, Unreadable, Unseen};
 pub use model::{
-    Attach, BadPort, Config, Customer, Forwarding, Holder, Included, IncludedBy, Interface, Mail,
-    Metrics, Pool, PoolKind, PortSpec, Ports, Source, Terms, Wire,
+    Attach, BadPort, Config, Customer, Egress, Forwarding, Holder, Included, IncludedBy, Interface,
+    Mail, Metrics, Pool, PoolKind, PortSpec, Ports, Source, Terms, Wire,
 };
 pub use report::{Diagnostic, Related, Report, Severity, lossy};
 pub use share::{BadShare, Share};
