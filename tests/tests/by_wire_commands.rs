@@ -105,12 +105,14 @@ fn it_says_how_its_wires_are() {
     let mut running = machine.start();
     assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
     let status = machine.status();
+    let way = if has_tcx() { "tcx" } else { "clsact" };
     assert_eq!(status["forwarding"], "wire");
     assert_eq!(
         status["interfaces"][0],
         serde_json::json!({
             "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
             "problem": null, "wire": { "peer": "eth0", "up": true, "problem": null },
+            "egress": { "configured": "filter", "way": way },
         })
     );
     let text = machine.poolguard("status").stdout;
@@ -123,7 +125,6 @@ fn it_says_how_its_wires_are() {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    let way = if has_tcx() { "tcx" } else { "clsact" };
     for row in [
         "INTERFACE ROLE MODE ATTACHED EGRESS PASSED GOES TO UP",
         &format!("eth1 customer native yes {way} 0 eth0 yes"),

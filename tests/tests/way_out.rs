@@ -121,7 +121,7 @@ impl Sender {
         let sent = self.port.try_send(&frame.bytes);
         let arrived = self.wire.cables.arrived(Side::Network);
         match sent {
-            Ok(()) => assert_eq!(arrived, [frame.bytes.clone()]),
+            Ok(()) => assert_eq!(arrived, std::slice::from_ref(&frame.bytes)),
             // So the kernel tells of what `tc` drops.
             Err(error) => {
                 assert_eq!(error.raw_os_error(), Some(nix::libc::ENOBUFS), "{error}");
