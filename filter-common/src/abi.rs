@@ -15,6 +15,13 @@ pub const fn program(role: Role) -> &'static str {
     }
 }
 
+/// The program at the way out of an interface.
+pub const PROGRAM_OUT: &str = "poolguard_out";
+
+/// How many devices [`map::JUDGED`] has room for: interfaces, and the VLAN devices and
+/// bridges on them.
+pub const JUDGED_DEVICES: u32 = 16 * 1024;
+
 /// What is set when a copy of the program is loaded.
 pub mod constant {
     /// [`Settings`](crate::Settings).
@@ -51,9 +58,14 @@ pub mod map {
     pub const FLOWS: &str = "FLOWS";
     /// The other end of the wire, at index 0. Of one copy of the program.
     pub const PEER: &str = "PEER";
+    /// The indices of the devices whose frames were judged on arrival, as keys. Outlives
+    /// generations.
+    pub const JUDGED: &str = "JUDGED";
+    /// Room for heads of frames. Of a generation.
+    pub const LONG_HEAD: &str = "LONG_HEAD";
 
     /// All of them.
-    pub const ALL: [&str; 7] = [
+    pub const ALL: [&str; 9] = [
         POLICIES,
         PREFIXES_V4,
         PREFIXES_V6,
@@ -61,5 +73,7 @@ pub mod map {
         COUNTERS,
         FLOWS,
         PEER,
+        JUDGED,
+        LONG_HEAD,
     ];
 }

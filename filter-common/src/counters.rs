@@ -40,27 +40,31 @@ pub const ROWS: u32 = PORT_ROWS + PORTS;
 
 const _: () = assert!(INTERFACES.is_multiple_of(ROW_LENGTH as u32));
 const _: () = assert!(DropReason::ALL.len() <= ROW_LENGTH);
-const _: () = assert!(PoolCounter::COUNT <= ROW_LENGTH);
-const _: () = assert!(WOULD_DROP_REPLIES_COLUMN < UNSENT_COLUMN);
+const _: () = assert!(PoolCounter::COUNT <= DROPPED_OUT_COLUMN);
+const _: () = assert!(WOULD_DROP_REPLIES_COLUMN < PASSED_OUT_COLUMN);
 
 /// The rows of ports have room at their end, and there are as many as there are
 /// interfaces: so what a poolguard without wires has counted goes on.
 const UNSENT_COLUMN: usize = ROW_LENGTH - 1;
+const PASSED_OUT_COLUMN: usize = ROW_LENGTH - 2;
+/// So do the rows of pools, of which there are more.
+const DROPPED_OUT_COLUMN: usize = ROW_LENGTH - 1;
 /// What a row of a port has for drops, and again for what monitor mode lets pass: the
 /// protocols of rules 1 to 4, and the one of rule 5. Those of rule 6 came later.
 const PORT_COLUMNS: usize = Protocol::COUNT + 1;
 const DROPPED_REPLIES_COLUMN: usize = 2 * PORT_COLUMNS;
 const WOULD_DROP_REPLIES_COLUMN: usize = DROPPED_REPLIES_COLUMN + 1;
-const _: () = assert!(INTERFACES <= PORTS);
+const _: () = assert!(INTERFACES <= PORTS && INTERFACES <= POOLS);
 
-/// The row of a pool.
+/// The row of a pool, and of what is dropped on the way out of the interface with the
+/// same slot.
 #[inline(always)]
 pub const fn pool_row(pool: u32) -> u32 {
     POOL_ROWS + pool
 }
 
 /// The row of a watched port, and of what is unsent of the interface with the same
-/// slot.
+/// slot, and passes on the way out of it.
 #[inline(always)]
 pub const fn port_row(port: u32) -> u32 {
     PORT_ROWS + port
@@ -92,6 +96,24 @@ impl Slot {
         Self {
             row: port_row(interface),
             column: UNSENT_COLUMN,
+        }
+    }
+
+    /// Packets that were judged on the way out of an interface, and passed.
+    #[inline(always)]
+    pub const fn passed_out(interface: u32) -> Self {
+        Self {
+            row: port_row(interface),
+            column: PASSED_OUT_COLUMN,
+        }
+    }
+
+    /// Packets that were judged on the way out of an interface, and dropped.
+    #[inline(always)]
+    pub const fn dropped_out(interface: u32) -> Self {
+        Self {
+            row: pool_row(interface),
+            column: DROPPED_OUT_COLUMN,
         }
     }
 
@@ -271,11 +293,11 @@ pub trait Ledger {
     /// A row; `None` where there is none of this number.
     fn row(&mut self, number: u32) -> Option<&mut Row>;
 
-    /// Adds 1 to the counter at `slot`; nothing where there is no such slot.
+    /// Adds `n` to the counter at `slot`; nothing where there is no such slot.
     #[inline(always)]
-    fn count(&mut self, slot: Slot) {
+    fn count(&mut self, slot: Slot, n: u64) {
         if let Some(row) = self.row(slot.row) {
-            add(row, slot, 1);
+            add(row, slot, n);
         }
     }
 }
@@ -296,8 +318,30 @@ fn add(row: &mut Row, slot: Slot, n: u64) {
 #[inline(always)]
 pub fn count<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, length: usize, ledger: &mut L) {
     match verdict.reason {
-        Some(reason) if !verdict.passes() => count_drop(verdict, reason, length, ledger),
-        _ => count_pass(verdict, interface, ledger),
+        Some(reason) if !verdict.passes() => count_drop(verdict, reason, 1, length, ledger),
+        _ => count_pass(verdict, Slot::passed(interface), 1, ledger),
+    }
+}
+
+/// Counts what was judged on the way out of `interface`: one frame of `length` bytes, or
+/// one that becomes several `packets` when it is cut.
+///
+/// Each packet is counted as dropped or as passed there, beside what says why, as for
+/// one that [arrives](count).
+#[inline(always)]
+pub fn count_out<L: Ledger + ?Sized>(
+    verdict: &Verdict,
+    interface: u32,
+    packets: u64,
+    length: usize,
+    ledger: &mut L,
+) {
+    match verdict.reason {
+        Some(reason) if !verdict.passes() => {
+            ledger.count(Slot::dropped_out(interface), packets);
+            count_drop(verdict, reason, packets, length, ledger);
+        }
+        _ => count_pass(verdict, Slot::passed_out(interface), packets, ledger),
     }
 }
 
@@ -305,52 +349,53 @@ pub fn count<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, length: usiz
 /// sent for want of somewhere to send it to.
 #[inline(always)]
 pub fn count_unsent<L: Ledger + ?Sized>(interface: u32, ledger: &mut L) {
-    ledger.count(Slot::unsent(interface));
+    ledger.count(Slot::unsent(interface), 1);
 }
 
 #[inline(always)]
-fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, interface: u32, ledger: &mut L) {
+fn count_pass<L: Ledger + ?Sized>(verdict: &Verdict, passed: Slot, n: u64, ledger: &mut L) {
     let pool = |counter| Slot::pool(verdict.pool, counter);
     if verdict.smtp_exempted != NO_POOL {
         let slot = Slot::pool(verdict.smtp_exempted, PoolCounter::ExemptedSmtpOut);
-        ledger.count(slot);
+        ledger.count(slot, n);
     }
     let uninspected = Slot::uninspected;
     match verdict.outcome {
-        Outcome::NotIp => ledger.count(uninspected(Uninspected::NotIp)),
-        Outcome::Fragment => ledger.count(uninspected(Uninspected::Fragment)),
-        Outcome::NoPorts => ledger.count(uninspected(Uninspected::NoPorts)),
-        Outcome::Exempted => ledger.count(pool(PoolCounter::ExemptedInbound)),
-        Outcome::Return => ledger.count(pool(PoolCounter::ReturnPackets)),
+        Outcome::NotIp => ledger.count(uninspected(Uninspected::NotIp), n),
+        Outcome::Fragment => ledger.count(uninspected(Uninspected::Fragment), n),
+        Outcome::NoPorts => ledger.count(uninspected(Uninspected::NoPorts), n),
+        Outcome::Exempted => ledger.count(pool(PoolCounter::ExemptedInbound), n),
+        Outcome::Return => ledger.count(pool(PoolCounter::ReturnPackets), n),
         Outcome::WouldDrop => {
             if let Some(reason) = verdict.reason {
-                ledger.count(Slot::would_drop_by_reason(reason));
-                ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())));
+                ledger.count(Slot::would_drop_by_reason(reason), n);
+                ledger.count(pool(PoolCounter::WouldDropPackets(reason.rule())), n);
                 if let Some(direction) = Direction::of(reason) {
                     let (port, protocol) = (verdict.port, verdict.protocol);
-                    ledger.count(Slot::would_drop_by_port(port, direction, protocol));
+                    ledger.count(Slot::would_drop_by_port(port, direction, protocol), n);
                 }
             }
         }
         Outcome::Unwatched | Outcome::Allowed | Outcome::MailServer | Outcome::Drop => {}
     }
     // Last, so that the compiler takes most frames here and past what is above.
-    ledger.count(Slot::passed(interface));
+    ledger.count(passed, n);
 }
 
 #[inline(always)]
 fn count_drop<L: Ledger + ?Sized>(
     verdict: &Verdict,
     reason: DropReason,
+    n: u64,
     length: usize,
     ledger: &mut L,
 ) {
     let rule = reason.rule();
     let bytes = length.saturating_sub(verdict.ip_offset as usize) as u64;
-    ledger.count(Slot::dropped_by_reason(reason));
+    ledger.count(Slot::dropped_by_reason(reason), n);
     let packets = Slot::pool(verdict.pool, PoolCounter::DroppedPackets(rule));
     if let Some(row) = ledger.row(packets.row) {
-        add(row, packets, 1);
+        add(row, packets, n);
         add(
             row,
             Slot::pool(verdict.pool, PoolCounter::DroppedBytes(rule)),
@@ -359,6 +404,6 @@ fn count_drop<L: Ledger + ?Sized>(
     }
     if let Some(direction) = Direction::of(reason) {
         let (port, protocol) = (verdict.port, verdict.protocol);
-        ledger.count(Slot::dropped_by_port(port, direction, protocol));
+        ledger.count(Slot::dropped_by_port(port, direction, protocol), n);
     }
 }

@@ -13,6 +13,14 @@ pub trait Frame {
     /// the frame check sequence.
     fn len(&self) -> usize;
 
+    /// Whether the kernel or a card cuts the frame into segments later on. A segment of
+    /// more than 65,535 bytes gives no length in its IP header: it ends where the frame
+    /// does (`iph_set_totlen()` in `include/linux/ip.h`).
+    #[inline(always)]
+    fn is_uncut(&self) -> bool {
+        false
+    }
+
     /// `at`, which is less than 32,768, as a number that says nothing of how it
     /// came about.
     ///

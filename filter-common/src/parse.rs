@@ -41,6 +41,8 @@ const ETHERNET_HEADER: usize = 14;
 const VLAN_TAG: usize = 4;
 const PPPOE_HEADER: usize = 6;
 const IPV4_HEADER: usize = 20;
+/// More than any frame has: a length that says nothing.
+const LONGEST_UNCUT: usize = 1 << 20;
 const IPV6_HEADER: usize = 40;
 /// Where the flags of a TCP header end.
 const TCP_FLAGS_END: usize = 14;
@@ -324,7 +326,10 @@ fn ipv4<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
         return broken(DropReason::IpVersion, at);
     }
     let header_length = (header[0] & 0x0f) as usize * 4;
-    let total_length = u16::from_be_bytes(field::<2, 2>(&header)) as usize;
+    let mut total_length = u16::from_be_bytes(field::<2, 2>(&header)) as usize;
+    if total_length == 0 && frame.is_uncut() {
+        total_length = LONGEST_UNCUT;
+    }
     if header_length < IPV4_HEADER || total_length < header_length {
         return broken(DropReason::IpHeaderLength, at);
     }
@@ -364,7 +369,7 @@ fn ipv6<F: Frame + ?Sized>(frame: &F, at: usize) -> Parsed {
         at: at + IPV6_HEADER,
         // A jumbogram (RFC 2675) gives its length in a hop-by-hop option. It is
         // read to the end of the frame: receivers that ignore the option do so.
-        end: if payload_length == 0 && next == header::HOP_BY_HOP {
+        end: if payload_length == 0 && (next == header::HOP_BY_HOP || frame.is_uncut()) {
             usize::MAX
         } else {
             at + IPV6_HEADER + payload_length

@@ -18,10 +18,11 @@ const HEAD_LENGTH: usize = 512;
 
 /// The longest piece that is read at once: the headers of IPv6 and TCP, up to the
 /// latter's flags.
-const LONGEST_READ: usize = 54;
+pub(crate) const LONGEST_READ: usize = 54;
 
 /// Room for the head of a frame, and for a read that begins in it.
-pub(crate) type Head = [u8; HEAD_LENGTH + LONGEST_READ];
+pub(crate) type Head = [u8; HEAD_ROOM];
+const HEAD_ROOM: usize = HEAD_LENGTH + LONGEST_READ;
 
 /// The linear part of the frame that an XDP program was called for.
 pub(crate) struct PacketBytes {
@@ -63,13 +64,9 @@ impl PacketBytes {
 
     /// Copies the head of the frame, from all of its buffers.
     #[inline(always)]
-    pub(crate) fn copy_head<'a>(&self, room: &'a mut Head) -> Option<HeadBytes<'a>> {
+    pub(crate) fn copy_head<'a>(&self, room: &'a mut Head) -> Option<HeadBytes<'a, HEAD_ROOM>> {
         let length = self.len();
-        // 1 to `HEAD_LENGTH`, in terms that the verifier of Linux 6.1 follows: it
-        // learns nothing from a comparison with zero, and forgets what it learns
-        // of one copy of a number for the others. For an empty frame, of which
-        // there is none, it is too much, and the kernel copies nothing.
-        let copied = (hidden(length.min(HEAD_LENGTH)).wrapping_sub(1) & (HEAD_LENGTH - 1)) + 1;
+        let copied = to_copy(length, HEAD_LENGTH);
         // SAFETY: `ctx` is the context that the kernel called the program with,
         // and the kernel writes no more than the bytes of the array.
         let error =
@@ -78,26 +75,46 @@ impl PacketBytes {
             head: room,
             copied,
             length,
+            is_uncut: false,
         })
     }
 }
 
-/// The head of a frame, copied out of its buffers.
-pub(crate) struct HeadBytes<'a> {
-    head: &'a Head,
-    copied: usize,
-    length: usize,
+/// How many bytes of so many to copy: 1 to `most`, a power of two, in terms that the
+/// verifier of Linux 6.1 follows. It learns nothing from a comparison with zero, and
+/// forgets what it learns of one copy of a number for the others. For an empty frame, of
+/// which there is none, it is too much, and the kernel copies nothing.
+#[inline(always)]
+pub(crate) fn to_copy(length: usize, most: usize) -> usize {
+    (hidden(length.min(most)).wrapping_sub(1) & (most - 1)) + 1
 }
 
-impl Frame for HeadBytes<'_> {
+/// The head of a frame, copied out of its buffers into this much room.
+pub(crate) struct HeadBytes<'a, const ROOM: usize> {
+    /// What was copied, and whatever was there before.
+    pub(crate) head: &'a [u8; ROOM],
+    /// How many bytes were.
+    pub(crate) copied: usize,
+    /// How long the frame is.
+    pub(crate) length: usize,
+    /// As [`Frame::is_uncut`].
+    pub(crate) is_uncut: bool,
+}
+
+impl<const ROOM: usize> HeadBytes<'_, ROOM> {
+    /// How much of a frame there is room for, a power of two.
+    const LENGTH: usize = ROOM - LONGEST_READ;
+}
+
+impl<const ROOM: usize> Frame for HeadBytes<'_, ROOM> {
     #[inline(always)]
     fn bytes<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         const { assert!(N <= LONGEST_READ) };
-        if at > HEAD_LENGTH || at + N > self.copied {
+        if at > Self::LENGTH || at + N > self.copied {
             return None;
         }
         // The verifier need not follow how that bounds `at`: the mask does.
-        let at = at & (HEAD_LENGTH - 1);
+        let at = at & (Self::LENGTH - 1);
         // SAFETY: `N` bytes from anywhere in the head lie in the array.
         Some(unsafe {
             self.head
@@ -111,7 +128,12 @@ impl Frame for HeadBytes<'_> {
     #[inline(always)]
     fn opaque(&self, at: usize) -> usize {
         let start = self.head.as_ptr() as usize;
-        difference(start + at, start) & (HEAD_LENGTH - 1)
+        difference(start + at, start) & (Self::LENGTH - 1)
+    }
+
+    #[inline(always)]
+    fn is_uncut(&self) -> bool {
+        self.is_uncut
     }
 
     #[inline(always)]

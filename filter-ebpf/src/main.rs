@@ -1,4 +1,4 @@
-//! The XDP program: reads the frame, asks [`filter_common::decide`], counts.
+//! The XDP programs, and the one at the way out: each reads the frame, asks [`filter_common::decide`], counts.
 //!
 //! There is no policy here. One copy of the program is loaded for each
 //! interface and generation, with its settings as constants; the copies of a
@@ -17,13 +17,19 @@
 mod context;
 mod hidden;
 mod maps;
+mod outgoing;
 
-use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
 use filter_common::{DropReason, Frame as _, Ingress, Role, Sources, counters, decide};
 
 use crate::{
     context::PacketBytes,
     maps::{Counters, Generation},
+    outgoing::Outgoing,
 };
 
 /// For interfaces of the role `customer`. [`filter_common::abi`] has the names of both
@@ -60,6 +66,43 @@ pub(crate) fn poolguard_mixed(ctx: XdpContext) -> u32 {
         sources: Sources::Any,
     };
     filter(&ctx, ingress)
+}
+
+/// At the way out of an interface toward customers, for what was not judged on arrival:
+/// what this box sends itself, what comes out of a tunnel, what arrived at an interface
+/// without the filter. It is judged as what the network sends.
+///
+/// What passes is left to the programs and filters after this one (`TCX_NEXT` has the
+/// same number).
+#[classifier]
+#[inline(always)]
+pub(crate) fn poolguard_out(ctx: TcContext) -> i32 {
+    if maps::is_judged_on_arrival(outgoing::came_from(&ctx)) {
+        return TC_ACT_UNSPEC;
+    }
+    let outgoing = Outgoing::new(&ctx);
+    let ingress = Ingress {
+        role: Role::Network,
+        sources: Sources::Any,
+    };
+    // There is room on every CPU; the verifier does not know.
+    let Some(room) = maps::head() else {
+        return TC_ACT_UNSPEC;
+    };
+    let head = outgoing.copy_head(room);
+    let mut verdict = decide(&head, ingress, &Generation);
+    if verdict.reason.is_some_and(DropReason::is_cut_short)
+        && outgoing.has_more(head.copied)
+        && let Some(room) = maps::long_head()
+    {
+        verdict = decide(&outgoing.copy_head(room), ingress, &Generation);
+    }
+    let (interface, packets) = (maps::interface(), outgoing.packets());
+    counters::count_out(&verdict, interface, packets, outgoing.len(), &mut Counters);
+    match verdict.passes() {
+        true => TC_ACT_UNSPEC,
+        false => TC_ACT_SHOT as i32,
+    }
 }
 
 /// Decides one frame.

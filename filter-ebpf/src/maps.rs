@@ -1,16 +1,17 @@
 //! The program's constants and tables. `filter-user/dataplane/src` fills them, by
 //! the names in [`filter_common::abi`].
 
-use crate::{context::Head, hidden::hidden};
+use crate::{context::Head, hidden::hidden, outgoing::LongHead};
 use aya_ebpf::{
     Global,
     bindings::xdp_action,
     helpers::generated::bpf_ktime_get_coarse_ns,
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, xdp::DevMap},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, xdp::DevMap},
 };
 use filter_common::{
     Address, Policy, PortClass, PortClasses, PortSlots, Settings, Sources, Tables,
+    abi::JUDGED_DEVICES,
     counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
     last_use::{MARK_LINES, MarkLine, mark, mark_line},
@@ -74,9 +75,20 @@ static COUNTERS: PerCpuArray<Row> = PerCpuArray::with_max_entries(ROWS, 0);
 #[map]
 static FLOWS: LruHashMap<Flow, u64> = LruHashMap::with_max_entries(CAPACITY, 0);
 
+/// The devices whose frames were judged on arrival, by index. The controller knows them.
+#[map]
+static JUDGED: HashMap<u32, u32> = HashMap::with_max_entries(
+    JUDGED_DEVICES,
+    READ_ONLY | aya_ebpf::bindings::BPF_F_NO_PREALLOC,
+);
+
 /// Where the heads of frames are copied whose linear part is too short.
 #[map]
 static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where long heads are copied on the way out. The copies of a generation share it.
+#[map]
+static LONG_HEAD: PerCpuArray<LongHead> = PerCpuArray::with_max_entries(1, 0);
 
 /// A part of a constant that the controller sets: to the compiler it is what is
 /// written above, and it must not know.
@@ -90,9 +102,23 @@ fn part<T: Copy>(of_constant: &T) -> T {
 /// This CPU's room for the head of a frame.
 #[inline(always)]
 pub(crate) fn head() -> Option<&'static mut Head> {
-    // SAFETY: it belongs to this CPU, and XDP programs are not interrupted by
-    // one another there.
+    // SAFETY: it belongs to this CPU, where no program is interrupted by another one, as
+    // for the counters below.
     HEAD.get_ptr_mut(0).map(|head| unsafe { &mut *head })
+}
+
+/// This CPU's room for a long head of a frame on its way out.
+#[inline(always)]
+pub(crate) fn long_head() -> Option<&'static mut LongHead> {
+    // SAFETY: as above.
+    LONG_HEAD.get_ptr_mut(0).map(|head| unsafe { &mut *head })
+}
+
+/// Whether the frames that arrive at a device are judged there. What was never received
+/// has 0 for one.
+#[inline(always)]
+pub(crate) fn is_judged_on_arrival(device: u32) -> bool {
+    device != 0 && JUDGED.get_ptr(device).is_some()
 }
 
 #[inline(always)]
@@ -195,8 +221,11 @@ impl Ledger for Counters {
     #[inline(always)]
     fn row(&mut self, number: u32) -> Option<&mut Row> {
         let row = COUNTERS.get_ptr_mut(number)?;
-        // SAFETY: the row belongs to this CPU, and XDP programs are not
-        // interrupted by one another there; readers sum whole words.
+        // SAFETY: the row belongs to this CPU, and readers sum whole words. No program
+        // is interrupted by another one there: XDP runs in softirqs, which do not
+        // interrupt each other, and what a process sends runs through the program at
+        // the way out with softirqs off (`rcu_read_lock_bh()` in `__dev_queue_xmit()`).
+        // No program calls what would send or receive a frame before it returns.
         Some(unsafe { &mut *row })
     }
 }

@@ -268,6 +268,12 @@ impl Expected {
         self
     }
 
+    /// Whether it is denied for this reason.
+    pub fn is_for(&self, reason: &str) -> bool {
+        let denied = self.denied.as_ref();
+        denied.is_some_and(|(_, why, _)| *why == reason)
+    }
+
     /// Whether the frame goes on.
     pub fn passes(&self) -> bool {
         self.outcome != Outcome::Drop

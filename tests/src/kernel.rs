@@ -5,18 +5,27 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use dataplane::{
-    Books, Dataplane as _, DataplaneError, FlowMemory, Generation, Kernel, detach_leftovers,
+    Books, Dataplane as _, DataplaneError, FlowMemory, Generation, Kernel, Readings,
+    detach_leftovers,
 };
+use filter_common::Role;
 use jiff::Timestamp;
-use policy::{compile::Slots, instance::Instance, totals::Totals};
+use policy::{
+    compile::{CompiledInterface, Slots},
+    instance::Instance,
+    totals::Totals,
+};
 
 use crate::{
-    configs::Configuration,
-    fixture::{Counters, Done, FLOWS, Filter, Fixture, Step, extent, tell},
+    configs::{CUSTOMERS, Configuration, NETWORK},
+    fixture::{self, Counters, Done, FLOWS, Filter, Fixture, Step, extent, series},
     frames::Arrival,
     host,
 };
@@ -27,6 +36,11 @@ const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
 /// `XDP_REDIRECT` of `enum xdp_action`.
 const XDP_REDIRECT: u32 = 4;
+
+/// `TC_ACT_UNSPEC` of `linux/pkt_cls.h`: the next one decides.
+pub const TC_ACT_UNSPEC: i32 = -1;
+/// `TC_ACT_SHOT`.
+pub const TC_ACT_SHOT: i32 = 2;
 
 /// The loopback interface, which every machine has.
 const LOOPBACK: u32 = 1;
@@ -52,12 +66,27 @@ pub fn tell_all_by_wire(mut stories: Vec<Fixture>) {
     tell_with(stories, XDP_REDIRECT);
 }
 
+/// Tells the same stories to the program at the way out to the customers, as far as
+/// frames come from the network. All else is to be the same.
+pub fn tell_all_on_the_way_out(stories: Vec<Fixture>) {
+    tell(stories, XDP_PASS, true);
+}
+
 fn tell_with(stories: Vec<Fixture>, pass: u32) {
+    tell(stories, pass, false);
+}
+
+fn tell(stories: Vec<Fixture>, pass: u32, on_the_way_out: bool) {
     let mut complaints = Vec::new();
     for stories in for_one_filter_each(stories) {
         println!("{}", extent(&stories));
         let mut program = Program::load(&stories[0].config, stories[0].now, pass);
-        complaints.extend(stories.iter().filter_map(|s| tell(s, &mut program).err()));
+        program.on_the_way_out = on_the_way_out;
+        complaints.extend(
+            stories
+                .iter()
+                .filter_map(|s| fixture::tell(s, &mut program).err()),
+        );
     }
     assert!(
         complaints.is_empty(),
@@ -111,9 +140,19 @@ impl Apparatus {
         }
     }
 
+    /// Leaves tcx alone, as on a kernel that has none.
+    pub fn without_tcx(&mut self) {
+        self.dataplane = self.dataplane.take().map(Kernel::without_tcx);
+    }
+
     /// The data plane.
     pub fn dataplane(&mut self) -> &mut Kernel {
         self.dataplane.as_mut().unwrap()
+    }
+
+    /// What it shows of itself now.
+    pub fn readings(&self) -> Arc<dyn Readings> {
+        self.dataplane.as_ref().unwrap().readings()
     }
 
     /// What it has counted.
@@ -183,6 +222,8 @@ struct Program {
     flows: FlowMemory,
     /// The action for what passes.
     pass: u32,
+    /// Whether what the network sends is judged where it leaves.
+    on_the_way_out: bool,
     // Dropped last.
     _apparatus: Apparatus,
 }
@@ -203,13 +244,58 @@ impl Program {
             generation,
             flows,
             pass,
+            on_the_way_out: false,
             _apparatus: apparatus,
         }
     }
 }
 
+impl Program {
+    /// Whether a frame that arrives there gets the verdict of a way out, and the kernel
+    /// can be told: it takes none that ends with its Ethernet header, or in an IP header
+    /// right behind that.
+    fn is_judged_out(&self, interface: &str, frame: &Arrival) -> bool {
+        let interfaces = self.generation.interfaces();
+        let is_network = |known: &CompiledInterface| {
+            known.name == interface && known.ingress.role == Role::Network
+        };
+        let shortest = match frame.bytes.get(12..SHORTEST) {
+            Some([0x08, 0x00]) => SHORTEST + 20,
+            Some([0x86, 0xdd]) => SHORTEST + 40,
+            _ => SHORTEST + 1,
+        };
+        self.on_the_way_out
+            && frame.bytes.len() >= shortest
+            && interface == NETWORK
+            && interfaces.iter().any(is_network)
+    }
+}
+
+/// What was judged on the way out to the customers, counted as if it had arrived from the
+/// network.
+pub fn as_if_arrived(mut counters: Counters) -> Counters {
+    let at = |metric, interface| series(metric, &[("interface", interface)]);
+    let passed = counters.insert(at("egress_passed_packets", CUSTOMERS), 0);
+    let arrived = at("passed_packets", NETWORK);
+    *counters.entry(arrived).or_default() += passed.unwrap_or_default();
+    counters.insert(at("egress_dropped_packets", CUSTOMERS), 0);
+    counters
+}
+
 impl Filter for Program {
     fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
+        if self.is_judged_out(interface, frame) {
+            let out = self.generation.test_run_out(CUSTOMERS, &frame.bytes, None);
+            let action = out.unwrap_or_else(|error| panic!("{:02x?}: {error}", frame.bytes));
+            assert!(
+                [TC_ACT_UNSPEC, TC_ACT_SHOT].contains(&action),
+                "the program returned action {action}"
+            );
+            return Done {
+                passes: action == TC_ACT_UNSPEC,
+                verdict: None,
+            };
+        }
         let action = must(self.generation.test_run(interface, &frame.bytes));
         assert!(
             [self.pass, XDP_DROP].contains(&action),
@@ -225,7 +311,10 @@ impl Filter for Program {
         let totals = Totals::of(&self.slots, &*self.generation.counters());
         let mut counters = host::read(&must(totals));
         counters.insert(FLOWS.to_owned(), self.flows.table_use().entries);
-        counters
+        match self.on_the_way_out {
+            true => as_if_arrived(counters),
+            false => counters,
+        }
     }
 
     fn wait(&mut self, _seconds: u64) {

@@ -12,7 +12,7 @@ use std::{
 use filter_common::Protocol;
 use lab::{
     CONFIG, Machine, Port, by_wire,
-    cable::{mtu_to_redirect, tells_abilities},
+    cable::{has_tcx, mtu_to_redirect, tells_abilities},
     command,
     cpu::{leave_this_cpu, stay_on_this_cpu},
     last_line, metric,
@@ -105,12 +105,14 @@ fn it_says_how_its_wires_are() {
     let mut running = machine.start();
     assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
     let status = machine.status();
+    let way = if has_tcx() { "tcx" } else { "clsact" };
     assert_eq!(status["forwarding"], "wire");
     assert_eq!(
         status["interfaces"][0],
         serde_json::json!({
             "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
             "problem": null, "wire": { "peer": "eth0", "up": true, "problem": null },
+            "egress": { "configured": "filter", "way": way },
         })
     );
     let text = machine.poolguard("status").stdout;
@@ -124,9 +126,9 @@ fn it_says_how_its_wires_are() {
         .map(|line| line.split_whitespace().collect())
         .collect();
     for row in [
-        "INTERFACE ROLE MODE ATTACHED PASSED GOES TO UP",
-        "eth1 customer native yes 0 eth0 yes",
-        "eth0 network native yes 0 eth1 yes",
+        "INTERFACE ROLE MODE ATTACHED EGRESS PASSED GOES TO UP",
+        &format!("eth1 customer native yes {way} 0 eth0 yes"),
+        "eth0 network native yes off 0 eth1 yes",
     ] {
         let row: Vec<&str> = row.split(' ').collect();
         assert!(lines.contains(&row), "{row:?} in {text}");

@@ -16,7 +16,7 @@ use aya::programs::{
     xdp::XdpLink,
 };
 use aya_obj::programs::XdpAttachType;
-use lab::{CONFIG, Machine, last_line, metric, pinned_link, poolguard};
+use lab::{CONFIG, Machine, cable::has_tcx, last_line, metric, pinned_link, poolguard};
 
 #[test]
 fn it_comes_serves_and_goes() {
@@ -26,14 +26,15 @@ fn it_comes_serves_and_goes() {
     assert_eq!(machine.get("/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(machine.get("/readyz"), (200, "ok\n".to_owned()));
     let status = machine.status();
+    let way = if has_tcx() { "tcx" } else { "clsact" };
     assert_eq!(status["generation"], 1);
     assert_eq!(
         status["interfaces"],
         serde_json::json!([
             { "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
-              "problem": null, "wire": null },
+              "problem": null, "wire": null, "egress": { "configured": "filter", "way": way } },
             { "name": "eth0", "role": "network", "mode": "native", "attached": true, "outdated": false,
-              "problem": null, "wire": null },
+              "problem": null, "wire": null, "egress": { "configured": "off", "way": null } },
         ])
     );
     let (code, metrics) = machine.get("/metrics");

@@ -33,3 +33,21 @@ mod by_wire {
 
     super::chapters!(tell);
 }
+
+/// The same at the way out to the customers, for what the network sends.
+mod on_the_way_out {
+    use super::{fixtures, kernel};
+
+    macro_rules! tell {
+        ($($chapter:ident)*) => {
+            $(
+                #[test]
+                fn $chapter() {
+                    kernel::tell_all_on_the_way_out(fixtures::$chapter());
+                }
+            )*
+        };
+    }
+
+    super::chapters!(tell);
+}

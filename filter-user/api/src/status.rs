@@ -205,6 +205,32 @@ pub struct InterfaceStatus {
     /// Where what it permits goes, under `forwarding = "wire"`.
     #[serde(default)]
     pub wire: Option<WireStatus>,
+    /// What becomes of what leaves there; none where an older controller says nothing.
+    #[serde(default)]
+    pub egress: Option<EgressStatus>,
+}
+
+impl InterfaceStatus {
+    /// Whether what leaves there is to be judged, and is not.
+    pub fn has_open_exit(&self) -> bool {
+        self.egress.as_ref().is_some_and(EgressStatus::is_open)
+    }
+}
+
+/// The way out of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EgressStatus {
+    /// `filter` or `off`.
+    pub configured: String,
+    /// How a program is attached there: `tcx` or `clsact`; none where there is none.
+    pub way: Option<String>,
+}
+
+impl EgressStatus {
+    /// Whether what leaves there is to be judged, and is not.
+    pub fn is_open(&self) -> bool {
+        self.configured == "filter" && self.way.is_none()
+    }
 }
 
 /// The other end of an interface's wire.

@@ -291,7 +291,8 @@ mod tests {
         let account = |number| Facts {
             number: u64::MAX - number,
             slots: longest('b'),
-            programs: (u32::MAX - INTERFACES..u32::MAX).collect(),
+            // Each interface has one where frames arrive, and one at its way out.
+            programs: (u32::MAX - 2 * INTERFACES..u32::MAX).collect(),
             came_into_force: false,
         };
         let kept = KeptBooks {

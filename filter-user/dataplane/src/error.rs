@@ -161,6 +161,18 @@ pub enum DataplaneError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Nothing could be attached where frames leave.
+    #[error(
+        "interface {interface}: cannot attach the program at the way out: {source}: {}. Go on \
+         without it: `egress = \"off\"` there; what was not judged on arrival then passes",
+        way_out_remedy(source)
+    )]
+    Egress {
+        /// Its name.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// Two interfaces cannot be joined by a wire.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -217,6 +229,21 @@ impl DataplaneError {
             path: path.into(),
             source,
         }
+    }
+}
+
+/// What the kernel means by an error number here.
+fn way_out_remedy(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOENT | Errno::OPNOTSUPP | Errno::INVAL) => {
+            "this kernel has neither tcx (Linux 6.6) nor clsact with BPF filters (modules sch_ingress \
+             and cls_bpf), or another qdisc or filter is in their place (`tc qdisc show`)"
+        }
+        Some(Errno::EXIST | Errno::BUSY) => {
+            "something is in its place already (`tc filter show dev` ... `egress`, `bpftool net`)"
+        }
+        Some(Errno::RANGE) => "too many programs are there already (`bpftool net`)",
+        _ => remedy(error),
     }
 }
 

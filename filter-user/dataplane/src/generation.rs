@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::Array,
-    programs::{ProgramError, ProgramFd, TestRun as _, TestRunOptions, Xdp},
+    programs::{ProgramError, ProgramFd, SchedClassifier, TestRun as _, TestRunOptions, Xdp},
 };
 use filter_common::{
     Policy, PortClasses, PortSlots, Role,
@@ -19,8 +19,11 @@ use filter_common::{
     prefix_table::Line,
 };
 use indexmap::IndexSet;
-use policy::compile::{
-    Amendment, Compiled, CompiledInterface, InUse, MAX_LINES, PortTable, Slots, amend_table,
+use policy::{
+    compile::{
+        Amendment, Compiled, CompiledInterface, InUse, MAX_LINES, PortTable, Slots, amend_table,
+    },
+    config::Egress,
 };
 use serde::Serialize;
 
@@ -155,8 +158,14 @@ impl Generation {
                 fill(&mut object, compiled)?;
             }
             let program = program(&mut object, interface.ingress.role)?;
-            load_program(program)?;
+            load_program(|| program.load())?;
             program_ids.insert(id_of(program)?);
+            if interface.egress == Egress::Filter {
+                let program = program_out(&mut object)?;
+                load_program(|| program.load())?;
+                let info = program.info().map_err(program_error)?;
+                program_ids.insert(info.id());
+            }
             copies.push(Copy {
                 interface: interface.clone(),
                 object,
@@ -270,7 +279,11 @@ impl Generation {
             return Ok(());
         };
         let counters = pins.counters(self.number);
-        for (name, place) in [(map::COUNTERS, counters), (map::FLOWS, pins.flows())] {
+        for (name, place) in [
+            (map::COUNTERS, counters),
+            (map::FLOWS, pins.flows()),
+            (map::JUDGED, pins.judged()),
+        ] {
             if place.exists() {
                 continue;
             }
@@ -284,10 +297,41 @@ impl Generation {
     /// The program for an interface.
     pub(super) fn program(&mut self, interface: &str) -> Result<BorrowedFd<'_>, DataplaneError> {
         let program = self.xdp(interface)?;
-        program
-            .fd()
-            .map(ProgramFd::as_fd)
-            .map_err(|source| DataplaneError::Program(Box::new(source)))
+        program.fd().map(ProgramFd::as_fd).map_err(program_error)
+    }
+
+    /// The program for the way out of an interface, which the configuration wants
+    /// filtered.
+    pub(super) fn program_out(
+        &mut self,
+        interface: &str,
+    ) -> Result<BorrowedFd<'_>, DataplaneError> {
+        let program = program_out(&mut self.copy(interface)?.object)?;
+        let fd = program.fd().map(ProgramFd::as_fd);
+        fd.map_err(program_error)
+    }
+
+    /// Runs the program at the way out of an interface once on a frame, as if this box
+    /// had sent it, and returns the action of `tc`. `context` is the beginning of a
+    /// `struct __sk_buff`, of which the kernel takes what it lets anyone set. Counters
+    /// change as for a real one.
+    ///
+    /// # Errors
+    ///
+    /// When the interface has no such program in this generation, and when the kernel
+    /// refuses the frame.
+    pub fn test_run_out(
+        &mut self,
+        interface: &str,
+        frame: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<i32, DataplaneError> {
+        let mut options = TestRunOptions::new();
+        options.data_in = Some(frame);
+        options.ctx_in = context;
+        let program = program_out(&mut self.copy(interface)?.object)?;
+        let run = program.test_run(options).map_err(program_error)?;
+        Ok(run.return_value.cast_signed())
     }
 
     /// The number that the kernel gave the program for an interface, as `bpftool
@@ -362,9 +406,7 @@ impl Generation {
         options.data_in = Some(frame);
         options.ctx_in = context;
         let result = self.xdp(interface)?.test_run(options);
-        result
-            .map(|run| run.return_value)
-            .map_err(|source| DataplaneError::Program(Box::new(source)))
+        result.map(|run| run.return_value).map_err(program_error)
     }
 }
 
@@ -372,34 +414,42 @@ impl Generation {
 /// comes in meanwhile, whatever it is for.
 const LOAD_ATTEMPTS: usize = 5;
 
-fn load_program(program: &mut Xdp) -> Result<(), DataplaneError> {
-    let mut outcome = program.load();
+fn load_program(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), DataplaneError> {
+    let mut outcome = load();
     for _ in 1..LOAD_ATTEMPTS {
         match &outcome {
             Err(ProgramError::LoadError { io_error, .. })
                 if io_error.kind() == io::ErrorKind::WouldBlock =>
             {
-                outcome = program.load();
+                outcome = load();
             }
             _ => break,
         }
     }
-    outcome.map_err(|source| DataplaneError::Program(Box::new(source)))
+    outcome.map_err(program_error)
+}
+
+fn program_error(source: ProgramError) -> DataplaneError {
+    DataplaneError::Program(Box::new(source))
+}
+
+fn program_out(object: &mut Ebpf) -> Result<&mut SchedClassifier, DataplaneError> {
+    let program = object
+        .program_mut(abi::PROGRAM_OUT)
+        .ok_or(DataplaneError::NoProgram)?;
+    program.try_into().map_err(program_error)
 }
 
 fn program(object: &mut Ebpf, role: Role) -> Result<&mut Xdp, DataplaneError> {
     let program = object
         .program_mut(abi::program(role))
         .ok_or(DataplaneError::NoProgram)?;
-    program
-        .try_into()
-        .map_err(|source| DataplaneError::Program(Box::new(source)))
+    program.try_into().map_err(program_error)
 }
 
 fn id_of(program: &Xdp) -> Result<u32, DataplaneError> {
     let info = program.info();
-    info.map(|info| info.id())
-        .map_err(|source| DataplaneError::Program(Box::new(source)))
+    info.map(|info| info.id()).map_err(program_error)
 }
 
 fn load_object(
@@ -421,7 +471,9 @@ fn load_object(
         .override_global(constant::SOURCES, &sources, true)
         .override_global(constant::WIRE, &is_wire, true)
         .map_pin_path(map::COUNTERS, pins.counters(number))
-        .map_pin_path(map::FLOWS, pins.flows());
+        .map_pin_path(map::FLOWS, pins.flows())
+        .map_pin_path(map::JUDGED, pins.judged())
+        .map_pin_path(map::LONG_HEAD, shared.table(map::LONG_HEAD));
     let prefixes = Prefixes::of(compiled).map(|prefixes| (prefixes.name, prefixes.room));
     for (table, entries) in prefixes
         .into_iter()
@@ -510,7 +562,8 @@ mod tests {
         let mut object = Object::parse(OBJECT.unwrap()).unwrap();
 
         let programs: BTreeSet<_> = object.programs.keys().map(String::as_str).collect();
-        assert_eq!(programs, BTreeSet::from(Role::ALL.map(abi::program)));
+        let known = Role::ALL.map(abi::program).into_iter();
+        assert_eq!(programs, known.chain([abi::PROGRAM_OUT]).collect());
 
         let maps: BTreeSet<_> = object.maps.keys().map(String::as_str).collect();
         let known: BTreeSet<_> = map::ALL.into_iter().chain(ITS_OWN).collect();

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use policy::{
     compile::{Amendment, Compiled, CompiledInterface, InUse, Slots},
-    config::Attach,
+    config::{Attach, Egress},
     instance::Instance,
     listing::some_of,
     totals::{Forgotten, Totals},
@@ -22,6 +22,7 @@ use super::{
     InterfaceState, Links, Namespace, Readings, TableUse, books,
     bpf::Barrier,
     claims::Claims,
+    egress::{ExitState, Exits, Judged},
     found::{Found, warn_of_given_away},
     link::{self, Place, name_or_number},
     maps,
@@ -52,6 +53,9 @@ pub fn detach_leftovers(instance: &Instance) -> Result<Option<Vec<String>>, Data
     let wired = settings.names();
     pins.create()?;
     pins.detach_links()?;
+    let mut exits = Exits::none(instance.name());
+    exits.take_over(&pins)?;
+    exits.detach()?;
     let set_back = settings.keep_only(&[]);
     pins.remove_all()?;
     set_back.map(|()| Some(wired))
@@ -70,8 +74,12 @@ pub struct Kernel {
     /// The marks that frames leave by the programs of an earlier run, until a generation of
     /// this one takes their place.
     left: Vec<Marks>,
+    /// What is at the ways out.
+    exits: Exits,
     /// There since the first generation.
     flows: Option<Arc<FlowMemory>>,
+    /// There since the first generation.
+    judged: Option<Judged>,
     settings: SetDevices,
     /// What was said already of things that do not work.
     said: BTreeSet<String>,
@@ -143,6 +151,8 @@ impl Kernel {
         let mut settings = SetDevices::open(&pins)?;
         settings.forget(&found.given_away())?;
         let links = found.take_over()?;
+        let mut exits = Exits::none(instance.name());
+        exits.take_over(&pins)?;
         maps::discard_unfit(&pins)?;
         Ok(Self {
             notes: Notes::at(pins.books())?,
@@ -153,11 +163,27 @@ impl Kernel {
             pins,
             is_new,
             running: None,
-            left: Marks::left_by(&links.values().filter_map(Attached::program_id).collect()),
+            left: Marks::left_by(
+                &links
+                    .values()
+                    .filter_map(Attached::program_id)
+                    .chain(exits.programs())
+                    .collect(),
+            ),
             links,
+            exits,
             flows: None,
+            judged: None,
             generations: 0,
         })
+    }
+
+    /// Leaves tcx alone from now on, as on a kernel before 6.6: ways out have `clsact`
+    /// filters then.
+    #[must_use]
+    pub fn without_tcx(mut self) -> Self {
+        self.exits.without_tcx = true;
+        self
     }
 
     fn noted<T: DeserializeOwned>(&self) -> Result<Noted<T, books::KeptBooks>, NotesError> {
@@ -239,7 +265,20 @@ impl Kernel {
                 }
             }
         }
+        let exits = self.exits.devices();
+        let open = self.fill_exits(&mut next, &claims, &mut Vec::new());
+        for (interface, error) in open {
+            if demand == Demand::All && !self.has_open_exit(&interface, &claims) {
+                self.take_exits_back(&exits);
+                self.take_back(&mut next, done);
+                log_unset(self.settings.go_back_to(before));
+                return Err(error);
+            }
+            events.push((interface, Event::Open(error)));
+        }
+        self.exits.keep_only(&claims);
         self.detach_all_but(&claims);
+        self.note_judged(None);
         log_unset(self.settings.keep_only(&ends));
         wire::warn_of_side_effects(&ends, &mut self.said);
         self.books.came_into_force(next.number());
@@ -249,9 +288,102 @@ impl Kernel {
         Ok(events)
     }
 
+    /// Gives the ways out that are to be filtered the programs of a generation. Says which
+    /// could not have it, and why.
+    fn fill_exits(
+        &mut self,
+        generation: &mut Generation,
+        claims: &[(u32, &CompiledInterface)],
+        new: &mut Vec<String>,
+    ) -> Vec<(String, DataplaneError)> {
+        let mut open = Vec::new();
+        for &(index, interface) in claims {
+            if interface.egress != Egress::Filter {
+                continue;
+            }
+            let name = &interface.name;
+            let was_there = self.exits.serves(index, name);
+            match self.exits.settle(&self.pins, index, generation, name) {
+                Ok(()) if was_there => {}
+                Ok(()) => new.push(name.clone()),
+                Err(error) => open.push((name.clone(), error)),
+            }
+        }
+        open
+    }
+
+    /// Whether the way out of an interface is open though the running generation was to
+    /// filter it: that is said already, and keeps no other change off.
+    fn has_open_exit(&self, interface: &str, claims: &[(u32, &CompiledInterface)]) -> bool {
+        let running = self.running.as_ref().map(Generation::interfaces);
+        let mut running = running.unwrap_or_default().into_iter();
+        let was_wanted =
+            running.any(|known| known.name == interface && known.egress == Egress::Filter);
+        let mut claims = claims.iter();
+        let index = claims.find(|(_, claim)| claim.name == interface);
+        was_wanted && index.is_some_and(|(index, _)| self.exits.program(*index).is_none())
+    }
+
+    /// Has the ways out be as the running generation wants them, which had programs at
+    /// these devices. What an earlier run had left there cannot be had back: the next
+    /// program is better than none.
+    fn take_exits_back(&mut self, before: &[u32]) {
+        let new = self.exits.devices().into_iter();
+        for index in new.filter(|index| !before.contains(index)) {
+            if let Err(error) = self.exits.remove(index) {
+                tracing::error!(
+                    interface = %name_or_number(index), %error,
+                    "cannot take the program off the way out again: what leaves there is judged"
+                );
+            }
+        }
+        let Some(mut running) = self.running.take() else {
+            return;
+        };
+        let interfaces = running.interfaces();
+        match Claims::of(&interfaces, &self.links) {
+            Ok(claims) => {
+                for (interface, error) in
+                    self.fill_exits(&mut running, &claims.devices, &mut Vec::new())
+                {
+                    tracing::error!(
+                        %interface, %error,
+                        "cannot go back to the configuration in force at the way out. Reload once it \
+                         can be"
+                    );
+                }
+                self.exits.keep_only(&claims.devices);
+            }
+            Err(error) => tracing::error!(
+                %error,
+                "cannot go back to the configuration in force at the ways out. Reload once it can be"
+            ),
+        }
+        self.running = Some(running);
+    }
+
+    /// Writes down whose frames are judged on arrival, for the programs at the ways out;
+    /// without those of the device that is `leaving`.
+    fn note_judged(&mut self, leaving: Option<u32>) {
+        let links = self.links.iter();
+        let on = links.filter(|(index, link)| Some(**index) != leaving && link.is_on(**index));
+        let filtered = on.map(|(index, _)| *index).collect();
+        let Some(judged) = &mut self.judged else {
+            return;
+        };
+        if let Err(error) = judged.set(&filtered) {
+            tracing::error!(
+                %error,
+                "cannot note which frames are judged on arrival: on the way out some may be judged and \
+                 counted again. Tried again in a while"
+            );
+        }
+    }
+
     /// Settles the accounts of generations that decide nowhere any more.
     fn settle_accounts(&mut self) {
         let attached = self.links.values().filter_map(Attached::program_id);
+        let attached = attached.chain(self.exits.programs());
         let mut idle = self.books.idle(&attached.collect());
         let running = self.running.as_ref().map(Generation::number);
         // It may wait for interfaces.
@@ -494,6 +626,7 @@ impl Kernel {
             }
         }
         self.running = running;
+        self.note_judged(None);
     }
 
     fn attach(
@@ -510,6 +643,10 @@ impl Kernel {
     }
 
     fn detach_link(&mut self, index: u32) -> Result<(), DataplaneError> {
+        if self.links.contains_key(&index) {
+            // Before: no frame is judged at neither place.
+            self.note_judged(Some(index));
+        }
         if let Some(link) = self.links.get(&index) {
             link.detach()?;
             self.links.remove(&index);
@@ -642,6 +779,9 @@ impl Dataplane for Kernel {
         let account = self.books.next_number();
         let generation = Generation::load(compiled, &self.pins, self.generations, account)?;
         self.books.add(&generation);
+        if self.judged.is_none() {
+            self.judged = Some(Judged::open(&self.pins)?);
+        }
         if self.flows.is_none() {
             self.flows = Some(Arc::new(FlowMemory::open(&self.pins)?));
         }
@@ -719,7 +859,33 @@ impl Dataplane for Kernel {
                 ends.extend(group.ends);
             }
         }
+        self.exits.remove_dead();
+        let wanted = claims
+            .iter()
+            .filter(|(_, claim)| claim.egress == Egress::Filter);
+        let missing: Vec<_> = wanted
+            .filter(|(index, claim)| {
+                let is_of_now = running.has_program(self.exits.program(*index));
+                !(is_of_now && self.exits.serves(*index, &claim.name))
+            })
+            .copied()
+            .collect();
+        let mut new = Vec::new();
+        let open = self
+            .fill_exits(&mut running, &missing, &mut new)
+            .into_iter();
+        events.extend(open.map(|(interface, error)| (interface, Event::Open(error))));
+        for interface in new {
+            tracing::info!(%interface, "what leaves here is judged unless it was on arrival");
+        }
+        for index in self.exits.devices() {
+            if let Err(error) = self.exits.keep(index) {
+                events.push((name_or_number(index), Event::Unpinned(error)));
+            }
+        }
+        self.exits.keep_only(&claims);
         self.detach_all_but(&claims);
+        self.note_judged(None);
         log_unset(self.settings.keep_only(&ends));
         self.running = Some(running);
         Ok(events)
@@ -735,12 +901,17 @@ impl Dataplane for Kernel {
     fn unpinned(&self) -> Vec<String> {
         let links = self.links.iter();
         let unpinned = links.filter(|(_, link)| !link.pin.exists());
-        unpinned.map(|(index, _)| name_or_number(*index)).collect()
+        let unpinned: BTreeSet<u32> = unpinned
+            .map(|(index, _)| *index)
+            .chain(self.exits.unpinned())
+            .collect();
+        unpinned.into_iter().map(name_or_number).collect()
     }
 
     fn detach(mut self) -> Result<(), DataplaneError> {
         // Those whose pin somebody removed as well.
         self.links.values().try_for_each(Attached::detach)?;
+        self.exits.detach()?;
         let set_back = self.settings.keep_only(&[]);
         self.pins.remove_all()?;
         set_back
@@ -755,6 +926,7 @@ impl Dataplane for Kernel {
         Arc::new(KernelReadings {
             books: self.books.clone(),
             links: self.links.clone(),
+            exits: self.exits.clone(),
             programs: self
                 .running
                 .as_ref()
@@ -770,6 +942,7 @@ impl Dataplane for Kernel {
 struct KernelReadings {
     books: Books,
     links: Links,
+    exits: Exits,
     /// Of the running generation.
     programs: Option<BTreeSet<u32>>,
     tables: Vec<TableUse>,
@@ -779,6 +952,12 @@ struct KernelReadings {
 impl Readings for KernelReadings {
     fn standing(&self, interface: &str) -> InterfaceState {
         link::standing(interface, &self.links, self.programs.as_ref())
+    }
+
+    fn way_out(&self, interface: &str) -> ExitState {
+        let programs = self.programs.as_ref();
+        let is_of_now = |program| programs.is_none_or(|programs| programs.contains(&program));
+        self.exits.state(interface, is_of_now)
     }
 
     fn wire_problem(&self, interface: &str, peer: &str) -> Option<String> {

@@ -49,6 +49,7 @@ mod bpf_link;
 mod cause;
 mod claims;
 mod device;
+mod egress;
 mod error;
 mod fitness;
 mod found;
@@ -73,6 +74,7 @@ mod shared;
 mod wire;
 
 pub use books::Books;
+pub use egress::{ExitState, Way};
 pub use error::DataplaneError;
 pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse, xdp_object};
@@ -222,6 +224,9 @@ pub trait Readings: fmt::Debug + Send + Sync {
     /// How an interface stands now.
     fn standing(&self, interface: &str) -> InterfaceState;
 
+    /// How the way out of an interface stands now.
+    fn way_out(&self, interface: &str) -> ExitState;
+
     /// What keeps permitted frames from going from an interface to the other end of
     /// its wire.
     fn wire_problem(&self, interface: &str, peer: &str) -> Option<String>;
@@ -265,6 +270,8 @@ pub enum Event {
     Unpinned(DataplaneError),
     /// It is the end of a wire, and cannot be set up as one.
     Unfit(DataplaneError),
+    /// It has the program where frames arrive, and cannot have one at its way out.
+    Open(DataplaneError),
 }
 
 /// The links that are attached, by the index of the interface.

@@ -28,12 +28,16 @@ use indexmap::IndexSet;
 use ipnet::IpNet;
 use policy::{
     compile::{Amendment, Compiled, CompiledInterface, InUse, LiveLines, PortTable, amend_table},
+    config::Egress,
     host::HostTables,
     totals::Totals,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Dataplane, DataplaneError, Demand, Event, Events, InterfaceState, Readings, TableUse};
+use super::{
+    Dataplane, DataplaneError, Demand, Event, Events, ExitState, InterfaceState, Readings,
+    TableUse, Way,
+};
 
 /// The tables of one generation, which the interfaces share.
 type Tables = Arc<Mutex<OfGeneration>>;
@@ -393,6 +397,18 @@ impl Readings for Machine {
             (true, _) => InterfaceState::Attached,
             (false, true) => InterfaceState::Unattached,
             (false, false) => InterfaceState::Missing,
+        }
+    }
+
+    /// The tables that decide on an interface say whether they do so at its way out.
+    fn way_out(&self, interface: &str) -> ExitState {
+        let tables = self.tables(interface);
+        let mut interfaces = tables.iter().flat_map(|tables| &tables.interfaces);
+        let is_filtered =
+            interfaces.any(|known| known.name == interface && known.egress == Egress::Filter);
+        match is_filtered {
+            true => ExitState::Attached(Way::Tcx),
+            false => ExitState::Open,
         }
     }
 

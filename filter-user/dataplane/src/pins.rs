@@ -10,7 +10,12 @@ use policy::{
     instance::{BPFFS, Instance, PREFIX},
 };
 
-use super::{DataplaneError, Namespace, books::SHARED, bpf_link::BpfLink};
+use super::{
+    DataplaneError, Namespace,
+    books::SHARED,
+    bpf_link::{BpfLink, Hook},
+    egress::Way,
+};
 
 /// The directory of the maps that outlive generations, and the version of their
 /// layout. It changes with the shape or the meaning of any of them (the rows of
@@ -44,10 +49,13 @@ pub(super) fn holder(program: u32) -> Option<Instance> {
 /// The directory of one running instance:
 ///
 /// ```text
-/// maps-1/flows, books             what outlives generations
+/// maps-1/flows, books, judged     what outlives generations
 /// maps-1/counters-7               the counters of one, which are settled later
 /// links/native/7-eth1             the links, by mode, index of the interface and
 /// links/generic/4-eth0            the name that it had
+/// links/tcx/7-eth1                those at the way out
+/// links/clsact/7-eth1/            a note where a filter is instead; qdisc/ in it says
+///                                 that the qdisc was made for it
 /// namespace-4026531840/           where they are, by the inode of the network namespace
 /// wire-settings                   what was set on the ends of wires
 /// generation-7/                   tables while they are loaded
@@ -66,6 +74,19 @@ pub(super) struct PinnedLink {
     pub(super) number: u32,
     pub(super) mode: Attach,
     pub(super) link: BpfLink,
+    pub(super) pin: PathBuf,
+}
+
+/// What an earlier run has left at a way out.
+#[derive(Debug)]
+pub(super) struct PinnedExit {
+    /// The interface that it was made for, as it was called then.
+    pub(super) interface: String,
+    /// The index of that one.
+    pub(super) number: u32,
+    /// The link; none where there is a filter instead.
+    pub(super) link: Option<BpfLink>,
+    /// The pin, or the note.
     pub(super) pin: PathBuf,
 }
 
@@ -152,6 +173,10 @@ impl Pins {
         self.maps().join("flows")
     }
 
+    pub(super) fn judged(&self) -> PathBuf {
+        self.maps().join("judged")
+    }
+
     pub(super) fn books(&self) -> PathBuf {
         self.maps().join("books")
     }
@@ -183,10 +208,45 @@ impl Pins {
     /// Where a link is pinned. The index tells interfaces apart whatever becomes
     /// of their names.
     pub(super) fn link(&self, index: u32, interface: &str, mode: Attach) -> PathBuf {
-        // bpffs refuses names with a dot, which VLAN interfaces have; a colon
-        // cannot be in the name of an interface.
-        let name = format!("{index}-{}", interface.replace('.', ":"));
-        self.links(mode).join(name)
+        self.links(mode).join(link_name(index, interface))
+    }
+
+    /// Where what is at a way out is pinned or noted.
+    pub(super) fn exit(&self, index: u32, interface: &str, way: Way) -> PathBuf {
+        self.exits(way).join(link_name(index, interface))
+    }
+
+    fn exits(&self, way: Way) -> PathBuf {
+        self.root.join("links").join(way.name())
+    }
+
+    /// What is at ways out, attached or not.
+    pub(super) fn pinned_exits(&self) -> Result<Vec<PinnedExit>, DataplaneError> {
+        let mut exits = Vec::new();
+        for way in [Way::Tcx, Way::Clsact] {
+            let directory = self.exits(way);
+            if !directory.exists() {
+                continue;
+            }
+            for (name, pin) in entries(&directory)? {
+                let foreign = || DataplaneError::ForeignPin { path: pin.clone() };
+                let (number, interface) = link_named(&name).ok_or_else(foreign)?;
+                if pin.is_dir() != (way == Way::Clsact) {
+                    return Err(foreign());
+                }
+                let link = match way {
+                    Way::Tcx => Some(open_link(&pin, Hook::TcxEgress)?),
+                    Way::Clsact => None,
+                };
+                exits.push(PinnedExit {
+                    interface,
+                    number,
+                    link,
+                    pin,
+                });
+            }
+        }
+        Ok(exits)
     }
 
     /// The links that are pinned, attached or not.
@@ -195,18 +255,13 @@ impl Pins {
         for mode in [Attach::Native, Attach::Generic] {
             for (name, path) in entries(&self.links(mode))? {
                 let foreign = || DataplaneError::ForeignPin { path: path.clone() };
-                let (number, interface) = name.split_once('-').ok_or_else(foreign)?;
-                let number = number.parse().map_err(|_| foreign())?;
+                let (number, interface) = link_named(&name).ok_or_else(foreign)?;
                 if path.is_dir() {
                     return Err(foreign());
                 }
-                let link = BpfLink::open(&path).map_err(|error| match error.kind() {
-                    io::ErrorKind::InvalidData => foreign(),
-                    // It may well be ours, and what keeps the filter attached.
-                    _ => DataplaneError::pins(&path, error),
-                })?;
+                let link = open_link(&path, Hook::Xdp)?;
                 links.push(PinnedLink {
-                    interface: interface.replace(':', "."),
+                    interface,
                     number,
                     mode,
                     link,
@@ -291,7 +346,30 @@ impl Drop for GenerationPins {
     }
 }
 
-fn create_directory(path: &Path) -> Result<(), DataplaneError> {
+/// What a link is called in its directory.
+fn link_name(index: u32, interface: &str) -> String {
+    // bpffs refuses names with a dot, which VLAN interfaces have; a colon
+    // cannot be in the name of an interface.
+    format!("{index}-{}", interface.replace('.', ":"))
+}
+
+/// The index and the interface of one that is called so.
+fn link_named(name: &str) -> Option<(u32, String)> {
+    let (number, interface) = name.split_once('-')?;
+    Some((number.parse().ok()?, interface.replace(':', ".")))
+}
+
+fn open_link(path: &Path, hook: Hook) -> Result<BpfLink, DataplaneError> {
+    BpfLink::open(path, hook).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => DataplaneError::ForeignPin {
+            path: path.to_owned(),
+        },
+        // It may well be ours, and what keeps the filter attached.
+        _ => DataplaneError::pins(path, error),
+    })
+}
+
+pub(super) fn create_directory(path: &Path) -> Result<(), DataplaneError> {
     fs::create_dir_all(path).map_err(|source| DataplaneError::pins(path, source))
 }
 
@@ -321,7 +399,7 @@ fn entries(path: &Path) -> Result<Vec<(String, PathBuf)>, DataplaneError> {
 
 /// Like `remove_dir_all`, which bpffs does not support on every kernel: it has
 /// no `d_type` for pins to tell files from directories by.
-fn remove_directory(path: &Path) -> Result<(), DataplaneError> {
+pub(super) fn remove_directory(path: &Path) -> Result<(), DataplaneError> {
     for (_, entry) in entries(path)? {
         if entry.is_dir() {
             remove_directory(&entry)?;

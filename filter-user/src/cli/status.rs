@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use api::status::{LastGood, ListedExemption, Status};
+use api::status::{InterfaceStatus, LastGood, ListedExemption, Status};
 use comfy_table::{Table, presets};
 use jiff::{SpanRound, Timestamp, Unit};
 
@@ -126,7 +126,7 @@ fn summary(status: &Status, now: Timestamp) -> String {
 
 fn interface_table(status: &Status) -> Table {
     let is_wire = status.interfaces.iter().any(|known| known.wire.is_some());
-    let mut header = vec!["INTERFACE", "ROLE", "MODE", "ATTACHED", "PASSED"];
+    let mut header = vec!["INTERFACE", "ROLE", "MODE", "ATTACHED", "EGRESS", "PASSED"];
     if is_wire {
         header.extend(["GOES TO", "UP"]);
     }
@@ -140,6 +140,7 @@ fn interface_table(status: &Status) -> Table {
             interface.role.clone(),
             interface.mode.clone(),
             yes(interface.attached),
+            egress(interface),
             passed.map_or(0, |passed| passed.packets).to_string(),
         ];
         match &interface.wire {
@@ -160,6 +161,18 @@ fn interface_table(status: &Status) -> Table {
         rows.add_row(row);
     }
     rows
+}
+
+/// Whether what leaves there is judged, and how.
+fn egress(interface: &InterfaceStatus) -> String {
+    let Some(egress) = &interface.egress else {
+        return "?".to_owned();
+    };
+    match &egress.way {
+        _ if egress.is_open() => "NO".to_owned(),
+        Some(way) => way.clone(),
+        None => egress.configured.clone(),
+    }
 }
 
 fn table_table(status: &Status) -> Table {

@@ -29,7 +29,10 @@ impl<D: Dataplane> Controller<D> {
                     *times.or_default() += 1;
                 }
                 Event::Lost => {}
-                Event::Failed(error) | Event::Unpinned(error) | Event::Unfit(error) => {
+                Event::Failed(error)
+                | Event::Unpinned(error)
+                | Event::Unfit(error)
+                | Event::Open(error) => {
                     self.failing.insert(interface.clone(), error.to_string());
                 }
             }
@@ -71,6 +74,16 @@ impl<D: Dataplane> Controller<D> {
                             "the pin of the link is gone and cannot be made again: {doing_here}, but only \
                              for as long as this process runs. Do not stop it; tried again every few \
                              seconds"
+                        );
+                    }
+                }
+                Event::Open(error) => {
+                    let text = error.to_string();
+                    if failed_before.get(interface) != Some(&text) {
+                        tracing::error!(
+                            %interface, %error,
+                            "what this box sends there, and what arrived where nothing filters, is NOT \
+                             JUDGED on its way out. What arrives here is. Tried again every few seconds"
                         );
                     }
                 }

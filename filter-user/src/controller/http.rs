@@ -204,6 +204,17 @@ async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
             interface.name
         ));
     }
+    let open = interfaces
+        .iter()
+        .filter(|interface| interface.has_open_exit());
+    for interface in open.filter(|interface| interface.attached) {
+        let problem = interface.problem.as_deref();
+        text.push_str(&format!(
+            "not judging what leaves at {}: {}\n",
+            interface.name,
+            problem.unwrap_or("no program is attached at the way out, the log says why")
+        ));
+    }
     for interface in &interfaces {
         let wire = interface.wire.as_ref();
         if let Some(problem) = wire.and_then(|wire| wire.problem.as_deref()) {

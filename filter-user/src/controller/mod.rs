@@ -47,8 +47,8 @@ use api::{
     last_use::UseCounts,
     requests::{Candidate, ReloadOptions},
     status::{
-        FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, PoolStatus, Reloads, Status,
-        Unconfirmed, WireStatus,
+        EgressStatus, FamilyCounts, InterfaceStatus, LastGood, MetricsStatus, PoolStatus, Reloads,
+        Status, Unconfirmed, WireStatus,
     },
 };
 use dataplane::{Dataplane, DataplaneError, Kernel};
@@ -1024,6 +1024,10 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
                 peer,
                 up: false,
                 problem: None,
+            }),
+            egress: Some(EgressStatus {
+                configured: interface.egress.name().to_owned(),
+                way: None,
             }),
         })
         .collect()

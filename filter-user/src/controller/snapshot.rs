@@ -11,9 +11,11 @@ use std::{
 
 use api::{
     enforcement::Enforcement,
-    status::{DeniedTotal, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus},
+    status::{
+        DeniedTotal, EgressStatus, InterfaceStatus, PassedTotal, Status, TableStatus, WireStatus,
+    },
 };
-use dataplane::{DataplaneError, InterfaceState, Readings, TableUse};
+use dataplane::{DataplaneError, ExitState, InterfaceState, Readings, TableUse};
 use policy::totals::{Denied, Totals};
 
 use crate::log;
@@ -55,9 +57,14 @@ impl Snapshot {
             .map(|interface| {
                 let standing = self.readings.standing(&interface.name);
                 let attached = standing.is_enforced();
-                let outdated = standing == InterfaceState::Outdated;
+                let exit = self.readings.way_out(&interface.name);
+                let is_old_out = matches!(exit, ExitState::Outdated(_));
+                let outdated = standing == InterfaceState::Outdated || is_old_out;
                 let problem = match standing {
-                    InterfaceState::Attached => self.failing.get(&interface.name).cloned(),
+                    InterfaceState::Attached => match self.failing.get(&interface.name) {
+                        None if is_old_out => Some(InterfaceState::Outdated.to_string()),
+                        failing => failing.cloned(),
+                    },
                     InterfaceState::Unattached => Some(self.why_unattached(&interface)),
                     problem => Some(problem.to_string()),
                 };
@@ -69,11 +76,21 @@ impl Snapshot {
                         ..wire
                     }
                 });
+                let egress = interface.egress.map(|egress| EgressStatus {
+                    way: match exit {
+                        ExitState::Attached(way) | ExitState::Outdated(way) => {
+                            Some(way.name().to_owned())
+                        }
+                        ExitState::Open => None,
+                    },
+                    ..egress
+                });
                 InterfaceStatus {
                     attached,
                     outdated,
                     problem,
                     wire,
+                    egress,
                     ..interface
                 }
             })
@@ -110,7 +127,8 @@ impl Snapshot {
     pub(super) fn headline(&self) -> String {
         let mut text = self.traffic();
         for interface in self.interfaces() {
-            if let (false, Some(problem)) = (interface.attached, interface.problem) {
+            let is_open = interface.has_open_exit();
+            if let (true, Some(problem)) = (!interface.attached || is_open, interface.problem) {
                 text = format!("{text}; {}: {problem}", interface.name);
             }
         }

@@ -71,6 +71,24 @@ pub(super) const METRICS: &[Metric] = &[
         read: Frames(|totals| by_interface(totals.passed())),
     },
     Metric {
+        name: "poolguard_egress_passed_packets_total",
+        labels: &[Label::Interface],
+        help: "Packets judged on the way out and passed, by the interface that they left at: what was \
+               not judged on arrival.",
+        read: Frames(|totals| {
+            by_interface(totals.judged_out().map(|(of, [passed, _])| (of, passed)))
+        }),
+    },
+    Metric {
+        name: "poolguard_egress_dropped_packets_total",
+        labels: &[Label::Interface],
+        help: "Packets judged on the way out and dropped, by the interface that they were to leave \
+               at. The drops are in poolguard_dropped_packets_total as well.",
+        read: Frames(|totals| {
+            by_interface(totals.judged_out().map(|(of, [_, dropped])| (of, dropped)))
+        }),
+    },
+    Metric {
         name: "poolguard_wire_unsent_packets_total",
         labels: &[Label::Interface],
         help: "Frames that were to pass and had nowhere to go, by the interface that they \
@@ -238,6 +256,12 @@ pub(super) const METRICS: &[Metric] = &[
         read: Facts(attached),
     },
     Metric {
+        name: "poolguard_egress_attached",
+        labels: &[Label::Interface],
+        help: "1 while a program judges what leaves at the interface, 0 where it should and does not.",
+        read: Facts(exits),
+    },
+    Metric {
         name: "poolguard_wire_up",
         labels: &[Label::Interface, Label::Peer],
         help: "1 while what the interface permits goes out of the peer.",
@@ -293,6 +317,18 @@ fn by_reason(counts: impl Iterator<Item = (DropReason, u64)>) -> Vec<Series<'sta
         Series::new(labels, n)
     });
     series.collect()
+}
+
+/// Of the interfaces whose way out is to be filtered.
+fn exits(status: &Status) -> Vec<Series<'_, f64>> {
+    let interfaces = status.interfaces.iter();
+    let filtered = interfaces.filter_map(|interface| {
+        let egress = interface.egress.as_ref()?;
+        let is_wanted = egress.way.is_some() || egress.is_open();
+        let series = Series::new([&*interface.name], flag(!egress.is_open()));
+        is_wanted.then_some(series)
+    });
+    filtered.collect()
 }
 
 fn by_interface<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Vec<Series<'a, u64>> {

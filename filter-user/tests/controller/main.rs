@@ -253,6 +253,33 @@ fn a_trial_is_confirmed_or_goes_back() {
     site.check();
 }
 
+/// What `status` says of the way out of both interfaces.
+fn ways_out(site: &Site) -> [Option<(String, Option<String>)>; 2] {
+    let interfaces = site.status().interfaces;
+    [0, 1].map(|at: usize| {
+        let egress = interfaces[at].egress.clone()?;
+        Some((egress.configured, egress.way))
+    })
+}
+
+#[test]
+fn a_trial_of_the_way_out_goes_back() {
+    let off = || Some(("off".to_owned(), None));
+    let on = || Some(("filter".to_owned(), Some("tcx".to_owned())));
+    let mut site = Site::started(Files::One);
+    assert_eq!(ways_out(&site), [off(), on()]);
+    site.edit(Files::OpenOut);
+    assert!(site.reload(on_trial()));
+    assert_eq!(ways_out(&site), [off(), off()]);
+    site.wait(TRIAL);
+    assert_eq!(site.in_force(), Files::One);
+    assert_eq!(ways_out(&site), [off(), on()]);
+    assert!(site.reload(ReloadOptions::default()));
+    site.restart(StartOptions::default());
+    assert_eq!(ways_out(&site), [off(), off()]);
+    site.check();
+}
+
 #[test]
 fn a_trial_that_nobody_confirms_goes_back_over_a_restart() {
     let mut site = Site::started(Files::One);

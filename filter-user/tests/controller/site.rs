@@ -50,6 +50,8 @@ pub(crate) enum Files {
     Wrong,
     /// As `One`, without a limit on changes.
     Unlimited,
+    /// As `One`, and what leaves toward customers is not judged.
+    OpenOut,
 }
 
 impl Files {
@@ -62,13 +64,14 @@ impl Files {
     ];
 
     /// And those that only single tests put into force.
-    const KNOWN: [Self; 6] = [
+    const KNOWN: [Self; 7] = [
         Self::One,
         Self::Two,
         Self::Passing,
         Self::TooMuch,
         Self::Wrong,
         Self::Unlimited,
+        Self::OpenOut,
     ];
 
     fn text(self, listen: &str) -> String {
@@ -92,6 +95,10 @@ impl Files {
             Self::Wrong => "nonsense = 1\n",
             _ => "",
         };
+        let egress = match self {
+            Self::OpenOut => "egress = \"off\"",
+            _ => "",
+        };
         format!(
             r#"{enforcement}max_change = "{max_change}"
 [[interface]]
@@ -100,6 +107,7 @@ role = "network"
 [[interface]]
 name = "eth1"
 role = "customer"
+{egress}
 [metrics]
 listen = "{listen}"
 [ports]

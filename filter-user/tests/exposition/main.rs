@@ -15,8 +15,8 @@ use std::{
 use api::{
     last_use::UseCounts,
     status::{
-        FamilyCounts, InterfaceStatus, MetricsStatus, PoolStatus, Reloads, Status, TableStatus,
-        WireStatus,
+        EgressStatus, FamilyCounts, InterfaceStatus, MetricsStatus, PoolStatus, Reloads, Status,
+        TableStatus, WireStatus,
     },
 };
 use filter_common::counters::{ROW_LENGTH, Row};
@@ -71,6 +71,10 @@ fn status() -> Status {
         outdated: false,
         problem: None,
         wire,
+        egress: Some(EgressStatus {
+            configured: if role == "customer" { "filter" } else { "off" }.to_owned(),
+            way: None,
+        }),
     };
     let wire = |peer: &str, up| {
         Some(WireStatus {

@@ -70,9 +70,19 @@ pub fn mtu_to_redirect() -> u32 {
 /// Whether this kernel says which drivers send what is redirected to them: Linux
 /// 6.3 and later do.
 pub fn tells_abilities() -> bool {
+    kernel() >= (Some(6), Some(3))
+}
+
+/// Whether this kernel runs programs at ways out by themselves, without a qdisc: Linux
+/// 6.6 and later do.
+pub fn has_tcx() -> bool {
+    kernel() >= (Some(6), Some(6))
+}
+
+fn kernel() -> (Option<u32>, Option<u32>) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split('.').map_while(|n| n.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(3))
+    (numbers.next(), numbers.next())
 }
 
 /// Waits until an interface sends. One whose cable was pulled has no queue, and drops

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{IoSliceMut, Write as _},
+    io::{self, IoSliceMut, Write as _},
     os::fd::AsRawFd as _,
     time::Duration,
 };
@@ -88,6 +88,15 @@ impl Port {
     pub fn send(&mut self, frame: &[u8]) {
         let sent = self.socket.write(frame).unwrap();
         assert_eq!(sent, frame.len(), "the whole frame is sent");
+    }
+
+    /// Sends one frame.
+    ///
+    /// # Errors
+    ///
+    /// When something on the way out drops it.
+    pub fn try_send(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.socket.write(frame).map(drop)
     }
 
     /// The next frame that arrives; `None` if none does for very long.

@@ -9,6 +9,7 @@
 //! it, which always passes. When the sentinel is there and the frame is not, it
 //! will not come any more.
 
+mod beside;
 mod session;
 
 use std::{
@@ -25,11 +26,12 @@ use lab::{
     cpu::stay_on_this_cpu,
 };
 
+pub use beside::Beside;
 pub use session::Session;
 
 use crate::{
     configs::{CUSTOMERS, Configuration, NETWORK, address},
-    fixture::{Counters, Done, FLOWS, Filter, Fixture, extent, series, tell},
+    fixture::{Counters, Done, FLOWS, Filter, Fixture, Step, extent, series, tell},
     frames::{Arrival, ip, transport},
     host,
     kernel::{Apparatus, for_one_filter_each, must},
@@ -46,7 +48,22 @@ pub fn tell_all_by_wire(stories: Vec<Fixture>) {
     tell_with(stories, Wire::joining);
 }
 
-fn tell_with(stories: Vec<Fixture>, box_with: fn(&Configuration, Timestamp) -> Wire) {
+/// Tells the same stories to a box into which what the network sends comes where nothing
+/// filters. All else is to be the same.
+///
+/// A frame that ends in its tags or in its session gets to no way out: the kernel throws
+/// it away as it takes off the tag (`skb_vlan_untag()` in `net/core/skbuff.c`).
+pub fn tell_all_on_the_way_out(mut stories: Vec<Fixture>) {
+    for story in &mut stories {
+        story.steps.retain(|step| match step {
+            Step::Frame { expected, .. } => !expected.is_for("link_truncated"),
+            Step::Wait { .. } => true,
+        });
+    }
+    tell_with(stories, Beside::filtering);
+}
+
+fn tell_with<F: Filter>(stories: Vec<Fixture>, box_with: fn(&Configuration, Timestamp) -> F) {
     assert!(!stories.is_empty(), "there is something to tell");
     let mut complaints = Vec::new();
     for stories in for_one_filter_each(stories) {
@@ -229,7 +246,7 @@ pub struct Appliance {
 
 impl Appliance {
     /// With these interfaces, and without a configuration.
-    fn new(inside: Namespace) -> Self {
+    pub fn new(inside: Namespace) -> Self {
         Self {
             inside,
             apparatus: Apparatus::open(),
@@ -283,6 +300,7 @@ impl Appliance {
             Event::Failed(error) => format!("{interface} failed: {error}"),
             Event::Unpinned(error) => format!("{interface} unpinned: {error}"),
             Event::Unfit(error) => format!("{interface} unfit: {error}"),
+            Event::Open(error) => format!("{interface} open: {error}"),
         });
         told.collect()
     }

@@ -134,6 +134,9 @@ pub enum What {
         /// `any`, `monitor` or `pools`.
         #[serde(default)]
         sources: String,
+        /// `filter` or `off`; nothing where an older controller says nothing.
+        #[serde(default)]
+        egress: String,
     },
     /// `[[wire]]`.
     Wire {

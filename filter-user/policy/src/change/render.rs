@@ -82,11 +82,17 @@ impl fmt::Display for What {
                 role,
                 attach,
                 sources,
+                egress,
             } => {
                 write!(f, "interface {name} (role {role}, {attach}")?;
                 match sources.as_str() {
-                    "" | "any" => f.write_str(")"),
-                    sources => write!(f, ", sources {sources})"),
+                    "" | "any" => {}
+                    sources => write!(f, ", sources {sources}")?,
+                }
+                // Nothing leaves an interface of role `network` for a customer.
+                match egress.as_str() {
+                    "off" if role != "network" => f.write_str(", egress off)"),
+                    _ => f.write_str(")"),
                 }
             }
             Self::Wire { ends: [one, other] } => write!(f, "wire {one} - {other}"),

@@ -401,6 +401,7 @@ fn interface(interface: &Interface) -> (String, What) {
         role: interface.role.name().to_owned(),
         attach: interface.attach.name().to_owned(),
         sources: interface.sources.name().to_owned(),
+        egress: interface.egress.name().to_owned(),
     };
     (interface.name.clone(), what)
 }

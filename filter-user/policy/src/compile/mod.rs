@@ -27,7 +27,10 @@ pub use ports::PortTable;
 pub use prefix_table::{MAX_LINES, PrefixTable, TableTooLarge};
 pub use slots::{NO_POOL_NAME, Slots, SlotsFull};
 
-use crate::{config::Attach, intent::Intent};
+use crate::{
+    config::{Attach, Egress},
+    intent::Intent,
+};
 use filter_common::Ingress;
 
 /// The contents of every table of one generation.
@@ -65,6 +68,8 @@ pub struct CompiledInterface {
     /// The interface that what it passes goes out of; none where the kernel
     /// forwards it.
     pub peer: Option<String>,
+    /// Whether what leaves there is judged as well.
+    pub egress: Egress,
 }
 
 /// How many prefixes of each family went into the tables.
@@ -173,6 +178,7 @@ pub fn compile(intent: &Intent, now: Timestamp) -> Result<Compiled, CompileError
                 attach: interface.attach,
                 slot: slots.interface(&interface.name)?,
                 peer: config.other_end(&interface.name).map(str::to_owned),
+                egress: interface.egress,
             })
         })
         .collect::<Result<_, CompileError>>()?;

@@ -14,7 +14,7 @@ use super::{
     draft::{CustomerDraft, Draft, InterfaceDraft, MailDraft, PoolDraft, WireDraft},
     files::{Files, Unreadable, Unseen, matching_visible},
     mistakes::Mistakes,
-    model::{Attach, Included, IncludedBy, PoolKind, Source},
+    model::{Attach, Egress, Included, IncludedBy, PoolKind, Source},
     near,
     reader::{List, Table},
     report::Diagnostic,
@@ -318,6 +318,11 @@ const SOURCES: &[(&str, Sources)] = &[
     (Sources::Pools.name(), Sources::Pools),
 ];
 
+const EGRESS: &[(&str, Egress)] = &[
+    (Egress::Filter.name(), Egress::Filter),
+    (Egress::Off.name(), Egress::Off),
+];
+
 const RETURN_TRAFFIC: &[(&str, ReturnTraffic)] = &[
     (ReturnTraffic::Track.name(), ReturnTraffic::Track),
     (ReturnTraffic::Syn.name(), ReturnTraffic::Syn),
@@ -389,6 +394,7 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
     let attach = table.optional("attach", choice(ATTACH));
     let sources = table.optional("sources", choice(SOURCES));
     let is_wire = table.optional("forwarding", choice(FORWARDING));
+    let egress = table.optional("egress", choice(EGRESS));
     InterfaceDraft {
         place: table.place(),
         name: table.required("name", "\"eth0\"", interface_name),
@@ -402,6 +408,7 @@ fn read_interface(table: &mut Table<'_, '_>) -> InterfaceDraft {
         attach,
         sources,
         is_wire,
+        egress,
     }
 }
 

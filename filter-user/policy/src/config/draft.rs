@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::{
     model::{
-        Attach, Config, Customer, Forwarding, Included, Interface, Mail, Metrics, Pool, PoolKind,
-        Ports, Source, Terms, Wire,
+        Attach, Config, Customer, Egress, Forwarding, Included, Interface, Mail, Metrics, Pool,
+        PoolKind, Ports, Source, Terms, Wire,
     },
     port::PortSpec,
     read_list::Lists,
@@ -52,6 +52,7 @@ pub(super) struct InterfaceDraft {
     pub(super) sources: Option<Placed<Sources>>,
     /// `forwarding`, where it is given: whether it is `"wire"`.
     pub(super) is_wire: Option<Placed<bool>>,
+    pub(super) egress: Option<Placed<Egress>>,
 }
 
 #[derive(Debug)]
@@ -171,9 +172,12 @@ fn collect<D, M>(drafts: Vec<D>, into_model: impl Fn(D) -> Option<M>) -> Option<
 
 impl InterfaceDraft {
     fn into_model(self) -> Option<Interface> {
+        let role = self.role?;
+        let egress = self.egress.map(|egress| egress.value);
         Some(Interface {
             name: self.name?.value,
-            role: self.role?,
+            role,
+            egress: egress.unwrap_or(Egress::by_default(role)),
             attach: self.attach.map(|attach| attach.value).unwrap_or_default(),
             sources: self
                 .sources

@@ -36,8 +36,8 @@ pub use customer_list::CustomerList;
 pub use files::MATCHING;
 pub use files::{Files, Memory, Unreadable, Unseen};
 pub use model::{
-    Attach, Config, Customer, Forwarding, Holder, Included, IncludedBy, Interface, Mail, Metrics,
-    Pool, PoolKind, Ports, Source, Terms, Wire,
+    Attach, Config, Customer, Egress, Forwarding, Holder, Included, IncludedBy, Interface, Mail,
+    Metrics, Pool, PoolKind, Ports, Source, Terms, Wire,
 };
 pub use port::{BadPort, PortRange, PortSpec};
 pub use report::{Diagnostic, Related, Report, Severity, lossy};

@@ -301,6 +301,9 @@ pub struct Interface {
     /// Which source addresses are let in: rule 7.
     #[serde(default, with = "SourcesWord")]
     pub sources: Sources,
+    /// Whether what leaves there is judged that was not on arrival.
+    #[serde(default)]
+    pub egress: Egress,
 }
 
 impl Interface {
@@ -357,6 +360,35 @@ impl Attach {
         match self {
             Self::Native => "native",
             Self::Generic => "generic",
+        }
+    }
+}
+
+/// What becomes of what leaves at an interface without having been judged on arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Egress {
+    /// It is judged as what the network sends: by rules 1 to 4 and 6.
+    Filter,
+    /// It passes. So it did before there was a choice.
+    #[default]
+    Off,
+}
+
+impl Egress {
+    /// What holds where nothing is written: whether customers are reached there.
+    pub const fn by_default(role: Role) -> Self {
+        match role.faces_customers() {
+            true => Self::Filter,
+            false => Self::Off,
+        }
+    }
+
+    /// As the configuration writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Off => "off",
         }
     }
 }

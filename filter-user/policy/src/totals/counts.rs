@@ -78,6 +78,13 @@ impl Totals {
         interfaces.map(|(name, counted)| (name.as_str(), counted.unsent))
     }
 
+    /// Packets that were judged on the way out, by the interface that they left at: those
+    /// that passed, and those that were dropped.
+    pub fn judged_out(&self) -> impl Iterator<Item = (&str, [u64; 2])> {
+        let interfaces = self.interfaces.iter();
+        interfaces.map(|(name, counted)| (name.as_str(), [counted.passed_out, counted.dropped_out]))
+    }
+
     /// What each rule denied for each pool; what cannot occur is left out.
     pub fn denied(&self) -> impl Iterator<Item = Denied<'_>> {
         let pools = self.pools.iter();

@@ -76,6 +76,10 @@ pub struct Totals {
 struct OfInterface {
     passed: u64,
     unsent: u64,
+    #[serde(default)]
+    passed_out: u64,
+    #[serde(default)]
+    dropped_out: u64,
 }
 
 /// Names whose counters are gone.
@@ -117,17 +121,26 @@ impl Totals {
             let counted = OfInterface {
                 passed: rows.counter(Slot::passed(slot))?,
                 unsent: rows.counter(Slot::unsent(slot))?,
+                passed_out: rows.counter(Slot::passed_out(slot))?,
+                dropped_out: 0,
             };
             totals.interfaces.insert(name.to_owned(), counted);
         }
         for (name, slot) in slots.pools() {
-            let row = rows.get(counters::pool_row(slot))?;
+            let mut row = rows.get(counters::pool_row(slot))?;
+            // That column is an interface's.
+            row[Slot::dropped_out(slot).column] = 0;
             totals.pools.insert(name.to_owned(), row);
+        }
+        for (name, slot) in slots.interfaces() {
+            let dropped = rows.counter(Slot::dropped_out(slot))?;
+            totals.interfaces[name].dropped_out = dropped;
         }
         for (port, slot) in slots.ports() {
             let mut row = rows.get(counters::port_row(slot))?;
-            // That column is an interface's.
+            // These are an interface's.
             row[Slot::unsent(slot).column] = 0;
+            row[Slot::passed_out(slot).column] = 0;
             totals.ports.insert(port, row);
         }
         Ok(totals)
@@ -142,6 +155,8 @@ impl Totals {
         add_names(&mut self.interfaces, other.interfaces, |sum, more| {
             sum.passed = sum.passed.wrapping_add(more.passed);
             sum.unsent = sum.unsent.wrapping_add(more.unsent);
+            sum.passed_out = sum.passed_out.wrapping_add(more.passed_out);
+            sum.dropped_out = sum.dropped_out.wrapping_add(more.dropped_out);
         });
         add_names(&mut self.pools, other.pools, add_row);
         add_names(&mut self.ports, other.ports, add_row);
@@ -310,6 +325,8 @@ mod tests {
             for (_, slot) in slots.interfaces() {
                 count(Slot::passed(slot));
                 count(Slot::unsent(slot));
+                count(Slot::passed_out(slot));
+                count(Slot::dropped_out(slot));
             }
             let Ok(totals) = Totals::of(&slots, &Counted(rows));
             totals
@@ -400,7 +417,8 @@ mod tests {
                 let ports = totals.ports.iter();
                 let ports = ports.map(|(port, row)| (port.to_string(), row.iter().sum()));
                 let interfaces = totals.interfaces.iter().map(|(name, counted)| {
-                    assert_eq!(counted.passed, counted.unsent);
+                    let places = [counted.unsent, counted.passed_out, counted.dropped_out];
+                    assert_eq!(places, [counted.passed; 3]);
                     (name.clone(), counted.passed)
                 });
                 let left = [pools.collect(), ports.collect(), interfaces.collect()];

@@ -16,7 +16,7 @@ use policy::{
     change::{Addresses, Change},
     compile::compile,
     config::{
-        Attach, Config, Customer, CustomerList, Forwarding, Interface, Mail, Metrics, Pool,
+        Attach, Config, Customer, CustomerList, Egress, Forwarding, Interface, Mail, Metrics, Pool,
         PoolKind, PortRange, PortSpec, Ports, Share, Source, Terms,
     },
     explain::{Packet, Transport},
@@ -211,6 +211,7 @@ pub(crate) fn a_config() -> impl Strategy<Value = Config> {
                     role,
                     attach: Attach::Native,
                     sources,
+                    egress: Egress::by_default(role),
                 }],
                 ports: Ports {
                     forbidden,

@@ -269,6 +269,21 @@ fn what_holds_for_the_whole_box() {
 }
 
 #[test]
+fn what_leaves_an_interface_is_judged_no_more() {
+    assert_replaced(
+        "\"customer\"",
+        "\"customer\"\negress = \"off\"",
+        &[
+            "- interface eth1 (role customer, native)",
+            "+ interface eth1 (role customer, native, egress off)",
+        ],
+    );
+    // That is how it is with the network anyway.
+    let network = BOX.replace("\"network\"", "\"network\"\negress = \"off\"");
+    assert_pieces(BOX, &network, &["nothing would change"]);
+}
+
+#[test]
 fn the_totals_are_shares_of_the_customers() {
     let new = BOX.replace("[25, 443]", "[25]");
     let new = new.replace("198.51.100.0/24", "198.51.100.0/25");

@@ -1,6 +1,7 @@
-//! `smtp_replies` and `sources`: rules 6 and 7.
+//! `smtp_replies` and `sources`: rules 6 and 7; and `egress`, the way out.
 
 use filter_common::{Ingress, Role, Sources};
+use policy::config::Egress;
 
 use crate::{fine, wrong};
 
@@ -128,6 +129,35 @@ error: `sources = "pools"` at an interface of role `mixed`, where everybody else
    |           ^^^^^^^
    |
    = help: remove it: rule 7 is for interfaces of role `customer`
+"#,
+    );
+}
+
+#[test]
+fn ways_out_are_filtered_where_customers_are_reached() {
+    let egress = |text: &str| {
+        let interfaces = fine(text).interfaces;
+        [interfaces[0].egress, interfaces[1].egress]
+    };
+    use Egress::{Filter, Off};
+    assert_eq!(egress(&with("", "", "")), [Filter, Off]);
+    let mixed = with("", "", "").replace("role = \"network\"", "role = \"mixed\"");
+    assert_eq!(egress(&mixed), [Filter, Filter]);
+    assert_eq!(
+        egress(&with("", "egress = \"off\"", "egress = \"off\"")),
+        [Off, Off]
+    );
+    assert_eq!(egress(&with("", "egress = \"filter\"", "")), [Filter, Off]);
+    wrong(
+        &with("", "", "egress = \"filter\""),
+        r#"
+error: `egress = "filter"` at an interface of role `network`, where no customer is reached: there is nothing to judge on the way out
+  --> poolguard.toml:11:10
+   |
+11 | egress = "filter"
+   |          ^^^^^^^^
+   |
+   = help: remove it: it belongs to the interfaces of role `customer` and `mixed`, which have it unless they say `egress = "off"`
 "#,
     );
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use filter_common::{ReturnTraffic, Role, Sources};
-use policy::config::{Attach, Config, Forwarding, Loaded, Memory, PoolKind};
+use policy::config::{Attach, Config, Egress, Forwarding, Loaded, Memory, PoolKind};
 
 use crate::load;
 
@@ -120,6 +120,10 @@ fn its_options_do_what_it_says() {
     assert_eq!(config.interfaces[0].sources, Sources::Monitor);
     assert_eq!(config.interfaces[1].sources, Sources::Any);
 
+    let config = with_option("egress = \"off\"");
+    let egress = config.interfaces.iter().map(|interface| interface.egress);
+    assert!(egress.eq([Egress::Off; 2]));
+
     let config = with_option("direct_smtp = \"pass\"");
     assert!(config.mail.direct_smtp && !config.mail.smtp_replies);
 
@@ -187,6 +191,7 @@ fn no_option_of_it_is_untested() {
         "forwarding",
         "customer_lists",
         "sources",
+        "egress",
         "attach",
         "ends",
         "direct_smtp",

@@ -214,6 +214,7 @@ name = "eth1"
 role = "modems"
 attach = "skb"
 sources = "strict"
+egress = "on"
 
 [[pool]]
 name = "dsl"
@@ -278,18 +279,26 @@ error: unknown value `strict`
    |
    = help: write "any", "monitor" or "pools"
 
-error: unknown value `Static`
-  --> poolguard.toml:19:8
+error: unknown value `on`
+  --> poolguard.toml:16:10
    |
-19 | kind = "Static"
+16 | egress = "on"
+   |          ^^^^
+   |
+   = help: write "filter" or "off"
+
+error: unknown value `Static`
+  --> poolguard.toml:20:8
+   |
+20 | kind = "Static"
    |        ^^^^^^^^
    |
    = help: write "dynamic", "virtual-pop" or "static"
 
 error: unknown value `off`
-  --> poolguard.toml:21:15
+  --> poolguard.toml:22:15
    |
-21 | enforcement = "off"
+22 | enforcement = "off"
    |               ^^^^^
    |
    = help: write "enforce" or "monitor"

@@ -1,12 +1,13 @@
-//! What rules 6 and 7 are asked for in vain.
+//! What rules 6 and 7, and the way out, are asked for in vain.
 
 use filter_common::{Role, Sources};
 
-use crate::config::{draft::Draft, mistakes::Mistakes, report::Diagnostic};
+use crate::config::{draft::Draft, mistakes::Mistakes, model::Egress, report::Diagnostic};
 
 pub(super) fn check(draft: &Draft, mistakes: &mut Mistakes) {
     check_smtp_replies(draft, mistakes);
     check_sources(draft, mistakes);
+    check_egress(draft, mistakes);
 }
 
 /// Rule 6 asks who may have sent the mail that is answered.
@@ -35,6 +36,22 @@ fn check_sources(draft: &Draft, mistakes: &mut Mistakes) {
             );
             let help = "remove it: rule 7 is for interfaces of role `customer`";
             mistakes.push(Diagnostic::error(&sources.place, message).help(help));
+        }
+    }
+}
+
+/// Rules 1 to 4 and 6 are about what goes to customers.
+fn check_egress(draft: &Draft, mistakes: &mut Mistakes) {
+    for interface in &draft.interfaces {
+        let (Some(Role::Network), Some(egress)) = (interface.role, &interface.egress) else {
+            continue;
+        };
+        if egress.value == Egress::Filter {
+            let message = "`egress = \"filter\"` at an interface of role `network`, where no customer is \
+                           reached: there is nothing to judge on the way out";
+            let help = "remove it: it belongs to the interfaces of role `customer` and `mixed`, which have \
+                        it unless they say `egress = \"off\"`";
+            mistakes.push(Diagnostic::error(&egress.place, message).help(help));
         }
     }
 }
