@@ -253,7 +253,7 @@ impl Program {
 impl Program {
     /// Whether a frame that arrives there gets the verdict of a way out, and the kernel
     /// can be told: it takes none that ends with its Ethernet header, or in an IP header
-    /// right behind that.
+    /// right behind that, and none that has no room in a page.
     fn is_judged_out(&self, interface: &str, frame: &Arrival) -> bool {
         let interfaces = self.generation.interfaces();
         let is_network = |known: &CompiledInterface| {
@@ -265,11 +265,15 @@ impl Program {
             _ => SHORTEST + 1,
         };
         self.on_the_way_out
-            && frame.bytes.len() >= shortest
+            && (shortest..=LONGEST_OUT).contains(&frame.bytes.len())
             && interface == NETWORK
             && interfaces.iter().any(is_network)
     }
 }
+
+/// A page, less what the kernel keeps before and behind the frame in it
+/// (`bpf_prog_test_run_skb()` in `net/bpf/test_run.c`), rounded down.
+const LONGEST_OUT: usize = 3_500;
 
 /// What was judged on the way out to the customers, counted as if it had arrived from the
 /// network.

@@ -80,11 +80,11 @@ fn a_refused_configuration_is_named_by_file_and_line() {
         (
             format!(
                 "{CONFIG}[ports]\nforbidden = {:?}\n",
-                (1..=64).collect::<Vec<u16>>()
+                (1..=257).collect::<Vec<u16>>()
             ),
             [
-                format!("{file}:15:257"),
-                "more than 63 different ports".to_owned(),
+                format!("{file}:15:"),
+                "more than 256 different ports and ranges of ports".to_owned(),
             ],
         ),
         (

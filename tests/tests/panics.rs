@@ -38,7 +38,7 @@ const ASKED: [(&str, &str); 15] = [
 const EXEMPT: &str = "exempt add 203.0.113.9 80 --expires 1h --reason test";
 
 /// What is done every few seconds.
-const AGAIN_AND_AGAIN: [&str; 7] = [
+const AGAIN_AND_AGAIN: [&str; 8] = [
     "looking after the interfaces",
     "reading the counters",
     "telling the service manager",
@@ -46,6 +46,7 @@ const AGAIN_AND_AGAIN: [&str; 7] = [
     "looking after what is kept",
     "serving the metrics",
     "going by the clock",
+    "looking at which exemptions are used",
 ];
 
 /// The steps of a start that it does without.
@@ -61,11 +62,12 @@ const AT_A_START: [&str; 5] = [
 const ENDS_A_START: [&str; 3] = ["starting", "compiling", "putting into force"];
 
 /// Those that tests of their own are about.
-const BESIDE: [&str; 4] = [
+const BESIDE: [&str; 5] = [
     "following the clock",
     "going back",
     "leaving",
     "rendering the metrics",
+    "reading which exemptions were used",
 ];
 
 /// A box whose poolguard panics where it is told to.
@@ -155,7 +157,11 @@ fn what_was_asked_for_is_refused_and_nothing_else() {
     machine.namespace.ip("link set eth0 up");
     assert_eq!(machine.status()["generation"], 1);
     assert_eq!(machine.status()["temporary"], json!([]));
+    // A reload goes on without knowing what was used before it.
+    spoilt.inject("reading which exemptions were used");
     spoilt.done("reload");
+    running.log_until("panic: injected");
+    spoilt.inject("");
     // Whoever ends it hears of it, and may try again.
     let (doing, words) = ASKED[last];
     spoilt.inject(doing);

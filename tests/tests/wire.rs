@@ -3,7 +3,7 @@
 use poolguard_tests::{chapters, configs, fixture::Fixture, fixtures, wire};
 
 /// Stories that are told in a box of their own, of chapters whose stories share none.
-const IN_BOXES_OF_THEIR_OWN: [&str; 10] = [
+const IN_BOXES_OF_THEIR_OWN: [&str; 11] = [
     "an answer passes once the customer has spoken (tcp, IPv4)",
     "an answer passes once the customer has spoken (udp, IPv6)",
     "what differs in one thing from the answer is dropped (tcp, IPv6)",
@@ -11,6 +11,7 @@ const IN_BOXES_OF_THEIR_OWN: [&str; 10] = [
     "with \"syn\", what opens a connection is dropped and what goes on with one passes (IPv4)",
     "a monitored box drops nothing and counts what it would (IPv4)",
     "a monitored box passes frames that hide their ports, too (IPv6)",
+    "a range is closed, and its neighbours are open (IPv4)",
     "mail from elsewhere is the Internet's (IPv4)",
     "rule 7 is about every IP packet (IPv6)",
     "mail from a monitored pool still has to get past the receiver's rule (IPv6)",
