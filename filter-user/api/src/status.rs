@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
     compile::FamilyCount,
@@ -81,6 +82,10 @@ pub struct Status {
     /// Why what is in force waits for `poolguard confirm`, with nothing to go back to.
     #[serde(default)]
     pub unconfirmed: Option<Unconfirmed>,
+    /// The prefixes in which a change that failed may be in force in part, as it could not
+    /// be taken back: each of their addresses is decided as before or as after it.
+    #[serde(default)]
+    pub half_done: Vec<IpNet>,
     /// Where `/metrics` is served.
     #[serde(default)]
     pub metrics: MetricsStatus,

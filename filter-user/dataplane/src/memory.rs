@@ -17,7 +17,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     io,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -61,15 +60,17 @@ struct State {
     noted: Option<String>,
     /// The interfaces that something was ever counted for.
     counted: BTreeSet<String>,
-    /// How many operations still succeed, and whether but one fails then.
+    /// How many operations still succeed, and how many fail then.
     until_failure: Option<(usize, Failing)>,
+    /// How many have failed.
+    failures: usize,
 }
 
 /// How many operations fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failing {
-    /// One.
-    Once,
+    /// So many, one after the other.
+    Times(usize),
     /// All from then on, until it is [repaired](Machine::repair).
     Always,
 }
@@ -95,7 +96,7 @@ impl Machine {
     }
 
     /// Has operations fail after so many that succeed: loading, noting, attaching or
-    /// replacing on an interface, changing a table, asking for the interfaces, taking
+    /// replacing on an interface, storing in a table in use, asking for the interfaces, taking
     /// the filter off.
     pub fn fail_after(&self, operations: usize, failing: Failing) {
         self.lock().until_failure = Some((operations, failing));
@@ -106,6 +107,11 @@ impl Machine {
     pub fn repair(&self) -> bool {
         let until_failure = self.lock().until_failure.take();
         until_failure.is_some_and(|(left, _)| left > 0)
+    }
+
+    /// How many operations were made to fail since it was made.
+    pub fn failures(&self) -> usize {
+        self.lock().failures
     }
 
     /// The tables that decide on an interface, as they are now.
@@ -137,9 +143,12 @@ impl Machine {
         let mut state = self.lock();
         match state.until_failure {
             Some((0, failing)) => {
-                if failing == Failing::Once {
-                    state.until_failure = None;
-                }
+                state.until_failure = match failing {
+                    Failing::Times(0 | 1) => None,
+                    Failing::Times(more) => Some((0, Failing::Times(more - 1))),
+                    Failing::Always => Some((0, Failing::Always)),
+                };
+                state.failures += 1;
                 let injected = io::Error::other("made to fail");
                 Err(DataplaneError::Interfaces(injected))
             }
@@ -316,13 +325,13 @@ impl Dataplane for Memory {
             policies.clone_from(&amendment.policies);
         }
         for (prefix, wanted) in &amendment.tables {
-            self.machine.operate()?;
             let mut tables = locked(&running.tables);
             let lines = match prefix {
                 IpNet::V4(_) => &mut tables.compiled.prefixes_v4,
                 IpNet::V6(_) => &mut tables.compiled.prefixes_v6,
             };
-            let Ok(()) = amend_table(&mut Lines(lines), wanted, prefix);
+            let machine = &self.machine;
+            amend_table(&mut Lines { lines, machine }, wanted, prefix)?;
         }
         Ok(())
     }
@@ -426,23 +435,27 @@ impl Readings for Machine {
 }
 
 /// A table that is changed in place.
-struct Lines<'a>(&'a mut Vec<Line>);
+struct Lines<'a> {
+    lines: &'a mut Vec<Line>,
+    machine: &'a Machine,
+}
 
 impl LiveLines for Lines<'_> {
-    type Error = Infallible;
+    type Error = DataplaneError;
 
-    fn read(&self, number: u32) -> Result<Line, Infallible> {
-        Ok(self.0[number as usize])
+    fn read(&self, number: u32) -> Result<Line, DataplaneError> {
+        Ok(self.lines[number as usize])
     }
 
-    fn add(&mut self, lines: &[Line]) -> Result<u32, Infallible> {
-        let first = self.0.len() as u32;
-        self.0.extend_from_slice(lines);
+    fn add(&mut self, lines: &[Line]) -> Result<u32, DataplaneError> {
+        let first = self.lines.len() as u32;
+        self.lines.extend_from_slice(lines);
         Ok(first)
     }
 
-    fn set(&mut self, number: u32, word: usize, value: u32) -> Result<(), Infallible> {
-        self.0[number as usize][word] = value;
+    fn set(&mut self, number: u32, word: usize, value: u32) -> Result<(), DataplaneError> {
+        self.machine.operate()?;
+        self.lines[number as usize][word] = value;
         Ok(())
     }
 }

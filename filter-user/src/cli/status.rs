@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use api::status::{InterfaceStatus, LastGood, ListedExemption, Status};
 use comfy_table::{Table, presets};
 use jiff::{SpanRound, Timestamp, Unit};
+use policy::listing::some_of;
 
 /// A table without borders, like those of `ip` and `nft`.
 pub(super) fn table(header: &[&str]) -> Table {
@@ -60,6 +61,14 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
     }
     if let Some(unconfirmed) = &status.unconfirmed {
         let _infallible = writeln!(text, "{unconfirmed}: `poolguard confirm`, or reload");
+    }
+    if !status.half_done.is_empty() {
+        let _infallible = writeln!(
+            text,
+            "HALF DONE: a part of a change that failed may be in force in {}, taking it back is \
+             tried every minute",
+            some_of(status.half_done.clone()).join(", ")
+        );
     }
     if let Some(problem) = &status.metrics.problem {
         let _infallible = writeln!(text, "METRICS NOT SERVED as configured: {problem}");

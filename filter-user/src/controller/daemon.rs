@@ -386,9 +386,9 @@ impl Daemon {
                 () = self.clock_watch.set() => {
                     self.retry_expiry = None;
                     self.step("going by the clock", |daemon| daemon.controller.clock_was_set());
-                    self.follow_clock_if_due();
+                    self.catch_up_if_due();
                 }
-                () = for_as_long_as(expiry) => self.follow_clock_if_due(),
+                () = for_as_long_as(expiry) => self.catch_up_if_due(),
                 () = for_as_long_as(trial_left) => self.roll_back_if_due(),
             }
             self.tell();
@@ -599,10 +599,10 @@ impl Daemon {
         }
     }
 
-    /// How long until an exemption expires, or until ending those that have is tried
-    /// again after that failed.
+    /// How long until an exemption expires, or until ending those that have, or what is half
+    /// done, is tried again after that failed.
     fn expiry_left(&self) -> Option<Duration> {
-        let left = match self.controller.is_behind_the_clock() {
+        let left = match self.controller.is_behind() {
             true => Duration::ZERO,
             false => {
                 let left = self
@@ -618,24 +618,32 @@ impl Daemon {
         Some(left.max(retry.unwrap_or_default()))
     }
 
-    fn follow_clock_if_due(&mut self) {
+    fn catch_up_if_due(&mut self) {
         if self.expiry_left().is_none_or(|left| !left.is_zero()) {
             return;
         }
         self.retry_expiry = None;
         let controller = &mut self.controller;
         let followed = tokio::task::block_in_place(|| {
-            guarded("following the clock", || controller.follow_clock())
+            guarded("following the clock", || controller.catch_up())
                 .map_err(ApplyError::from)
                 .flatten()
         });
         if let Err(error) = followed {
             self.retry_expiry = Some(Instant::now() + LONGEST_WAIT);
-            tracing::error!(
-                traffic = self.controller.traffic(), %error,
-                "exemptions have expired, but still exempt: the tables could not be replaced. \
-                 Tried again in {} seconds", LONGEST_WAIT.as_secs()
-            );
+            let (traffic, seconds) = (self.controller.traffic(), LONGEST_WAIT.as_secs());
+            match self.controller.is_behind_the_clock() {
+                true => tracing::error!(
+                    traffic, %error,
+                    "exemptions have expired, but still exempt: the tables could not be replaced. \
+                     Tried again in {seconds} seconds"
+                ),
+                false => tracing::error!(
+                    traffic, %error,
+                    "a part of a change that failed may still be in force: the tables could not be \
+                     replaced. Tried again in {seconds} seconds"
+                ),
+            }
         }
     }
 }

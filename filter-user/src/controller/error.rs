@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::{defect::Defect, reading::NoAnswer};
 use crate::state::StateError;
 
-/// Why a configuration was not put into force. The one before it still is.
+/// Why something was not put into force. What was before still is, unless it says otherwise.
 #[derive(Debug, Error)]
 pub enum ApplyError {
     /// It is wrong; the report says where.
@@ -89,6 +89,19 @@ pub enum ApplyError {
         /// Why not.
         why: String,
     },
+    /// The tables have a part of it, which could not be taken back.
+    #[error(
+        "{error}; and what had changed by then could not be taken back: {back}. In {within} a part \
+         of the change may be in force until that works, which is tried every minute"
+    )]
+    HalfDone {
+        /// Why it was not put into force.
+        error: Box<ApplyError>,
+        /// Why it could not be taken back.
+        back: Box<ApplyError>,
+        /// The prefixes.
+        within: String,
+    },
     /// Poolguard itself is wrong.
     #[error(transparent)]
     Defect(#[from] Defect),
@@ -125,6 +138,7 @@ impl ApplyError {
             | Self::Uncompared { .. }
             | Self::NoAnswer(_)
             | Self::Busy { .. }
+            | Self::HalfDone { .. }
             | Self::Listen { .. } => false,
         }
     }

@@ -167,7 +167,8 @@ impl Over {
     }
 }
 
-/// Why an exemption was not given or taken back. Everything is as it was.
+/// Why an exemption was not given or taken back. Everything is as it was, unless it says
+/// otherwise.
 #[derive(Debug, Error)]
 pub enum ExemptionError {
     /// It would open nothing, or not all that it names.
@@ -204,8 +205,16 @@ pub enum ExemptionError {
     #[error("{0}. Nothing was changed")]
     State(#[from] StateError),
     /// It cannot be put into force.
-    #[error("{0}. Nothing was changed")]
+    #[error("{why}{so_far}", why = .0, so_far = so_far(.0))]
     Apply(#[from] ApplyError),
+}
+
+/// What has changed although it failed, where it does not say so itself.
+fn so_far(error: &ApplyError) -> &'static str {
+    match error {
+        ApplyError::HalfDone { .. } => "",
+        _ => ". Nothing was changed",
+    }
 }
 
 impl<D: Dataplane> Controller<D> {

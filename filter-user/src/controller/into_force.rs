@@ -6,6 +6,10 @@
 //! and written beside what is kept on disk. Then it is [committed](Controller::commit):
 //! first the disk, so that a crash at any moment leaves a way back, then the data plane,
 //! which takes all of it or none, and at last what this controller knows of it.
+//!
+//! A data plane that fails may leave an amendment half done, and keep failing while it is
+//! taken back. The controller knows where: [`Controller::catch_up`] goes over these
+//! prefixes again, and so does whatever comes into force before that.
 
 use std::{collections::BTreeSet, thread};
 
@@ -14,9 +18,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
     change::{Extent, check_limit},
-    compile::{Amendment, Compiled, amend, compile},
+    compile::{Amendment, Compiled, InUse, amend, compile},
     config::Texts,
     intent::Intent,
+    listing::some_of,
 };
 
 use super::{
@@ -101,8 +106,8 @@ enum Tables<G> {
 const FEW: usize = 256;
 
 impl<D: Dataplane> Controller<D> {
-    /// Puts something into force, or leaves everything as it is. Says what it changes, if
-    /// that was compared.
+    /// Puts something into force, or leaves everything as it is, unless it says that it is
+    /// [half done](ApplyError::HalfDone). Says what it changes, if that was compared.
     pub(super) fn put_into_force(
         &mut self,
         wanted: Wanted,
@@ -166,15 +171,15 @@ impl<D: Dataplane> Controller<D> {
 
     /// What changes in the tables in use, where that is little.
     fn amendment(&self, wanted: &Wanted, now: Timestamp) -> Option<Amendment> {
-        let prefixes = wanted.only_in.as_ref().filter(|all| all.len() <= FEW)?;
-        let in_use = self.dataplane.in_use()?;
-        let amendment = guarded("compiling", || amend(&wanted.intent, prefixes, in_use, now));
-        match amendment.map_err(ApplyError::from) {
-            Ok(Ok(amendment)) => return Some(amendment),
-            Ok(Err(error)) => log_new_tables(&error.into()),
-            Err(error) => log_new_tables(&error),
+        let changed = wanted.only_in.iter().flatten();
+        let within: BTreeSet<_> = changed.chain(&self.half_done).copied().collect();
+        if wanted.only_in.is_none() || within.len() > FEW {
+            return None;
         }
-        None
+        let in_use = self.dataplane.in_use()?;
+        amendment(&wanted.intent, &within, in_use, now)
+            .inspect_err(log_new_tables)
+            .ok()
     }
 
     /// Does three things at once, each of which takes a while with a million
@@ -217,7 +222,8 @@ impl<D: Dataplane> Controller<D> {
         })
     }
 
-    /// Puts into force what is ready. Where that fails, everything is as it was.
+    /// Puts into force what is ready. Where that fails, everything is as it was, or
+    /// [half done](ApplyError::HalfDone).
     pub(super) fn commit(
         &mut self,
         prepared: Prepared<D::Generation>,
@@ -341,6 +347,9 @@ impl<D: Dataplane> Controller<D> {
             }
             Tables::Amended(amendment) => amendment,
         };
+        // Before it is so: it may end in a panic.
+        let within = amendment.tables.iter().map(|(prefix, _)| *prefix);
+        self.half_done.extend(within);
         match self.dataplane.amend(&amendment) {
             Ok(()) => {
                 self.note_loaded(&amendment.loaded);
@@ -349,9 +358,7 @@ impl<D: Dataplane> Controller<D> {
             Err(error) => {
                 log_new_tables(&error.into());
                 let enforced = self.enforce_new_tables(wanted, now);
-                enforced
-                    .map(Some)
-                    .inspect_err(|_| self.amend_back(wanted, now))
+                enforced.map(Some).map_err(|error| self.take_back(error))
             }
         }
     }
@@ -370,28 +377,42 @@ impl<D: Dataplane> Controller<D> {
         Ok((compiled, events))
     }
 
-    /// Takes back what has changed in the tables in use.
-    fn amend_back(&mut self, wanted: &Wanted, now: Timestamp) {
-        let prefixes = wanted.only_in.as_deref().unwrap_or_default();
-        let Some(in_use) = self.dataplane.in_use() else {
-            return;
+    /// Takes back what `error` may have left changed in the tables in use. Gives back what is
+    /// to be said then.
+    fn take_back(&mut self, error: ApplyError) -> ApplyError {
+        let error = match self.amend_back() {
+            Ok(()) => {
+                self.half_done.clear();
+                error
+            }
+            Err(back) => ApplyError::HalfDone {
+                within: some_of(self.half_done.iter().collect()).join(", "),
+                error: Box::new(error),
+                back: Box::new(back),
+            },
         };
-        let amendment = guarded("compiling", || amend(&self.intent, prefixes, in_use, now));
-        let amendment = amendment.map_err(ApplyError::from);
-        let amended = amendment
-            .and_then(|amendment| Ok(amendment?))
-            .and_then(|amendment| Ok(self.dataplane.amend(&amendment)?));
-        if let Err(error) = amended {
-            tracing::error!(
-                traffic = self.traffic(), %error,
-                "a part of the change may be in force: `poolguard reload` puts all or nothing of it \
-                 into force"
-            );
+        if !self.half_done.iter().eq(&self.status.half_done) {
+            self.publish();
         }
+        error
     }
 
-    /// It is in force, as it holds at `now`.
+    /// Has what is in force decide again wherever something else may, as it was in force:
+    /// what has expired since holds until that is put into force.
+    fn amend_back(&mut self) -> Result<(), ApplyError> {
+        let Some(in_use) = self.dataplane.in_use() else {
+            return Ok(());
+        };
+        let amendment = amendment(&self.intent, &self.half_done, in_use, self.as_of)?;
+        Ok(self.dataplane.amend(&amendment)?)
+    }
+
+    /// It is in force as a whole, as it holds at `now`.
     fn take_over(&mut self, wanted: Wanted, now: Timestamp) {
+        self.half_done.clear();
+        if !self.status.half_done.is_empty() {
+            tracing::info!("what was half done is whole: what is in force decides everywhere");
+        }
         self.intent = wanted.intent;
         self.standing = wanted.standing;
         self.next_exemption = wanted.next_exemption;
@@ -420,6 +441,18 @@ impl<D: Dataplane> Controller<D> {
             tracing::error!(%error, "{lost}");
         }
     }
+}
+
+/// What it takes that `intent`, as it holds at `now`, decides in these prefixes.
+fn amendment(
+    intent: &Intent,
+    within: &BTreeSet<IpNet>,
+    in_use: InUse<'_>,
+    now: Timestamp,
+) -> Result<Amendment, ApplyError> {
+    let within: Vec<_> = within.iter().copied().collect();
+    let amendment = guarded("compiling", || amend(intent, &within, in_use, now))?;
+    Ok(amendment?)
 }
 
 fn log_new_tables(error: &ApplyError) {

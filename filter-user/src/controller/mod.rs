@@ -114,6 +114,9 @@ pub struct Controller<D = Kernel> {
     /// The moment for which what is in force is in force: whether an exemption holds
     /// depends on the clock.
     as_of: Timestamp,
+    /// Where tables in use may decide otherwise than what is in force: an amendment has
+    /// begun to change them there, and neither ended nor was taken back.
+    half_done: BTreeSet<IpNet>,
     endpoint: Endpoint,
     dataplane: D,
     /// What is noted of what is in force, for whoever asks when this one has died.
@@ -363,6 +366,7 @@ impl<D: Dataplane> Controller<D> {
             rolled_back_because: None,
             last_good: None,
             unconfirmed: None,
+            half_done: Vec::new(),
             metrics: MetricsStatus::default(),
             log_lines_lost: kept.log_lines_lost,
             next_expiry: None,
@@ -391,6 +395,7 @@ impl<D: Dataplane> Controller<D> {
             next_exemption: temporary.next_id,
             over: Over::new(temporary.over, clock.passed()),
             as_of: now,
+            half_done: BTreeSet::new(),
             clock,
             patience,
             dataplane,
@@ -741,23 +746,30 @@ impl<D: Dataplane> Controller<D> {
         self.as_of
     }
 
+    /// Whether the tables do not have what they should: the clock has passed the end of an
+    /// exemption since, or went back, or a change is half done.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind_the_clock() || !self.half_done.is_empty()
+    }
+
     /// Whether the clock has passed the end of an exemption since, or went back.
     pub fn is_behind_the_clock(&self) -> bool {
         let now = self.clock.now();
         now < self.as_of || self.next_expiry().is_some_and(|due| due <= now)
     }
 
-    /// Puts what is in force into force as it holds now: without the exemptions that
-    /// have expired, and with those that have not, should the clock have gone back.
+    /// Puts what is in force into force as it holds now, as a whole: without the exemptions
+    /// that have expired, with those that have not, should the clock have gone back, and
+    /// wherever a change is half done.
     ///
     /// # Errors
     ///
-    /// When the tables could not be changed; everything is as it was.
-    pub fn follow_clock(&mut self) -> Result<(), ApplyError> {
+    /// When the tables could not be changed; everything is as it was, or half done.
+    pub fn catch_up(&mut self) -> Result<(), ApplyError> {
         let now = self.clock.now();
         let (names, mut changed) = self.turned(now);
         changed.extend(self.temporary_turned(now));
-        if changed.is_empty() {
+        if changed.is_empty() && self.half_done.is_empty() {
             self.as_of = now;
             return Ok(());
         }
@@ -930,6 +942,7 @@ impl<D: Dataplane> Controller<D> {
                 status.unconfirmed = Some(unconfirmed.clone());
             }
         }
+        status.half_done = self.half_done.iter().copied().collect();
         status.metrics = MetricsStatus {
             listen: Some(self.intent.config.metrics.listen),
             problem: self.endpoint.problem().map(str::to_owned),

@@ -208,6 +208,12 @@ pub(super) const METRICS: &[Metric] = &[
         read: Facts(|status| one(flag(status.last_good.is_some()))),
     },
     Metric {
+        name: "poolguard_half_done_prefixes",
+        labels: &[],
+        help: "Prefixes in which a part of a change that failed may be in force.",
+        read: Facts(|status| one(status.half_done.len() as f64)),
+    },
+    Metric {
         name: "poolguard_exemptions",
         labels: &[Label::Family],
         help: "Customer prefixes loaded that hold an exemption.",

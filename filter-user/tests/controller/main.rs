@@ -1,6 +1,7 @@
 //! The controller against the data plane in memory: whatever is asked of it, in
 //! whatever order, and whatever fails meanwhile, what is in force is one whole thing
-//! that somebody asked for.
+//! that somebody asked for. Where a data plane keeps failing until a change can neither be
+//! finished nor taken back, that is said, and is true of each address until it works again.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -17,6 +18,8 @@ use proptest::prelude::*;
 use site::{Files, PORTS, Site, exemption};
 
 const TRIAL: Duration = Duration::from_secs(60);
+/// Within which whatever has failed is tried again.
+const AGAIN: Duration = Duration::from_secs(61);
 
 /// What is done to the controller, or around it.
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +76,17 @@ fn an_act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Restart),
         1 => (0_usize..2).prop_map(Act::Unplug),
         2 => (0_usize..2).prop_map(Act::PlugIn),
-        3 => (0_usize..12, prop::bool::weighted(0.3)).prop_map(|(after, always)| Act::Fail {
-            after,
-            failing: if always { Failing::Always } else { Failing::Once },
-        }),
+        3 => (0_usize..12, how_many()).prop_map(|(after, failing)| Act::Fail { after, failing }),
         2 => Just(Act::Repair),
         1 => any::<bool>().prop_map(|is_full| Act::Disk { is_full }),
+    ]
+}
+
+/// Two are as many as a change can meet and be taken back.
+fn how_many() -> impl Strategy<Value = Failing> {
+    prop_oneof![
+        7 => (1_usize..5).prop_map(Failing::Times),
+        3 => Just(Failing::Always),
     ]
 }
 
@@ -135,7 +143,62 @@ proptest! {
             act.play(&mut site);
             site.check();
         }
+        // Whatever was half done, it is whole once the data plane works.
+        site.repair();
+        site.wait(AGAIN);
+        site.check_whole();
     }
+}
+
+/// How an expiry of two exemptions meets a data plane that fails so often, after one of them.
+fn half_expired(failures: usize) -> Site {
+    let mut site = Site::started(Files::One);
+    for address in [1, 2] {
+        site.exempt(exemption(address, "25", site.now(), 60))
+            .unwrap();
+    }
+    site.pass(Duration::from_secs(60));
+    site.fail_after(1, Failing::Times(failures));
+    site.catch_up();
+    site
+}
+
+/// What is taken back is what was in force: neither has expired, as far as anybody is told.
+#[test]
+fn an_expiry_that_fails_half_way_is_taken_back_whole() {
+    // The second exemption's end, and other tables instead.
+    let mut site = half_expired(2);
+    assert!(!site.repair());
+    assert_eq!((site.exempted(), site.temporary()), (1, vec![1, 2]));
+    site.check_whole();
+    site.wait(AGAIN);
+    assert_eq!((site.exempted(), site.temporary()), (1, vec![]));
+    site.check_whole();
+}
+
+#[test]
+fn a_change_that_cannot_be_taken_back_is_said_and_is_whole_once_that_works() {
+    let mut site = half_expired(3);
+    assert_eq!(site.half_done(), ["203.0.113.101/32", "203.0.113.102/32"]);
+    site.check();
+    site.wait(AGAIN);
+    assert_eq!(site.temporary(), [0_u64; 0]);
+    site.check_whole();
+
+    // One that somebody asked for, which is told.
+    let mut site = half_expired(3);
+    site.fail_after(1, Failing::Always);
+    let error = site.refused(exemption(3, "25", site.now(), 60));
+    let part = "In 203.0.113.101/32, 203.0.113.102/32, 203.0.113.103/32 a part of the change may \
+                be in force until that works";
+    assert!(error.contains(part), "{error}");
+    assert!(!error.contains("Nothing was changed"), "{error}");
+    site.check();
+    site.repair();
+    // What comes next makes it whole at once, whatever it is for.
+    site.exempt(exemption(0, "25", site.now(), 60)).unwrap();
+    site.check_whole();
+    assert_eq!(site.temporary(), [3]);
 }
 
 /// What it takes to tell apart ports that the tables in force treat alike is other tables,
@@ -315,7 +378,7 @@ fn going_back_that_fails_is_tried_again() {
     let mut site = Site::started(Files::One);
     site.edit(Files::Two);
     assert!(site.reload(on_trial()));
-    site.fail_after(0, Failing::Once);
+    site.fail_after(0, Failing::Times(1));
     site.wait(TRIAL);
     assert_eq!(site.in_force(), Files::Two);
     site.check();
@@ -677,7 +740,7 @@ const UNTIL_LOADED: usize = 2;
 #[test]
 fn what_was_on_trial_and_cannot_be_loaded_goes_back() {
     let mut site = died_on_trial();
-    site.fail_after(UNTIL_LOADED, Failing::Once);
+    site.fail_after(UNTIL_LOADED, Failing::Times(1));
     for _ in 0..2 {
         site.restart(StartOptions::default());
         assert_eq!(site.in_force(), Files::One);
@@ -699,7 +762,7 @@ fn what_comes_back_and_cannot_be_loaded_gives_way_to_what_was_confirmed() {
     assert!(site.reload(on_trial()));
     site.kill();
     site.pass(TRIAL);
-    site.fail_after(UNTIL_LOADED, Failing::Once);
+    site.fail_after(UNTIL_LOADED, Failing::Times(1));
     for _ in 0..2 {
         site.restart(StartOptions::default());
         assert_eq!(site.in_force(), Files::One);
@@ -745,7 +808,7 @@ fn every_refused_file_is_remembered_until_it_is_accepted() {
 fn what_a_reload_was_refused_for_in_passing_is_not_remembered() {
     let mut site = Site::started(Files::One);
     site.edit(Files::Two);
-    site.fail_after(0, Failing::Once);
+    site.fail_after(0, Failing::Times(1));
     assert!(!site.reload(reload(false)));
     site.restart(StartOptions::default());
     assert_eq!(site.in_force(), Files::Two);
@@ -783,7 +846,7 @@ fn one_interface_that_fails_does_not_keep_the_box_on_trial() {
     site.edit(Files::Two);
     assert!(site.reload(on_trial()));
     // Loading and noting come before the first interface.
-    site.fail_after(2, Failing::Once);
+    site.fail_after(2, Failing::Times(1));
     site.wait(TRIAL);
     assert_eq!(site.in_force(), Files::One);
     let status = site.status();

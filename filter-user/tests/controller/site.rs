@@ -19,7 +19,7 @@ use api::{
     status::Status,
 };
 use dataplane::memory::{Failing, Machine, Memory};
-use filter_common::{Address, Policy, Protocol, Settings, Tables as _};
+use filter_common::{Address, Protocol, Settings, Tables as _};
 use filter_user::{
     controller::{self, AskedBy, Backoff, Clock, Controller, Hand, StartOptions},
     disk,
@@ -29,7 +29,7 @@ use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use policy::{
     compile::{Compiled, compile},
-    config::Config,
+    config::{Config, TemporaryExemption},
     explain::Packet,
     host::HostTables,
     intent::Intent,
@@ -172,6 +172,10 @@ struct Expected {
     accepted: BTreeSet<Files>,
     /// The temporary exemptions that were not taken back, and when each ends.
     temporary: Vec<(u64, Timestamp)>,
+    /// What else may be in force where a change is half done: what was to be.
+    attempted: Vec<Compiled>,
+    /// How many operations had failed when nothing was half done.
+    failures: usize,
 }
 
 impl Site {
@@ -203,6 +207,8 @@ impl Site {
                 previous: None,
                 accepted: BTreeSet::new(),
                 temporary: Vec::new(),
+                attempted: Vec::new(),
+                failures: 0,
             },
         };
         for files in Files::KNOWN {
@@ -320,7 +326,11 @@ impl Site {
     /// Its number, if it was given.
     pub(crate) fn exempt(&mut self, new: NewExemption) -> Option<u64> {
         let expires = new.expires;
-        let given = self.controller()?.exempt(new, 0).ok()?;
+        let attempted = self.with(&new);
+        let Ok(given) = self.controller()?.exempt(new, 0) else {
+            self.attempted(attempted);
+            return None;
+        };
         let temporary = &mut self.expected.temporary;
         temporary.push((given.exemption.id, expires));
         Some(given.exemption.id)
@@ -333,20 +343,69 @@ impl Site {
 
     /// Why an exemption is not given.
     pub(crate) fn refused(&mut self, new: NewExemption) -> String {
+        let attempted = self.with(&new);
         let controller = self.controller().unwrap();
-        controller.exempt(new, 0).unwrap_err().to_string()
+        let error = controller.exempt(new, 0).unwrap_err();
+        self.attempted(attempted);
+        error.to_string()
     }
 
     pub(crate) fn remove(&mut self, id: u64) -> bool {
-        let Some(controller) = self.controller() else {
+        let Some(controller) = &self.controller else {
             return false;
         };
-        let removed = controller.remove_exemption(id, 0).is_ok();
-        if removed {
-            let temporary = &mut self.expected.temporary;
-            temporary.retain(|(other, _)| *other != id);
+        let mut attempted = controller.intent().clone();
+        attempted.temporary.retain(|e| e.id != id);
+        let removed = self.controller().unwrap().remove_exemption(id, 0).is_ok();
+        match removed {
+            true => {
+                let temporary = &mut self.expected.temporary;
+                temporary.retain(|(other, _)| *other != id);
+            }
+            false => self.attempted(Some(attempted)),
         }
         removed
+    }
+
+    /// All that would be in force with this exemption.
+    fn with(&self, new: &NewExemption) -> Option<Intent> {
+        let mut intent = self.controller.as_ref()?.intent().clone();
+        intent.temporary.push(TemporaryExemption {
+            id: u64::MAX,
+            prefix: new.prefix,
+            ports: new.ports.clone(),
+            smtp_out: new.smtp_out,
+            expires: new.expires,
+            reason: new.reason.clone(),
+            ticket: new.ticket.clone(),
+            added: self.now(),
+            added_by: 0,
+        });
+        Some(intent)
+    }
+
+    /// Takes note that something was to be in force from now on, and is not.
+    fn attempted(&mut self, intent: Option<Intent>) {
+        let compiled = intent.and_then(|intent| compile(&intent, self.now()).ok());
+        self.expected.attempted.extend(compiled);
+    }
+
+    /// Does what the daemon does when an exemption ends.
+    pub(crate) fn catch_up(&mut self) {
+        let passed = self.clock.passed();
+        let controller = self.controller.as_mut().unwrap();
+        let caught_up = controller.catch_up().is_ok();
+        let intent = controller.intent().clone();
+        if !caught_up {
+            self.attempted(Some(intent));
+        }
+        self.retry_expiry = (!caught_up).then_some(passed + NEXT_EXPIRY);
+    }
+
+    /// The prefixes in which a change is half done, as `status` says.
+    pub(crate) fn half_done(&self) -> Vec<String> {
+        let half_done = self.status().half_done;
+        half_done.iter().map(ToString::to_string).collect()
     }
 
     /// Lets time pass, and does what the daemon does when something is due.
@@ -459,7 +518,7 @@ impl Site {
         let controller = self.controller()?;
         let roll_back = controller.trial_left().map(|left| passed + left);
         let roll_back = roll_back.map(|due| due.max(retry_roll_back.unwrap_or_default()));
-        let expiry = match controller.is_behind_the_clock() {
+        let expiry = match controller.is_behind() {
             true => Some(now),
             false => controller.next_expiry(),
         };
@@ -489,9 +548,8 @@ impl Site {
             }
             return;
         }
-        if expiry && controller.is_behind_the_clock() {
-            let followed = controller.follow_clock().is_ok();
-            self.retry_expiry = (!followed).then_some(passed + NEXT_EXPIRY);
+        if expiry && controller.is_behind() {
+            self.catch_up();
         }
     }
 
@@ -602,8 +660,30 @@ impl Site {
         INTERFACES.map(|interface| self.machine.tables(interface).is_some())
     }
 
-    /// That what is in force is what has to be, on each interface that has the filter.
-    pub(crate) fn check(&self) {
+    /// That what is in force is what has to be, and as a whole.
+    pub(crate) fn check_whole(&mut self) {
+        self.check();
+        if self.is_running() {
+            assert_eq!(self.half_done(), [""; 0]);
+        }
+    }
+
+    /// That what is in force is what has to be, on each interface that has the filter; and
+    /// that where a change is said to be half done, each address is decided as it has to be
+    /// or as it was to be.
+    pub(crate) fn check(&mut self) {
+        let failures = self.machine.failures();
+        match self.is_running() && !self.half_done().is_empty() {
+            // What changes, what was to take its place, and taking back what had changed.
+            true => assert!(
+                failures - self.expected.failures >= 3,
+                "it was not taken back"
+            ),
+            false => {
+                self.expected.failures = failures;
+                self.expected.attempted.clear();
+            }
+        }
         let Some(controller) = &self.controller else {
             return;
         };
@@ -619,11 +699,12 @@ impl Site {
         assert_eq!(self.is_on_trial(), expected.previous.is_some());
         // What has expired still holds where the tables could not be changed.
         let wanted = compile(controller.intent(), as_of).unwrap();
+        let half_done = self.status().half_done;
         for interface in controller.shared().latest().interfaces() {
             // One that could not go over to other tables is said to be so.
             let tables = self.machine.tables(&interface.name);
             if let (Some(tables), None) = (tables, interface.problem) {
-                assert_same(&tables, &wanted);
+                assert_same(&tables, &wanted, &half_done, &expected.attempted);
             }
         }
     }
@@ -641,8 +722,9 @@ impl Drop for Site {
 const COMPARED: [u16; 10] = [24, 25, 80, 443, 1023, 1024, 8000, 8042, 8080, 8081];
 
 /// That both decide alike, whatever their lines and numbers are, and in however many
-/// classes they have ports that are treated alike.
-fn assert_same(is: &Compiled, wanted: &Compiled) {
+/// classes they have ports that are treated alike. What is `half_done` may be decided as was
+/// `attempted`.
+fn assert_same(is: &Compiled, wanted: &Compiled, half_done: &[IpNet], attempted: &[Compiled]) {
     let settings = |compiled: &Compiled| Settings {
         mail_ports: 0,
         high_ports: 0,
@@ -656,7 +738,9 @@ fn assert_same(is: &Compiled, wanted: &Compiled) {
         let [high, wanted_high] = both.map(|c| is_in(c, port, c.settings.high_ports));
         assert_eq!((mail, high), (wanted_mail, wanted_high), "{port}");
     }
-    let treated = |compiled: &Compiled, policy: &Policy| {
+    let treated = |compiled: &Compiled, address: IpAddr| {
+        let tables = HostTables::new(compiled);
+        let policy = tables.policy_of(Address::from(address));
         let each = COMPARED
             .into_iter()
             .flat_map(|port| Protocol::ALL.map(|p| (port, p)));
@@ -669,19 +753,16 @@ fn assert_same(is: &Compiled, wanted: &Compiled) {
         });
         (policy.pool, policy.flags, each.collect::<Vec<_>>())
     };
-    let ports = both;
-    let (is, wanted) = (HostTables::new(is), HostTables::new(wanted));
     for last in 0..=u8::MAX {
         for network in [[203, 0, 113], [198, 51, 100], [192, 0, 2]] {
             let [a, b, c] = network;
             let address = IpAddr::from([a, b, c, last]);
-            let policy = |tables: &HostTables<'_>| *tables.policy_of(Address::from(address));
-            let (is, wanted) = (policy(&is), policy(&wanted));
-            assert_eq!(
-                treated(ports[0], &is),
-                treated(ports[1], &wanted),
-                "{address}"
-            );
+            let is = treated(is, address);
+            let is_half_done = half_done.iter().any(|prefix| prefix.contains(&address));
+            let mut attempted = attempted.iter().filter(|_| is_half_done);
+            if !attempted.any(|attempted| is == treated(attempted, address)) {
+                assert_eq!(is, treated(wanted, address), "{address}");
+            }
         }
     }
 }

@@ -133,6 +133,7 @@ fn status() -> Status {
         rolled_back_because: None,
         unconfirmed: None,
         last_good: None,
+        half_done: vec!["203.0.113.4/32".parse().unwrap()],
         metrics: MetricsStatus {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 9188))),
             problem: None,
