@@ -113,9 +113,8 @@ impl<const ROOM: usize> Frame for HeadBytes<'_, ROOM> {
         if at > Self::LENGTH || at + N > self.copied {
             return None;
         }
-        // The verifier need not follow how that bounds `at`: the mask does. That of Linux
-        // 6.1 would not, and the compiler, if it followed, would leave the mask out.
-        let at = hidden(at) & (Self::LENGTH - 1);
+        // The verifier need not follow how that bounds `at`: the mask does.
+        let at = at & (Self::LENGTH - 1);
         // SAFETY: `N` bytes from anywhere in the head lie in the array.
         Some(unsafe {
             self.head

@@ -6,7 +6,10 @@
 
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::TcContext};
 
-use crate::context::{HeadBytes, LONGEST_READ, to_copy};
+use crate::{
+    context::{HeadBytes, LONGEST_READ, to_copy},
+    hidden::hidden,
+};
 
 /// The index of the device that the frame arrived at last, as tags and ports were taken
 /// off it on its way up; 0 for what this box sends itself.
@@ -94,7 +97,9 @@ impl Outgoing {
         let most = ROOM - LONGEST_READ;
         let rest = to_copy(self.in_buffers - from, most);
         let copied = match self.load(from, room, to, rest) {
-            true => (to + rest).min(most),
+            // The compiler must not follow that it is no more than there is room for: it
+            // would leave out a mask that the verifiers before Linux 6.18 need.
+            true => hidden((to + rest).min(most)),
             false => 0,
         };
         HeadBytes {
