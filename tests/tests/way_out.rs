@@ -9,6 +9,10 @@ use std::{
     time::Duration,
 };
 
+use aya::{
+    Ebpf,
+    programs::{LinkOrder, SchedClassifier, TcAttachType, tc::TcAttachOptions},
+};
 use dataplane::{Dataplane as _, DataplaneError, Demand, Event, ExitState, Way};
 use filter_common::Protocol;
 use jiff::Timestamp;
@@ -346,6 +350,48 @@ fn what_others_have_at_the_way_out_is_left_alone() {
     sender.tc("filter add dev eth1 ingress u32 match u32 0 0 classid 1:1");
     must(sender.wire.appliance.enforce(&off(), now()));
     assert!(sender.tc("filter show dev eth1 ingress").contains("u32"));
+}
+
+/// The programs that tcx runs at the way out, by their names, the first one first.
+fn programs(namespace: &Namespace) -> Vec<String> {
+    let query = || SchedClassifier::query_tcx(CUSTOMERS, TcAttachType::Egress).unwrap();
+    let (_, programs) = namespace.run(query);
+    let names = programs.iter().map(|info| info.name_as_str().unwrap());
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn another_program_that_tcx_runs_is_left_alone_and_does_not_come_first() {
+    if !has_tcx() {
+        println!("skipped: this kernel has no tcx");
+        return;
+    }
+    const OURS: &str = "poolguard_out";
+    const THEIRS: &str = "stranger";
+    let mut wire = Wire::new();
+    let mut object = Ebpf::load(include_bytes!("../src/kernel/stranger.o")).unwrap();
+    let stranger = object.program_mut(THEIRS).unwrap();
+    let stranger: &mut SchedClassifier = stranger.try_into().unwrap();
+    stranger.load().unwrap();
+    let options = TcAttachOptions::TcxOrder(LinkOrder::last());
+    let attach = || stranger.attach_with_options(CUSTOMERS, TcAttachType::Egress, options);
+    wire.appliance.inside.run(attach).unwrap();
+
+    must(wire.appliance.enforce(&configs::base(), now()));
+    assert_eq!(programs(&wire.appliance.inside), [OURS, THEIRS]);
+    let mut sender = Sender::on(wire);
+    assert!(sender.judges());
+    must(sender.wire.appliance.enforce(&configs::base(), now()));
+    assert_eq!(programs(&sender.wire.appliance.inside), [OURS, THEIRS]);
+    must(sender.wire.appliance.enforce(&off(), now()));
+    assert_eq!(programs(&sender.wire.appliance.inside), [THEIRS]);
+    assert!(!sender.judges());
+    must(sender.wire.appliance.enforce(&configs::base(), now()));
+    let Appliance {
+        apparatus, inside, ..
+    } = &mut sender.wire.appliance;
+    inside.run(|| apparatus.detach());
+    assert_eq!(programs(inside), [THEIRS]);
 }
 
 #[test]

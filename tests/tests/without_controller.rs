@@ -5,8 +5,9 @@
 
 use std::{fs, path::Path};
 
-use lab::{CONFIG, Machine, by_wire, last_line};
+use lab::{CONFIG, Machine, Port, by_wire, cable::has_tcx, command, last_line};
 use nix::sys::signal::{Signal, kill};
+use poolguard_tests::{configs::Hosts, frames::tcp};
 use serde_json::{Value, json};
 
 /// What `status` prints on standard output where nobody answers, and as JSON.
@@ -109,7 +110,94 @@ fn a_controller_that_was_killed_has_left_a_filter_which_status_describes() {
             "{left}"
         );
     }
+    let egress = json!({ "way": way(), "of_this_generation": true });
+    assert_eq!(left["interfaces"][1]["egress"], egress);
+    assert_eq!(left["interfaces"][0]["egress"], Value::Null);
+    let row = text.lines().find(|line| line.starts_with("eth1 ")).unwrap();
+    let row: Vec<_> = row.split_whitespace().collect();
+    assert_eq!(row[..4], ["eth1", "native", "yes", way()], "{text}");
     assert_eq!(told["process"], Value::Null);
+}
+
+/// How the way out is filtered on this kernel.
+fn way() -> &'static str {
+    if has_tcx() { "tcx" } else { "clsact" }
+}
+
+/// Takes off what is at the way out of eth1, as somebody with the kernel's own tools would.
+fn open_the_way_out(machine: &Machine) {
+    machine.namespace.run(|| {
+        if has_tcx() {
+            let pins = machine.pins().join("links/tcx");
+            let pin = pins.read_dir().unwrap().next().unwrap().unwrap().path();
+            command("bpftool", &format!("link detach pinned {}", pin.display()));
+        } else {
+            command("tc", "qdisc del dev eth1 clsact");
+        }
+    });
+}
+
+/// Sends an answer to mail that no customer has sent. Says whether the box keeps it.
+fn drops_on_the_way_out(machine: &Machine) -> bool {
+    let net = Hosts::v4();
+    let answer = tcp((net.internet, 25), (net.dialup, 40_000)).arrival();
+    let sent = Port::open(&machine.namespace, "eth1").try_send(&answer.bytes);
+    match sent {
+        Ok(()) => false,
+        // So the kernel tells of what `tc` drops.
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(nix::libc::ENOBUFS), "{error}");
+            true
+        }
+    }
+}
+
+#[test]
+fn a_way_out_that_was_left_filtered_is_told_from_one_that_is_open() {
+    let machine = Machine::new();
+    machine.start_with("run").kill();
+    assert!(drops_on_the_way_out(&machine));
+    open_the_way_out(&machine);
+    assert!(!drops_on_the_way_out(&machine));
+    let (text, told) = unanswered(&machine);
+    assert_eq!(
+        kernel(&text, "NO CONTROLLER"),
+        "what is attached goes on filtering on eth0, eth1; NOT JUDGED on the way out of eth1"
+    );
+    assert_eq!(told["left"]["filtered_ways_out"], json!(["eth1"]));
+    assert_eq!(told["left"]["interfaces"][1]["egress"], Value::Null);
+
+    // The filter goes from where frames arrive: what leaves is judged as before.
+    machine.start_with("run").kill();
+    let pin = machine.link_pin("eth1");
+    let detach = format!("link detach pinned {}", pin.display());
+    machine.namespace.run(|| command("bpftool", &detach));
+    assert!(drops_on_the_way_out(&machine));
+    let (text, told) = unanswered(&machine);
+    assert_eq!(
+        kernel(&text, "NO CONTROLLER"),
+        "what is attached goes on filtering on eth0, the way out of eth1; NOT ENFORCING on eth1"
+    );
+    let egress = json!({ "way": way(), "of_this_generation": true });
+    assert_eq!(told["left"]["interfaces"][1]["egress"], egress);
+
+    // Without a controller nothing else would ever take it off.
+    assert!(machine.poolguard("detach").status.success());
+    assert!(!drops_on_the_way_out(&machine));
+    assert!(!machine.pins().exists());
+
+    let off = CONFIG.replace(
+        "role = \"customer\"",
+        "role = \"customer\"\negress = \"off\"",
+    );
+    machine.configure(&off);
+    machine.start_with("run --force").kill();
+    let (text, told) = unanswered(&machine);
+    assert_eq!(
+        kernel(&text, "NO CONTROLLER"),
+        "what is attached goes on filtering on eth0, eth1"
+    );
+    assert_eq!(told["left"]["filtered_ways_out"], json!([]));
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(crate) const TEST: &[Program] = &[
     // Its csv module reads customer lists, too.
     program("python3", "python3"),
     program("setpriv", "util-linux"),
+    // Busybox has one that knows no `clsact`.
+    program("tc", "iproute2"),
     program("unshare", "util-linux"),
 ];
 

@@ -232,9 +232,14 @@ pub struct EgressStatus {
 }
 
 impl EgressStatus {
+    /// Whether what leaves there is to be judged.
+    pub fn is_wanted(&self) -> bool {
+        self.configured == "filter"
+    }
+
     /// Whether what leaves there is to be judged, and is not.
     pub fn is_open(&self) -> bool {
-        self.configured == "filter" && self.way.is_none()
+        self.is_wanted() && self.way.is_none()
     }
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Attached, DataplaneError, books,
+    egress::{Exits, Way},
     kernel::Noted,
     link::{Place, name_or_number},
     maps,
@@ -28,6 +29,8 @@ pub struct Left<T> {
     pub interfaces: Vec<String>,
     /// The links that still have a program, by interface.
     pub links: Vec<LeftLink>,
+    /// The ways out that still have a program.
+    pub exits: Vec<LeftExit>,
     /// The network namespace in which something was attached the last time; none where
     /// nothing says so.
     pub namespace: Option<Namespace>,
@@ -47,6 +50,20 @@ pub struct LeftLink {
     pub since: Option<Timestamp>,
     /// Whether that program is of the generation that was noted. Otherwise its controller
     /// died while another one came into force.
+    pub is_as_noted: bool,
+}
+
+/// A way out that still has a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftExit {
+    /// The interface of the configuration that it was made for.
+    pub serves: String,
+    /// How its device is called in this network namespace; none where no device of this
+    /// one has the program.
+    pub device: Option<String>,
+    /// How it is attached.
+    pub way: Way,
+    /// Whether that program is of the generation that was noted.
     pub is_as_noted: bool,
 }
 
@@ -91,10 +108,19 @@ pub fn left_behind<T: DeserializeOwned>(
         })
     });
     let links = links.collect();
+    let exits = Exits::none(instance.name()).left(&pins)?.into_iter();
+    let exits = exits.map(|exit| LeftExit {
+        serves: exit.serves,
+        device: exit.device.map(name_or_number),
+        way: exit.way,
+        is_as_noted: running.programs.contains(&exit.program),
+    });
+    let exits = exits.collect();
     Ok(Some(Left {
         noted,
         interfaces: running.interfaces,
         links,
+        exits,
         namespace: pins.namespaces()?.first().copied(),
     }))
 }

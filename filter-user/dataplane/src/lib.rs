@@ -79,7 +79,7 @@ pub use error::DataplaneError;
 pub use fitness::{Misplaced, NotNative};
 pub use generation::{Generation, TableUse, xdp_object};
 pub use kernel::{Kernel, detach_leftovers};
-pub use left::{Left, LeftLink, left_behind};
+pub use left::{Left, LeftExit, LeftLink, left_behind};
 pub use link::{Attached, InterfaceState, standing};
 pub use namespace::Namespace;
 pub use preflight::check as preflight;

@@ -2,6 +2,7 @@
 //! kernel still does for it.
 
 use api::client::ClientError;
+use dataplane::LeftExit;
 use filter_user::controller::{self, Left, NotedInForce};
 use jiff::Timestamp;
 use policy::{config::shown, instance::Instance};
@@ -89,6 +90,26 @@ struct Interface {
     since: Option<Timestamp>,
     /// Whether that program is of the generation that is said to be in force.
     of_this_generation: bool,
+    /// What is left at its way out; none where nothing is.
+    egress: Option<WayOut>,
+}
+
+/// A way out that still has a program.
+#[derive(Debug, Serialize)]
+struct WayOut {
+    /// How it is attached: `tcx` or `clsact`.
+    way: &'static str,
+    /// Whether that program is of the generation that is said to be in force.
+    of_this_generation: bool,
+}
+
+impl From<&LeftExit> for WayOut {
+    fn from(exit: &LeftExit) -> Self {
+        Self {
+            way: exit.way.name(),
+            of_this_generation: exit.is_as_noted,
+        }
+    }
 }
 
 impl Shown {
@@ -105,18 +126,28 @@ impl Shown {
             mode: Some(link.mode.name()),
             since: link.since,
             of_this_generation: link.is_as_noted,
+            egress: left
+                .exits
+                .iter()
+                .find(|exit| exit.serves == link.serves && exit.device == link.device)
+                .map(WayOut::from),
         });
-        let is_off = |name: &&String| left.links.iter().all(|link| link.serves != **name);
-        let off = left.interfaces.iter().filter(is_off).map(|name| Interface {
-            name: name.clone(),
-            attached: false,
-            device: None,
-            elsewhere: None,
-            mode: None,
-            since: None,
-            of_this_generation: false,
+        let has_link = |exit: &&LeftExit| {
+            let mut links = left.links.iter();
+            links.any(|link| link.serves == exit.serves && link.device == exit.device)
+        };
+        let exits = left.exits.iter().filter(|exit| !has_link(exit));
+        let exits = exits.map(|exit| Interface {
+            device: exit.device.clone(),
+            elsewhere: exit.device.is_none().then(|| elsewhere.clone()),
+            egress: Some(exit.into()),
+            ..Interface::unattached(&exit.serves)
         });
-        let mut interfaces: Vec<_> = links.chain(off).collect();
+        let mut interfaces: Vec<_> = links.chain(exits).collect();
+        let is_off = |name: &&String| interfaces.iter().all(|known| known.name != **name);
+        let off = left.interfaces.iter().filter(is_off);
+        let off: Vec<_> = off.map(|name| Interface::unattached(name)).collect();
+        interfaces.extend(off);
         interfaces.sort_by(|a, b| a.name.cmp(&b.name));
         Self {
             generation: left.generation,
@@ -125,13 +156,30 @@ impl Shown {
         }
     }
 
-    /// Where the program decides.
+    /// Where the program decides: at ways out by themselves where it does so nowhere else.
     fn attached(&self) -> Vec<String> {
-        let interfaces = self
+        let places = self.interfaces.iter().filter_map(|interface| {
+            match (interface.attached, &interface.egress) {
+                (true, _) => Some(interface.called()),
+                (false, Some(_)) => Some(format!("the way out of {}", interface.called())),
+                (false, None) => None,
+            }
+        });
+        places.collect()
+    }
+
+    /// The ways out at which it should, of interfaces that are here and filtered otherwise.
+    fn open_ways_out(&self) -> Vec<String> {
+        let wanted = |interface: &&Interface| {
+            let mut noted = self.in_force.iter();
+            noted.any(|noted| noted.filtered_ways_out.contains(&interface.name))
+        };
+        let open = self
             .interfaces
             .iter()
-            .filter(|interface| interface.attached);
-        interfaces.map(Interface::called).collect()
+            .filter(|known| known.attached && known.device.is_some() && known.egress.is_none())
+            .filter(wanted);
+        open.map(Interface::called).collect()
     }
 
     /// Where it should and does not.
@@ -157,6 +205,20 @@ impl Shown {
 }
 
 impl Interface {
+    /// One on which nothing is left.
+    fn unattached(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            attached: false,
+            device: None,
+            elsewhere: None,
+            mode: None,
+            since: None,
+            of_this_generation: false,
+            egress: None,
+        }
+    }
+
     fn called(&self) -> String {
         match (&self.device, &self.elsewhere) {
             (Some(device), _) => device.clone(),
@@ -169,13 +231,16 @@ impl Interface {
     fn remark(&self) -> String {
         let mut remarks = Vec::new();
         match &self.device {
-            _ if !self.attached => {}
             Some(device) if *device != self.name => remarks.push(format!("is called {device} now")),
             Some(_) => {}
             None => remarks.extend(self.elsewhere.clone()),
         }
         if self.attached && !self.of_this_generation {
             remarks.push("decides by another generation".to_owned());
+        }
+        let exit = self.egress.as_ref();
+        if exit.is_some_and(|exit| !exit.of_this_generation) {
+            remarks.push("decides on the way out by another generation".to_owned());
         }
         remarks.join("; ")
     }
@@ -199,6 +264,11 @@ fn render(left: &Shown, is_running: bool) -> String {
             text = format!("{text}; NOT ENFORCING{forwarding} on {names}");
         }
     }
+    let open = left.open_ways_out();
+    if !open.is_empty() {
+        let names = open.join(", ");
+        text = format!("{text}; NOT JUDGED on the way out of {names}");
+    }
     text.push('\n');
     let generation = left.generation.map(|number| format!("generation {number}"));
     match (&left.in_force, generation) {
@@ -219,13 +289,25 @@ fn render(left: &Shown, is_running: bool) -> String {
              to, and /metrics is not served\n",
         );
     }
-    let mut rows = table(&["INTERFACE", "MODE", "ATTACHED", "PROGRAM LOADED", ""]);
+    let mut rows = table(&[
+        "INTERFACE",
+        "MODE",
+        "ATTACHED",
+        "EGRESS",
+        "PROGRAM LOADED",
+        "",
+    ]);
     for interface in &left.interfaces {
         let since = interface.since.map(|since| since.to_string());
         rows.add_row([
             interface.name.clone(),
             interface.mode.unwrap_or_default().to_owned(),
             if interface.attached { "yes" } else { "NO" }.to_owned(),
+            match &interface.egress {
+                Some(exit) => exit.way.to_owned(),
+                None if open.contains(&interface.called()) => "NO".to_owned(),
+                None => String::new(),
+            },
             since.unwrap_or_default(),
             interface.remark(),
         ]);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use api::status::Status;
+use api::status::{EgressStatus, Status};
 use dataplane::{Dataplane, DataplaneError};
 use jiff::Timestamp;
 use policy::{compile::Compiled, config::lossy};
@@ -49,6 +49,9 @@ pub struct NotedInForce {
     /// The interfaces for which that is not so: the kernel forwards what they permit.
     #[serde(default)]
     pub beside_wires: Vec<String>,
+    /// The interfaces whose way out is to be filtered. Those before filtered none.
+    #[serde(default)]
+    pub filtered_ways_out: Vec<String>,
 }
 
 impl NotedInForce {
@@ -59,6 +62,11 @@ impl NotedInForce {
             .iter()
             .filter(|known| known.wire.is_none());
         let beside_wires = beside_wires.map(|known| known.name.clone());
+        let filtered_ways_out = status
+            .interfaces
+            .iter()
+            .filter(|known| known.egress.as_ref().is_some_and(EgressStatus::is_wanted))
+            .map(|known| known.name.clone());
         let monitored = status.pools.iter().filter(|pool| pool.monitored);
         Self {
             config_file: status.config_file.clone(),
@@ -69,6 +77,7 @@ impl NotedInForce {
             monitored_pools: monitored.count(),
             by_wire: status.forwarding == "wire",
             beside_wires: beside_wires.collect(),
+            filtered_ways_out: filtered_ways_out.collect(),
         }
     }
 }

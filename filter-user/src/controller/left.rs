@@ -1,7 +1,7 @@
 //! What an instance has left that has no controller, or none that answers: what the kernel
 //! has, and what the last controller noted beside it.
 
-use dataplane::{DataplaneError, LeftLink, Namespace};
+use dataplane::{DataplaneError, LeftExit, LeftLink, Namespace};
 use policy::instance::Instance;
 
 use super::{
@@ -20,6 +20,8 @@ pub struct Left {
     pub interfaces: Vec<String>,
     /// What still decides.
     pub links: Vec<LeftLink>,
+    /// The ways out where something still decides.
+    pub exits: Vec<LeftExit>,
     /// The network namespace in which something was attached the last time; none where
     /// nothing says so.
     pub namespace: Option<Namespace>,
@@ -37,6 +39,7 @@ pub fn left_behind(instance: &Instance) -> Result<Option<Left>, DataplaneError> 
         in_force: left.noted.and_then(|kept| kept.in_force),
         interfaces: left.interfaces,
         links: left.links,
+        exits: left.exits,
         namespace: left.namespace,
     }))
 }

@@ -67,6 +67,19 @@ enum Hold {
     Filter(Filter),
 }
 
+/// What an earlier run has left at a way out.
+#[derive(Clone, Debug)]
+pub(super) struct Remnant {
+    /// The interface that it was made for, as it was called then.
+    pub(super) serves: String,
+    /// The index of the device that has it; none where that is in another network
+    /// namespace.
+    pub(super) device: Option<u32>,
+    pub(super) way: Way,
+    /// The program, by the kernel's number.
+    pub(super) program: u32,
+}
+
 /// Where there is a program at the way out, by the index of the device.
 #[derive(Clone, Debug)]
 pub(super) struct Exits {
@@ -103,6 +116,34 @@ impl Exits {
             }
         }
         Ok(())
+    }
+
+    /// What an earlier run has left at ways out, as it is. What is of devices that are gone
+    /// is left out, and so are filters in another network namespace, of which nothing can
+    /// be told from here.
+    ///
+    /// # Errors
+    ///
+    /// When a pin makes no sense.
+    pub(super) fn left(&self, pins: &Pins) -> Result<Vec<Remnant>, DataplaneError> {
+        let pinned = pins.pinned_exits()?.into_iter();
+        let remnants = pinned.filter_map(|pinned| {
+            let number = pinned.number;
+            let exit = self.adopt(pinned);
+            let device = exit.index(number);
+            let program = match &exit.hold {
+                // In whichever network namespace the device is.
+                Hold::Link(link) => link.target().ok().flatten()?.program,
+                Hold::Filter(_) => exit.program(device?)?,
+            };
+            Some(Remnant {
+                way: exit.way(),
+                serves: exit.serves,
+                device,
+                program,
+            })
+        });
+        Ok(remnants.collect())
     }
 
     fn adopt(&self, pinned: PinnedExit) -> Exit {
