@@ -101,7 +101,7 @@ pub(crate) fn poolguard_out(ctx: TcContext) -> i32 {
     counters::count_out(&verdict, interface, packets, outgoing.len(), &mut Counters);
     match verdict.passes() {
         true => TC_ACT_UNSPEC,
-        false => TC_ACT_SHOT as i32,
+        false => TC_ACT_SHOT,
     }
 }
 

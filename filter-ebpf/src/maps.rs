@@ -182,13 +182,13 @@ impl Tables for Generation {
         let Some(line) = MARKS.get_ptr_mut(mark_line(address)) else {
             return;
         };
-        // SAFETY: words of a map value, each loaded or stored in one piece.
+        // SAFETY: words of a map value.
         let word = |place: usize, word: usize| unsafe { &raw mut (*line)[place][word] };
-        mark(
-            address,
-            |place, half| unsafe { word(place, half).read_volatile() },
-            |place, half, value| unsafe { word(place, half).write_volatile(value) },
-        );
+        // SAFETY: such a word, in one piece.
+        let load = |place, half| unsafe { word(place, half).read_volatile() };
+        // SAFETY: the same.
+        let store = |place, half, value| unsafe { word(place, half).write_volatile(value) };
+        mark(address, load, store);
     }
 
     #[inline(always)]
