@@ -201,6 +201,27 @@ fn a_change_that_cannot_be_taken_back_is_said_and_is_whole_once_that_works() {
     assert_eq!(site.temporary(), [3]);
 }
 
+/// A clock that goes back leaves the ends of the exemptions ahead, and half of them in force.
+#[test]
+fn what_is_half_done_is_made_whole_though_nothing_is_due_by_the_clock() {
+    let back = SignedDuration::from_secs(-30);
+    let mut site = half_expired(3);
+    site.set_clock(back);
+    assert_eq!(site.temporary(), [1, 2]);
+    site.check_whole();
+
+    // Or with what comes into force before that works.
+    let mut site = half_expired(3);
+    site.fail_after(0, Failing::Always);
+    site.set_clock(back);
+    assert!(!site.half_done().is_empty());
+    site.check();
+    site.repair();
+    site.exempt(exemption(0, "25", site.now(), 60)).unwrap();
+    assert_eq!(site.temporary(), [1, 2, 3]);
+    site.check_whole();
+}
+
 /// What it takes to tell apart ports that the tables in force treat alike is other tables,
 /// and nothing else is: neither the next exemption of the same, nor their end.
 #[test]
