@@ -88,6 +88,10 @@ fn a_machine_comes_online_where_sources_are_validated() {
             addresses.contains(&format!("{lease}/")) && !addresses.contains("tentative")
         });
     }
+    // The client's script adds the route after the address.
+    until_there(&customer, "-4 route show default", |routes| {
+        routes.contains("default via")
+    });
     drop((v4, v6));
 
     join(&customer, LATE_GROUP.into());
