@@ -335,6 +335,19 @@ impl Drop for Appliance {
     }
 }
 
+/// What became of a frame of which this arrived at the far end: it, or nothing.
+#[track_caller]
+fn what_became_of(frame: &Arrival, arrived: &[Vec<u8>]) -> Done {
+    assert!(arrived.len() <= 1, "one frame was sent: {arrived:02x?}");
+    for other in arrived {
+        assert_eq!(*other, frame.bytes, "another frame");
+    }
+    Done {
+        passes: !arrived.is_empty(),
+        verdict: None,
+    }
+}
+
 impl Filter for Wire {
     fn arrive(&mut self, interface: &str, frame: &Arrival) -> Done {
         let from = if interface == CUSTOMERS {
@@ -344,14 +357,7 @@ impl Filter for Wire {
         };
         self.cables.send(from, &frame.bytes);
         let arrived = self.cables.arrived(from);
-        assert!(arrived.len() <= 1, "one frame was sent: {arrived:02x?}");
-        for other in &arrived {
-            assert_eq!(*other, frame.bytes, "another frame");
-        }
-        Done {
-            passes: !arrived.is_empty(),
-            verdict: None,
-        }
+        what_became_of(frame, &arrived)
     }
 
     fn counters(&mut self) -> Counters {
