@@ -251,29 +251,33 @@ impl Program {
 }
 
 impl Program {
-    /// Whether a frame that arrives there gets the verdict of a way out, and the kernel
-    /// can be told: it takes none that ends with its Ethernet header, or in an IP header
-    /// right behind that, and none that has no room in a page.
+    /// Whether a frame that arrives there gets the verdict of a way out, and the kernel can
+    /// be shown it there.
     fn is_judged_out(&self, interface: &str, frame: &Arrival) -> bool {
         let interfaces = self.generation.interfaces();
         let is_network = |known: &CompiledInterface| {
             known.name == interface && known.ingress.role == Role::Network
         };
-        let shortest = match frame.bytes.get(12..SHORTEST) {
-            Some([0x08, 0x00]) => SHORTEST + 20,
-            Some([0x86, 0xdd]) => SHORTEST + 40,
-            _ => SHORTEST + 1,
-        };
         self.on_the_way_out
-            && (shortest..=LONGEST_OUT).contains(&frame.bytes.len())
+            && is_shown_on_the_way_out(&frame.bytes)
             && interface == NETWORK
             && interfaces.iter().any(is_network)
     }
 }
 
-/// A page, less what the kernel keeps before and behind the frame in it
-/// (`bpf_prog_test_run_skb()` in `net/bpf/test_run.c`), rounded down.
-const LONGEST_OUT: usize = 3_500;
+/// Whether `BPF_PROG_TEST_RUN` can show a frame to the program at a way out
+/// (`bpf_prog_test_run_skb()` in `net/bpf/test_run.c`): it takes none that ends with its
+/// Ethernet header, or in an IP header right behind that, and none that has no room in a
+/// page, less what the kernel keeps before and behind the frame in it.
+pub fn is_shown_on_the_way_out(frame: &[u8]) -> bool {
+    const LONGEST: usize = 3_500;
+    let shortest = match frame.get(12..SHORTEST) {
+        Some([0x08, 0x00]) => SHORTEST + 20,
+        Some([0x86, 0xdd]) => SHORTEST + 40,
+        _ => SHORTEST + 1,
+    };
+    (shortest..=LONGEST).contains(&frame.len())
+}
 
 /// What was judged on the way out to the customers, counted as if it had arrived from the
 /// network.

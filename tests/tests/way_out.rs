@@ -4,8 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{
-    io,
+    io::{self, Write as _},
     net::{SocketAddr, TcpStream, UdpSocket},
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use aya::{
 use dataplane::{Dataplane as _, DataplaneError, Demand, Event, ExitState, Way};
 use filter_common::Protocol;
 use jiff::Timestamp;
-use lab::{Namespace, Port, cable::has_tcx, command, pinned_link};
+use lab::{Namespace, Port, Scatterer, cable::has_tcx, command, pinned_link};
 use poolguard_tests::{
     chapters,
     configs::{self, CUSTOMERS, Configuration, DIALUP, Hosts, NETWORK},
@@ -464,6 +465,50 @@ fn what_somebody_took_off_is_attached_again() {
     }
 }
 
+#[test]
+fn headers_are_read_whatever_buffers_they_are_in() {
+    const ETHERNET: u16 = 14;
+    for way in WAYS {
+        let Some(mut sender) = Sender::by(way) else {
+            continue;
+        };
+        let Wire {
+            appliance, outside, ..
+        } = &sender.wire;
+        appliance.inside.ip("link set eth1 mtu 9000");
+        outside.ip("link set customers mtu 9000");
+        let mut scatterer = Scatterer::open(&appliance.inside, CUSTOMERS);
+        let before = sender.counters();
+        for (hosts, ip_header) in [(Hosts::v4(), 20), (Hosts::v6(), 40)] {
+            // Nothing but the Ethernet header in the first buffer; not all of the IP header;
+            // all of it; half of the ports.
+            let last = ETHERNET + ip_header;
+            for first in [ETHERNET, ETHERNET + 4, last, last + 2] {
+                let frame = |port| {
+                    tcp((hosts.internet, 40_000), (hosts.dialup, port))
+                        .padded(Scatterer::SHORTEST)
+                        .arrival()
+                        .bytes
+                };
+                scatterer.try_send(&frame(81), first).unwrap();
+                scatterer.try_send(&frame(80), first).unwrap_err();
+                let arrived = sender.wire.cables.arrived(Side::Network);
+                assert_eq!(arrived, [frame(81)], "{first} bytes in the first buffer");
+            }
+        }
+        let moved = moved(&before, &sender.counters());
+        assert_eq!(moved[&at("egress_passed_packets", CUSTOMERS)], 8, "{way:?}");
+        assert_eq!(
+            moved[&at("egress_dropped_packets", CUSTOMERS)],
+            8,
+            "{way:?}"
+        );
+        let labels = [("direction", "inbound"), ("port", "80"), ("proto", "tcp")];
+        assert_eq!(moved[&series("dropped_by_port_packets", &labels)], 8);
+        assert_eq!(moved.len(), 6, "and what says why: {moved:?}");
+    }
+}
+
 /// `struct __sk_buff`, of which the kernel takes a few fields: three segments, or none;
 /// and how many bytes of the frame are in its linear part.
 fn context(segments: u32) -> [u8; 192] {
@@ -501,42 +546,115 @@ fn a_segment_that_is_not_cut_yet_counts_for_as_many_packets_as_it_becomes() {
     assert_eq!(must(done), TC_ACT_SHOT);
 }
 
-/// Tunnels by their kinds, and what else they are made with.
-const TUNNELS: [(&str, &str); 5] = [
-    ("gre", ""),
-    ("ipip", ""),
-    ("sit", ""),
-    ("gretap", ""),
-    ("vxlan", "id 7 dstport 4789"),
+/// Tunnels by their kinds, what else they are made with, and of which versions what they
+/// carry is.
+const TUNNELS: [(&str, &str, &[Version]); 6] = [
+    ("gre", "", &[Version::V4, Version::V6]),
+    ("ipip", "", &[Version::V4]),
+    // 6in4 (RFC 4213).
+    ("sit", "", &[Version::V6]),
+    ("gretap", "", &[Version::V4, Version::V6]),
+    ("vxlan", "id 7 dstport 4789", &[Version::V4, Version::V6]),
+    ("wireguard", "", &[Version::V4, Version::V6]),
 ];
+
+#[derive(Clone, Copy, Debug)]
+enum Version {
+    V4,
+    V6,
+}
+
+/// The two ends of a tunnel, in their namespaces; why not, if the kernel has none.
+fn dig(kind: &str, more: &str, inside: &Namespace, network: &Namespace) -> Result<(), lab::Error> {
+    let ends = [
+        (inside, "192.0.2.1", "192.0.2.2"),
+        (network, "192.0.2.2", "192.0.2.1"),
+    ];
+    let between = |own: &str, other: &str| match kind {
+        "wireguard" => String::new(),
+        _ => format!("local {own} remote {other}"),
+    };
+    for (namespace, own, other) in ends {
+        let words = between(own, other);
+        namespace.try_ip(&format!("link add tunnel9 up type {kind} {more} {words}"))?;
+    }
+    if kind == "wireguard" {
+        let keys = ends.map(|_| command("wg", "genkey").trim().to_owned());
+        let public = keys.each_ref().map(|key| with_input("wg", "pubkey", key));
+        for (mine, (namespace, _, other)) in ends.into_iter().enumerate() {
+            let peer = &public[1 - mine];
+            namespace.run(|| {
+                let words = "set tunnel9 listen-port 51820 private-key /dev/stdin";
+                with_input("wg", words, &keys[mine]);
+                let routes = "allowed-ips 0.0.0.0/0,::/0";
+                command(
+                    "wg",
+                    &format!("set tunnel9 peer {peer} endpoint {other}:51820 {routes}"),
+                )
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What a program prints that is given something to read.
+fn with_input(program: &str, words: &str, input: &str) -> String {
+    let mut child = Command::new(program)
+        .args(words.split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    writeln!(child.stdin.take().unwrap(), "{input}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program} {words}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
 
 #[test]
 fn what_comes_out_of_a_tunnel_is_judged() {
-    for (kind, more) in TUNNELS {
+    let every = TUNNELS.iter().flat_map(|(kind, more, versions)| {
+        versions.iter().map(move |version| (*kind, *more, *version))
+    });
+    for (kind, more, version) in every {
         let (inside, customers, network) = (Namespace::new(), Namespace::new(), Namespace::new());
         inside.join(CUSTOMERS, &customers, "customers");
         inside.join(NETWORK, &network, "network");
         inside.ip("addr add 192.0.2.1/24 dev eth0");
         network.ip("addr add 192.0.2.2/24 dev network");
-        let ends = [
-            (&inside, "192.0.2.1", "192.0.2.2"),
-            (&network, "192.0.2.2", "192.0.2.1"),
-        ];
-        let made = ends.map(|(namespace, own, other)| {
-            namespace.try_ip(&format!(
-                "link add tunnel9 up type {kind} {more} local {own} remote {other}"
-            ))
-        });
-        if let [Err(error), _] = &made {
+        if let Err(error) = dig(kind, more, &inside, &network) {
             println!("skipped: this kernel has no {kind}: {error}");
             continue;
         }
-        made.into_iter().for_each(|made| drop(made.unwrap()));
-        inside.ip("addr add 172.16.0.1/30 dev tunnel9");
-        network.ip("addr add 172.16.0.2/30 dev tunnel9");
-        inside.ip("route add 198.51.100.0/24 dev eth1");
-        inside.ip("neigh add 198.51.100.7 lladdr 02:00:00:00:00:07 dev eth1");
-        network.ip("route add 198.51.100.0/24 via 172.16.0.1");
+        let (hosts, from, ether_type) = match version {
+            Version::V4 => {
+                inside.ip("addr add 172.16.0.1/30 dev tunnel9");
+                network.ip("addr add 172.16.0.2/30 dev tunnel9");
+                inside.ip("route add 198.51.100.0/24 dev eth1");
+                network.ip("route add 198.51.100.0/24 via 172.16.0.1 dev tunnel9");
+                (Hosts::v4(), "172.16.0.2:0", [0x08, 0x00])
+            }
+            Version::V6 => {
+                for (namespace, device) in [
+                    (&inside, "tunnel9"),
+                    (&inside, CUSTOMERS),
+                    (&network, "tunnel9"),
+                ] {
+                    let disabled = format!("ipv6/conf/{device}/disable_ipv6");
+                    namespace.sysctl(&disabled, "0").unwrap();
+                }
+                inside.ip("addr add fd00::1/64 dev tunnel9 nodad");
+                network.ip("addr add fd00::2/64 dev tunnel9 nodad");
+                inside.ip("route add 2001:db8::/32 dev eth1");
+                network.ip("route add 2001:db8::/32 via fd00::1 dev tunnel9");
+                inside.sysctl("ipv6/conf/all/forwarding", "1").unwrap();
+                (Hosts::v6(), "[fd00::2]:0", [0x86, 0xdd])
+            }
+        };
+        let customer = hosts.dialup;
+        inside.ip(&format!(
+            "neigh add {customer} lladdr 02:00:00:00:00:07 dev eth1"
+        ));
         inside.sysctl("ipv4/ip_forward", "1").unwrap();
         for interface in ["all", "tunnel9"] {
             inside
@@ -548,9 +666,9 @@ fn what_comes_out_of_a_tunnel_is_judged() {
         let mut arrivals = Port::open(&customers, "customers");
         let before = appliance.counters();
         network.run(|| {
-            let socket = UdpSocket::bind("172.16.0.2:0").unwrap();
+            let socket = UdpSocket::bind(from).unwrap();
             for port in [80, 81] {
-                let to = SocketAddr::new(Hosts::v4().dialup, port);
+                let to = SocketAddr::new(customer, port);
                 socket.send_to(b"hello", to).unwrap();
             }
         });
@@ -559,11 +677,14 @@ fn what_comes_out_of_a_tunnel_is_judged() {
             let frame = arrivals
                 .receive()
                 .unwrap_or_else(|| panic!("{kind}: none arrives"));
-            let is_udp = frame.get(12..14) == Some(&[0x08, 0x00]) && frame.get(23) == Some(&17);
-            if !is_udp {
+            let (protocol, port) = match version {
+                Version::V4 => (frame.get(23), frame.get(36..38)),
+                Version::V6 => (frame.get(20), frame.get(56..58)),
+            };
+            if frame.get(12..14) != Some(&ether_type) || protocol != Some(&17) {
                 continue;
             }
-            assert_eq!(frame.get(36..38), Some(&81_u16.to_be_bytes()[..]), "{kind}");
+            assert_eq!(port, Some(&81_u16.to_be_bytes()[..]), "{kind}");
             break;
         }
         let moved = moved(&before, &appliance.counters());
@@ -574,6 +695,6 @@ fn what_comes_out_of_a_tunnel_is_judged() {
             "{kind}"
         );
         assert_eq!(moved[&at("egress_dropped_packets", CUSTOMERS)], 1, "{kind}");
-        println!("judged out of {kind}");
+        println!("judged out of {kind}: {version:?}");
     }
 }

@@ -49,6 +49,7 @@ pub(crate) const MACHINE: &[Program] = &[
     program("pppoe-server", "pppoe"),
     program("sh", "dash"),
     program("umount", "mount"),
+    program("wg", "wireguard-tools"),
 ];
 
 /// What makes and looks over the package.

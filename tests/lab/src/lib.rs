@@ -30,6 +30,6 @@ mod running;
 pub use error::Error;
 pub use machine::{CONFIG, Machine, by_wire, last_line, poolguard};
 pub use namespace::{DIRECTORY, Namespace};
-pub use port::Port;
+pub use port::{Port, Scatterer};
 pub use process::{Ended, Process, command, pinned_link};
 pub use running::{Running, get, metric};

@@ -44,6 +44,15 @@ sockopt_impl!(
     bool
 );
 
+sockopt_impl!(
+    /// Has every frame that is sent begin with a `struct virtio_net_hdr`.
+    PacketVnetHeader,
+    SetOnly,
+    libc::SOL_PACKET,
+    libc::PACKET_VNET_HDR,
+    bool
+);
+
 /// `struct tpacket_auxdata`.
 type Auxdata = [u8; 20];
 
@@ -119,6 +128,43 @@ impl Port {
             frame.splice(TAGS..TAGS, tag);
         }
         Some(frame)
+    }
+}
+
+/// Sends frames through an interface whose bytes the kernel keeps in several buffers.
+#[derive(Debug)]
+pub struct Scatterer {
+    socket: File,
+}
+
+impl Scatterer {
+    /// The shortest frame that the kernel does not put into one buffer all the same
+    /// (`packet_alloc_skb()` in `net/packet/af_packet.c`).
+    pub const SHORTEST: usize = 5_000;
+
+    /// A socket on an interface of a namespace.
+    pub fn open(namespace: &Namespace, interface: &str) -> Self {
+        let Port { socket } = Port::open(namespace, interface);
+        setsockopt(&socket, PacketVnetHeader, &true).unwrap();
+        Self { socket }
+    }
+
+    /// Sends one frame of which the first buffer has no more than so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When something on the way out drops it.
+    pub fn try_send(&mut self, frame: &[u8], first: u16) -> io::Result<()> {
+        assert!(
+            frame.len() >= Self::SHORTEST,
+            "it is kept in several buffers"
+        );
+        // Of the header (section 5.1.6 of the Virtual I/O Device specification 1.3) only
+        // `hdr_len` is set.
+        let mut bytes = vec![0; 10];
+        bytes[2..4].copy_from_slice(&first.to_ne_bytes());
+        bytes.extend(frame);
+        self.socket.write(&bytes).map(drop)
     }
 }
 

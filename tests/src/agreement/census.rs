@@ -15,7 +15,7 @@ pub struct Census {
     pub waits: u64,
     /// All frames.
     pub frames: u64,
-    /// Those that were shown to the kernel too.
+    /// How many frames the programs in the kernel were shown.
     pub kernel_frames: u64,
     shapes: BTreeMap<&'static str, u64>,
     outcomes: BTreeMap<&'static str, u64>,
@@ -133,7 +133,7 @@ impl fmt::Display for Census {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{} frames ({} of them through the kernel) and {} waits under {} configurations",
+            "{} frames ({} judgements of them in the kernel) and {} waits under {} configurations",
             self.frames, self.kernel_frames, self.waits, self.configurations
         )?;
         for (title, counts) in [

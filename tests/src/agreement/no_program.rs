@@ -1,4 +1,6 @@
-//! The place of the program in the kernel, where tests do without it.
+//! The place of the programs in the kernel, where tests do without them.
+
+use policy::{compile::Compiled, config::Interface};
 
 use super::{counters::Places, trial::Testimony};
 use crate::fixture::Counters;
@@ -7,11 +9,25 @@ use crate::fixture::Counters;
 pub(super) enum Program {}
 
 impl Program {
+    pub(super) fn load_all(_: &Compiled) -> Vec<Self> {
+        Vec::new()
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match *self {}
+    }
+
     pub(super) fn flows(&self) -> usize {
         match *self {}
     }
 
-    pub(super) fn arrive(&mut self, _: &str, _: &[u8], _: Option<usize>) -> Option<Testimony> {
+    pub(super) fn arrive(
+        &mut self,
+        _: &Interface,
+        _: &[u8],
+        _: Option<usize>,
+        _: &mut Counters,
+    ) -> Option<Testimony> {
         match *self {}
     }
 

@@ -22,8 +22,8 @@ use crate::{
 pub enum Witnesses {
     /// The decision function.
     Host,
-    /// And the program in the kernel. It takes no frame under 14 bytes, and
-    /// goes by a clock of its own.
+    /// And the program in the kernel, where frames arrive and on their way out. It takes
+    /// no frame under 14 bytes, and goes by a clock of its own.
     #[cfg(feature = "kernel")]
     HostAndKernel,
 }
@@ -43,28 +43,28 @@ impl fmt::Display for Disagreement {
     }
 }
 
-/// A configuration in the hands of all three.
+/// A configuration in the hands of all of them.
 pub struct Trial {
     config: Config,
     compiled: Compiled,
     places: Places,
-    program: Option<Program>,
+    programs: Vec<Program>,
 }
 
 impl Trial {
     /// Hands a configuration out.
     pub fn new(config: &Config, witnesses: Witnesses) -> Self {
         let compiled = compile(&config.clone().into(), NOW.parse().unwrap()).unwrap();
-        let program = match witnesses {
-            Witnesses::Host => None,
+        let programs = match witnesses {
+            Witnesses::Host => Vec::new(),
             #[cfg(feature = "kernel")]
-            Witnesses::HostAndKernel => Some(Program::load(&compiled)),
+            Witnesses::HostAndKernel => Program::load_all(&compiled),
         };
         Self {
             config: config.clone(),
             places: Places::new(&compiled.slots),
             compiled,
-            program,
+            programs,
         }
     }
 
@@ -115,17 +115,23 @@ impl Trial {
             let interface = interfaces.find(|i| i.name == *name).unwrap();
             let answer = oracle.arrive(interface, bytes);
             census.frame(shapes, &answer);
-            let program = self.program.as_mut();
-            let from_kernel = program.and_then(|p| p.arrive(name, bytes, first));
-            census.kernel_frames += u64::from(from_kernel.is_some());
-            due.add(&answer.moved, from_kernel.is_some());
-            let from_host = Some(("decide", host.arrive(interface, bytes)));
-            let from_kernel = from_kernel.map(|said| ("kernel", said));
-            let testimony: Vec<_> = from_host.into_iter().chain(from_kernel).collect();
+            due.frames += 1;
+            add(&mut due.host, &answer.moved);
+            let mut testimony = vec![("decide", host.arrive(interface, bytes))];
+            due.programs
+                .resize_with(self.programs.len(), Counters::default);
+            for (program, due) in self.programs.iter_mut().zip(&mut due.programs) {
+                let mut moved = answer.moved.clone();
+                if let Some(said) = program.arrive(interface, bytes, first, &mut moved) {
+                    census.kernel_frames += 1;
+                    add(due, &moved);
+                    testimony.push((program.name(), said));
+                }
+            }
             let mut agree = testimony.iter().all(|(_, said)| said.agrees_with(&answer));
             let mut sums = String::new();
             if due.frames >= batch || step + 1 == scenario.steps.len() {
-                sums = due.compare(&mut host, self.program.as_mut(), &self.places);
+                sums = due.compare(&mut host, &mut self.programs, &self.places);
                 agree &= sums.is_empty();
             }
             if !agree {
@@ -133,11 +139,9 @@ impl Trial {
                 return Err(Disagreement { step, words });
             }
         }
-        let flows = [
-            Some(("decide", host.tables.flows().len())),
-            self.program.as_ref().map(|p| ("kernel", p.flows())),
-        ];
-        for (who, flows) in flows.into_iter().flatten() {
+        let programs = self.programs.iter().map(|p| (p.name(), p.flows()));
+        let flows = [("decide", host.tables.flows().len())];
+        for (who, flows) in flows.into_iter().chain(programs) {
             if flows != oracle.flows() {
                 let all = oracle.flows();
                 return Err(Disagreement {
@@ -171,30 +175,23 @@ impl Testimony {
 struct Due {
     frames: usize,
     host: Counters,
-    /// Of the frames that the kernel was shown.
-    kernel: Counters,
+    /// Of the frames that each program was shown.
+    programs: Vec<Counters>,
 }
 
 impl Due {
-    fn add(&mut self, moved: &Counters, by_kernel: bool) {
-        self.frames += 1;
-        add(&mut self.host, moved);
-        if by_kernel {
-            add(&mut self.kernel, moved);
-        }
-    }
-
     /// Whose counters moved how; nothing where they moved as they had to. The next batch
     /// begins.
     fn compare(
         &mut self,
         host: &mut Host<'_>,
-        program: Option<&mut Program>,
+        programs: &mut [Program],
         places: &Places,
     ) -> String {
         let due = std::mem::take(self);
         let mut moved = vec![("decide", host.moved(), due.host)];
-        moved.extend(program.map(|program| ("kernel", program.moved(places), due.kernel)));
+        let programs = programs.iter_mut().zip(due.programs);
+        moved.extend(programs.map(|(p, due)| (p.name(), p.moved(places), due)));
         if moved.iter().all(|(_, moved, due)| moved == due) {
             return String::new();
         }
