@@ -22,6 +22,10 @@ pub const PROGRAM_OUT: &str = "poolguard_out";
 /// bridges on them.
 pub const JUDGED_DEVICES: u32 = 16 * 1024;
 
+/// The devices with an index below this are in [`map::JUDGED_BELOW`] too. Others are made
+/// and deleted all the time: only their indices grow.
+pub const JUDGED_BELOW_DEVICES: u32 = 16 * 1024;
+
 /// What is set when a copy of the program is loaded.
 pub mod constant {
     /// [`Settings`](crate::Settings).
@@ -61,11 +65,15 @@ pub mod map {
     /// The indices of the devices whose frames were judged on arrival, as keys. Outlives
     /// generations.
     pub const JUDGED: &str = "JUDGED";
+    /// Index of a device to 1, if it is in [`JUDGED`], else 0: for [low
+    /// indices](super::JUDGED_BELOW_DEVICES), since nearly every frame asks. Outlives
+    /// generations.
+    pub const JUDGED_BELOW: &str = "JUDGED_BELOW";
     /// Room for heads of frames. Of a generation.
     pub const LONG_HEAD: &str = "LONG_HEAD";
 
     /// All of them.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 10] = [
         POLICIES,
         PREFIXES_V4,
         PREFIXES_V6,
@@ -74,6 +82,7 @@ pub mod map {
         FLOWS,
         PEER,
         JUDGED,
+        JUDGED_BELOW,
         LONG_HEAD,
     ];
 }

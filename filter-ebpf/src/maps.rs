@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use filter_common::{
     Address, Policy, PortClass, PortClasses, PortSlots, Settings, Sources, Tables,
-    abi::JUDGED_DEVICES,
+    abi::{JUDGED_BELOW_DEVICES, JUDGED_DEVICES},
     counters::{Ledger, ROWS, Row},
     flow::{CAPACITY, Flow},
     last_use::{MARK_LINES, MarkLine, mark, mark_line},
@@ -82,6 +82,11 @@ static JUDGED: HashMap<u32, u32> = HashMap::with_max_entries(
     READ_ONLY | aya_ebpf::bindings::BPF_F_NO_PREALLOC,
 );
 
+/// The same for devices with low indices, as nearly all that frames arrive at: a table that
+/// is found in without a call.
+#[map]
+static JUDGED_BELOW: Array<u32> = Array::with_max_entries(JUDGED_BELOW_DEVICES, READ_ONLY);
+
 /// Where the heads of frames are copied whose linear part is too short.
 #[map]
 static HEAD: PerCpuArray<Head> = PerCpuArray::with_max_entries(1, 0);
@@ -118,7 +123,10 @@ pub(crate) fn long_head() -> Option<&'static mut LongHead> {
 /// has 0 for one.
 #[inline(always)]
 pub(crate) fn is_judged_on_arrival(device: u32) -> bool {
-    device != 0 && JUDGED.get_ptr(device).is_some()
+    match JUDGED_BELOW.get(device) {
+        Some(is_judged) => *is_judged != 0,
+        None => JUDGED.get_ptr(device).is_some(),
+    }
 }
 
 #[inline(always)]

@@ -123,7 +123,7 @@ fn what_is_refused_leaves_no_name_behind() {
     let maps = fs::read_dir(machine.pins().join("maps-1")).unwrap();
     let names = maps.map(|map| map.unwrap().file_name().into_string().unwrap());
     let names: BTreeSet<_> = names.collect();
-    let wanted = ["books", "counters-1", "flows", "judged"].map(str::to_owned);
+    let wanted = ["books", "counters-1", "flows", "judged", "judged-below"].map(str::to_owned);
     assert_eq!(names, BTreeSet::from(wanted));
     running.stop();
 }

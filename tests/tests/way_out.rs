@@ -15,7 +15,7 @@ use aya::{
     programs::{LinkOrder, SchedClassifier, TcAttachType, tc::TcAttachOptions},
 };
 use dataplane::{Dataplane as _, DataplaneError, Demand, Event, ExitState, Way};
-use filter_common::Protocol;
+use filter_common::{Protocol, abi::JUDGED_BELOW_DEVICES};
 use jiff::Timestamp;
 use lab::{Namespace, Port, Scatterer, cable::has_tcx, command, pinned_link};
 use poolguard_tests::{
@@ -85,6 +85,12 @@ fn off() -> Configuration {
         "role = \"customer\"",
         "role = \"customer\"\negress = \"off\"",
     )
+}
+
+/// The base configuration without the network's interface.
+fn customers_alone() -> Configuration {
+    let network = format!("[[interface]]\nname = \"{NETWORK}\"\nrole = \"network\"\n");
+    configs::base().with(&network, "")
 }
 
 const WAYS: [Way; 2] = [Way::Tcx, Way::Clsact];
@@ -260,6 +266,30 @@ fn what_was_judged_on_arrival_is_not_judged_again() {
     assert_ne!(arrived[0], routed.bytes);
     let moved = moved(&before, &wire.appliance.counters());
     assert_eq!(moved.get(&at("egress_passed_packets", CUSTOMERS)), None);
+}
+
+/// Those with low indices are looked up in another table than the rest.
+#[test]
+fn what_was_judged_on_arrival_is_known_whatever_the_index_of_the_device() {
+    for index in [JUDGED_BELOW_DEVICES - 1, JUDGED_BELOW_DEVICES] {
+        let mut wire = Wire::new();
+        wire.give_index(index);
+        must(wire.appliance.enforce(&configs::base(), now()));
+        let counted = |wire: &Wire| wire.cables.without_sentinels(wire.appliance.counters());
+        let before = counted(&wire);
+        wire.cables.send(Side::Network, &open().bytes);
+        assert_eq!(wire.cables.arrived(Side::Network), [open().bytes]);
+        let arrived = (at("passed_packets", NETWORK), 1);
+        assert_eq!(moved(&before, &counted(&wire)), Counters::from([arrived]));
+        // Once nothing filters there any more, it is judged on its way out.
+        must(wire.appliance.enforce(&customers_alone(), now()));
+        let before = wire.appliance.counters();
+        wire.cables.send(Side::Network, &closed().bytes);
+        assert_eq!(wire.cables.arrived(Side::Network), [[0_u8; 0]; 0]);
+        let moved = moved(&before, &wire.appliance.counters());
+        let dropped = moved[&at("egress_dropped_packets", CUSTOMERS)];
+        assert_eq!(dropped, 1, "index {index}");
+    }
 }
 
 #[test]

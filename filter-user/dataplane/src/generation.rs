@@ -283,6 +283,7 @@ impl Generation {
             (map::COUNTERS, counters),
             (map::FLOWS, pins.flows()),
             (map::JUDGED, pins.judged()),
+            (map::JUDGED_BELOW, pins.judged_below()),
         ] {
             if place.exists() {
                 continue;
@@ -473,6 +474,7 @@ fn load_object(
         .map_pin_path(map::COUNTERS, pins.counters(number))
         .map_pin_path(map::FLOWS, pins.flows())
         .map_pin_path(map::JUDGED, pins.judged())
+        .map_pin_path(map::JUDGED_BELOW, pins.judged_below())
         .map_pin_path(map::LONG_HEAD, shared.table(map::LONG_HEAD));
     let prefixes = Prefixes::of(compiled).map(|prefixes| (prefixes.name, prefixes.room));
     for (table, entries) in prefixes

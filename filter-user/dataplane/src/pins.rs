@@ -49,7 +49,8 @@ pub(super) fn holder(program: u32) -> Option<Instance> {
 /// The directory of one running instance:
 ///
 /// ```text
-/// maps-1/flows, books, judged     what outlives generations
+/// maps-1/flows, books, judged and
+/// maps-1/judged-below             what outlives generations
 /// maps-1/counters-7               the counters of one, which are settled later
 /// links/native/7-eth1             the links, by mode, index of the interface and
 /// links/generic/4-eth0            the name that it had
@@ -175,6 +176,10 @@ impl Pins {
 
     pub(super) fn judged(&self) -> PathBuf {
         self.maps().join("judged")
+    }
+
+    pub(super) fn judged_below(&self) -> PathBuf {
+        self.maps().join("judged-below")
     }
 
     pub(super) fn books(&self) -> PathBuf {

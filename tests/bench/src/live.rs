@@ -131,6 +131,7 @@ impl Site {
             Subject::FloorWithoutFrags
             | Subject::OneLoad
             | Subject::Router
+            | Subject::RouterWayOutOpen
             | Subject::Bridge
             | Subject::Wire => {
                 panic!("{:?} is measured elsewhere", self.subject)

@@ -1,7 +1,7 @@
 //! What a box forwards and drops, with one processor and with all of them.
 //!
-//! Three boxes with poolguard on both interfaces: a router, a bridge, and one that
-//! is joined by a wire. Each interface has a queue for each processor, as those of a
+//! Four boxes with poolguard on both interfaces: a router, one whose way out is not
+//! filtered, a bridge, and one that is joined by a wire. Each interface has a queue for each processor, as those of a
 //! network card do, and on each processor one thread generates the frames of its
 //! queue. What is said of the time of a frame in [`live`](super::live) holds here,
 //! and what the kernel leaves to its own interrupt thread of a processor is added.
@@ -93,6 +93,13 @@ impl Contest {
                 route(&inside);
                 plain
             }
+            Subject::RouterWayOutOpen => {
+                route(&inside);
+                plain.with(
+                    "role = \"customer\"",
+                    "role = \"customer\"\negress = \"off\"",
+                )
+            }
             Subject::Bridge => {
                 bridge(&inside);
                 plain
@@ -163,6 +170,7 @@ pub fn measure(object: &[u8], plan: &Plan) -> Vec<Row> {
     let most = plan.sizes.last().copied().unwrap_or(FEW);
     let wanted = [
         (Subject::Router, Kind::Unwatched, FEW),
+        (Subject::RouterWayOutOpen, Kind::Unwatched, FEW),
         (Subject::Bridge, Kind::Unwatched, FEW),
         (Subject::Wire, Kind::Unwatched, FEW),
         (Subject::Wire, Kind::Dropped, FEW),

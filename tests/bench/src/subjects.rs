@@ -44,6 +44,8 @@ pub enum Subject {
     NoFilter,
     /// poolguard on a router.
     Router,
+    /// The same with `egress = "off"`.
+    RouterWayOutOpen,
     /// poolguard on a bridge.
     Bridge,
     /// poolguard under `forwarding = "wire"`.
@@ -64,6 +66,7 @@ impl Subject {
             Self::Iptables => "iptables_ipset",
             Self::NoFilter => "no_filter",
             Self::Router => "kernel_router",
+            Self::RouterWayOutOpen => "kernel_router_egress_off",
             Self::Bridge => "kernel_bridge",
             Self::Wire => "wire",
         }

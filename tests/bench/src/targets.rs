@@ -48,6 +48,20 @@ pub fn outcomes(rows: &[Row]) -> Vec<String> {
                     lines.push(at_least(row, &what, times, 3.0));
                 }
             }
+            (Way::Live, "unwatched") if row.subject == "kernel_router" => {
+                let open = rows.iter().find(|other| {
+                    (other.subject, other.processors)
+                        == ("kernel_router_egress_off", row.processors)
+                });
+                if let Some(open) = open {
+                    let more = 100.0 * (row.ns_per_packet / open.ns_per_packet - 1.0);
+                    let what = format!(
+                        "% more than with `egress = \"off\"` on {} processors",
+                        row.processors
+                    );
+                    lines.push(at_most(row, &what, more, 5.0));
+                }
+            }
             (Way::Live, "dropped") if is_ours => {
                 for (rival, limit) in [("xdp_filter", 1.0), ("nft_ingress", 5.0)] {
                     let rival_row = rows.iter().find(|other| {

@@ -72,30 +72,80 @@ allow_smtp_out = true
 "#,
 ];
 
+/// Where a frame comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The customers' side.
+    Customers,
+    /// The network's.
+    Network,
+    /// An interface where nothing is filtered: its frames are judged on their way out.
+    Unfiltered,
+}
+
+impl Origin {
+    /// Which side the frames arrive on that pass.
+    pub(super) fn far_side(self) -> Side {
+        match self {
+            Self::Customers => Side::Network,
+            Self::Network | Self::Unfiltered => Side::Customers,
+        }
+    }
+}
+
 /// A kind of frame whose fate no fault may change.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) from: Side,
+    pub(super) from: Origin,
     pub(super) passes: bool,
     frame: Vec<u8>,
     /// Where its TCP sequence number is.
     number_at: usize,
 }
 
-/// Source, destination and destination port, from which side, and whether it is
-/// to pass. The last one of each side passes.
-const PROBES: [(Side, &str, &str, u16, bool); 11] = [
-    (Side::Network, "192.0.2.200", "198.51.100.9", 80, false),
-    (Side::Network, "192.0.2.200", "203.0.113.9", 443, true),
-    (Side::Network, "192.0.2.200", "203.0.113.9", 8080, false),
-    (Side::Network, "2001:db8::9", "2001:db8:100::9", 25, false),
-    (Side::Network, "2001:db8::9", "2001:db8:100::9", 22, true),
-    (Side::Network, "192.0.2.200", "198.51.100.9", 81, true),
-    (Side::Customers, "198.51.100.9", "192.88.99.9", 25, false),
-    (Side::Customers, "198.51.100.9", "192.0.2.25", 25, true),
-    (Side::Customers, "2001:db8:100::9", "2001:db8::9", 25, false),
-    (Side::Customers, "2001:db8:100::9", "2001:db8::9", 443, true),
-    (Side::Customers, "198.51.100.9", "192.88.99.9", 80, true),
+/// Source, destination and destination port, from where, and whether it is to pass. The
+/// last one from everywhere passes.
+const PROBES: [(Origin, &str, &str, u16, bool); 16] = [
+    (Origin::Network, "192.0.2.200", "198.51.100.9", 80, false),
+    (Origin::Network, "192.0.2.200", "203.0.113.9", 443, true),
+    (Origin::Network, "192.0.2.200", "203.0.113.9", 8080, false),
+    (Origin::Network, "2001:db8::9", "2001:db8:100::9", 25, false),
+    (Origin::Network, "2001:db8::9", "2001:db8:100::9", 22, true),
+    (Origin::Network, "192.0.2.200", "198.51.100.9", 81, true),
+    (Origin::Customers, "198.51.100.9", "192.88.99.9", 25, false),
+    (Origin::Customers, "198.51.100.9", "192.0.2.25", 25, true),
+    (
+        Origin::Customers,
+        "2001:db8:100::9",
+        "2001:db8::9",
+        25,
+        false,
+    ),
+    (
+        Origin::Customers,
+        "2001:db8:100::9",
+        "2001:db8::9",
+        443,
+        true,
+    ),
+    (Origin::Customers, "198.51.100.9", "192.88.99.9", 80, true),
+    (Origin::Unfiltered, "192.0.2.201", "198.51.100.9", 80, false),
+    (Origin::Unfiltered, "192.0.2.201", "203.0.113.9", 443, true),
+    (
+        Origin::Unfiltered,
+        "192.0.2.201",
+        "203.0.113.9",
+        8080,
+        false,
+    ),
+    (
+        Origin::Unfiltered,
+        "2001:db8::8",
+        "2001:db8:100::9",
+        25,
+        false,
+    ),
+    (Origin::Unfiltered, "192.0.2.201", "198.51.100.9", 81, true),
 ];
 
 /// Of the probes, those from the network: to a dynamic customer, to a static one,
@@ -104,33 +154,34 @@ pub(crate) const FORBIDDEN: usize = 0;
 pub(super) const EXEMPTED: usize = 2;
 const PERMITTED: usize = 5;
 
-/// The far ends of the two cables.
+/// The far ends of the cables.
 #[derive(Debug)]
 pub(crate) struct Ends {
     customers: Port,
     network: Port,
+    /// Of [`UNFILTERED`], where the box has one.
+    unfiltered: Option<Port>,
     pub(super) probes: Vec<Probe>,
     sent: u32,
 }
 
 impl Ends {
     pub(crate) fn new(outside: &Namespace) -> Self {
-        let probe = |&(from, source, destination, port, passes)| {
-            let [source, destination] = [source, destination].map(address);
-            let arrival = tcp((source, 40_000), (destination, port)).arrival();
-            let header = if source.is_ipv4() { 20 } else { 40 };
-            Probe {
-                from,
-                passes,
-                number_at: arrival.ip_offset + header + 4,
-                frame: arrival.bytes,
-            }
-        };
         Self {
             customers: port(outside, "eth1"),
             network: port(outside, "eth0"),
-            probes: PROBES.iter().map(probe).collect(),
+            unfiltered: None,
+            probes: probes(|from| from != Origin::Unfiltered),
             sent: 0,
+        }
+    }
+
+    /// Sends from where nothing is filtered, too.
+    fn with_unfiltered(self, outside: &Namespace) -> Self {
+        Self {
+            unfiltered: Some(port(outside, UNFILTERED)),
+            probes: probes(|_| true),
+            ..self
         }
     }
 
@@ -145,11 +196,19 @@ impl Ends {
         }
     }
 
-    /// The socket on a side.
-    pub(super) fn at(&mut self, side: Side) -> &mut Port {
+    /// Where all can come from that is sent.
+    pub(super) fn origins(&self) -> impl Iterator<Item = Origin> + use<> {
+        let unfiltered = self.unfiltered.as_ref().map(|_| Origin::Unfiltered);
+        [Origin::Customers, Origin::Network]
+            .into_iter()
+            .chain(unfiltered)
+    }
+
+    /// The next frame that arrives on a side.
+    pub(super) fn receive(&mut self, side: Side) -> Option<Vec<u8>> {
         match side {
-            Side::Customers => &mut self.customers,
-            Side::Network => &mut self.network,
+            Side::Customers => self.customers.receive(),
+            Side::Network => self.network.receive(),
         }
     }
 
@@ -159,7 +218,12 @@ impl Ends {
         let probe = &mut self.probes[kind];
         probe.frame[probe.number_at..][..4].copy_from_slice(&self.sent.to_be_bytes());
         let (from, frame) = (probe.from, probe.frame.clone());
-        self.at(from).send(&frame);
+        let port = match from {
+            Origin::Customers => Some(&mut self.customers),
+            Origin::Network => Some(&mut self.network),
+            Origin::Unfiltered => self.unfiltered.as_mut(),
+        };
+        port.expect("its probes are sent").send(&frame);
         self.sent
     }
 
@@ -169,7 +233,7 @@ impl Ends {
         let after_it = self.send(PERMITTED);
         let mut passed = false;
         loop {
-            let frame = self.at(Side::Customers).receive();
+            let frame = self.receive(Side::Customers);
             match self.number(&frame.expect("what is permitted passes")) {
                 arrived if arrived == after_it => return passed,
                 arrived => passed |= arrived == number,
@@ -192,6 +256,23 @@ impl Ends {
     }
 }
 
+/// All probes from such places.
+fn probes(wanted: impl Fn(Origin) -> bool) -> Vec<Probe> {
+    let probes = PROBES.iter().filter(|(from, ..)| wanted(*from));
+    let probes = probes.map(|&(from, source, destination, port, passes)| {
+        let [source, destination] = [source, destination].map(address);
+        let arrival = tcp((source, 40_000), (destination, port)).arrival();
+        let header = if source.is_ipv4() { 20 } else { 40 };
+        Probe {
+            from,
+            passes,
+            number_at: arrival.ip_offset + header + 4,
+            frame: arrival.bytes,
+        }
+    });
+    probes.collect()
+}
+
 fn port(outside: &Namespace, interface: &str) -> Port {
     Port::open(outside, interface).with_patience(PATIENCE)
 }
@@ -199,6 +280,18 @@ fn port(outside: &Namespace, interface: &str) -> Port {
 /// Makes a bridge of a box, and its two interfaces ports of that.
 pub(crate) fn make_bridge(inside: &Namespace) {
     bridge::build(inside, &["eth0", "eth1"]);
+}
+
+/// An interface of the box that no configuration names, beside the network's.
+const UNFILTERED: &str = "eth2";
+
+/// Keeps the frames of these two interfaces from each other: both lead to customers only.
+fn part_from_each_other(inside: &Namespace) {
+    for interface in ["eth0", UNFILTERED] {
+        inside.ip(&format!(
+            "link set {interface} type bridge_slave isolated on"
+        ));
+    }
 }
 
 /// The box, with a bpffs of its own.
@@ -210,10 +303,12 @@ pub(super) struct Site {
 impl Site {
     pub(super) fn new() -> Self {
         let machine = Machine::with_bpffs();
-        make_bridge(&machine.namespace);
+        machine.add_veth(UNFILTERED);
+        bridge::build(&machine.namespace, &["eth0", "eth1", UNFILTERED]);
+        part_from_each_other(&machine.namespace);
         machine.configure(CONFIGURATIONS[0]);
         Self {
-            ends: Ends::new(&machine.outside),
+            ends: Ends::new(&machine.outside).with_unfiltered(&machine.outside),
             machine,
         }
     }
@@ -224,6 +319,7 @@ impl Site {
         let inside = &self.machine.namespace;
         inside.ip("link set eth0 master br0");
         bridge::until_forwarding(inside, "eth0");
+        part_from_each_other(inside);
         self.ends.network = port(&self.machine.outside, "eth0");
     }
 }

@@ -9,7 +9,6 @@ use std::{
 use lab::cpu::stay_on_this_cpu;
 
 use super::site::Ends;
-use crate::wire::Side;
 
 /// How many frames of each kind go at once: fewer in all than a cable holds.
 const BURST: u32 = 8;
@@ -67,14 +66,11 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Sends some frames of each kind from both sides, and waits for all that are to
+/// Sends some frames of each kind from everywhere, and waits for all that are to
 /// arrive.
 pub(super) fn exchange(ends: &mut Ends) -> Tally {
     let mut tally = Tally::default();
-    for (from, to) in [
-        (Side::Customers, Side::Network),
-        (Side::Network, Side::Customers),
-    ] {
+    for from in ends.origins() {
         let kinds = 0..ends.probes.len();
         let kinds: Vec<_> = kinds
             .filter(|&kind| ends.probes[kind].from == from)
@@ -93,7 +89,7 @@ pub(super) fn exchange(ends: &mut Ends) -> Tally {
             }
         }
         // The last kind passes: when the last frame is there, so is all that comes.
-        while let Some(frame) = ends.at(to).receive() {
+        while let Some(frame) = ends.receive(from.far_side()) {
             let number = ends.number(&frame);
             if !expected.remove(&number) {
                 tally.leaked += 1;

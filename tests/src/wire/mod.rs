@@ -122,6 +122,21 @@ impl Wire {
         *port = Port::open(outside, outer);
     }
 
+    /// Makes the network's interface of a bridging box anew, with this index.
+    pub fn give_index(&mut self, index: u32) {
+        let (inside, outside) = (&self.appliance.inside, &self.outside);
+        let there = outside.path();
+        inside.ip("link delete eth0");
+        inside.ip(&format!(
+            "link add eth0 index {index} up mtu 9000 type veth peer name network mtu 9000 netns {}",
+            there.display()
+        ));
+        outside.ip("link set network up");
+        inside.ip("link set eth0 master br0");
+        self.until_forwarding(NETWORK);
+        self.cables.network = Port::open(&self.outside, "network");
+    }
+
     fn between(appliance: Appliance, outside: Namespace) -> Self {
         stay_on_this_cpu();
         Self {

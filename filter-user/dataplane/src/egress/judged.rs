@@ -4,28 +4,39 @@
 //! interface itself, or the VLAN device, bridge, bond or VRF on it that it went through.
 //! The program at the way out passes those over that XDP has judged.
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, fmt, io};
 
-use aya::maps::{HashMap, Map, MapData, MapError};
-use filter_common::abi::map;
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use filter_common::abi::{JUDGED_BELOW_DEVICES, map};
 use rtnetlink::packet_route::link::InfoKind;
 
 use crate::{DataplaneError, device::Device, pins::Pins};
 
-/// The table that the programs look into.
-#[derive(Debug)]
-pub(crate) struct Judged(HashMap<MapData, u32, u32>);
+/// The tables that the programs look into.
+pub(crate) struct Judged {
+    all: HashMap<MapData, u32, u32>,
+    below: Array<MapData, u32>,
+}
+
+impl fmt::Debug for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Judged").field(&self.all).finish()
+    }
+}
 
 impl Judged {
-    /// The one that the programs of this instance share.
+    /// The ones that the programs of this instance share.
     pub(crate) fn open(pins: &Pins) -> Result<Self, DataplaneError> {
         let error = |source| DataplaneError::map(map::JUDGED, source);
         let data = MapData::from_pin(pins.judged()).map_err(error)?;
-        let table = HashMap::try_from(Map::HashMap(data)).map_err(error)?;
-        Ok(Self(table))
+        let all = HashMap::try_from(Map::HashMap(data)).map_err(error)?;
+        let error = |source| DataplaneError::map(map::JUDGED_BELOW, source);
+        let data = MapData::from_pin(pins.judged_below()).map_err(error)?;
+        let below = Array::try_from(Map::Array(data)).map_err(error)?;
+        Ok(Self { all, below })
     }
 
-    /// Has the table say what is so while these devices have XDP programs of this
+    /// Has the tables say what is so while these devices have XDP programs of this
     /// instance. What is not judged any more goes first.
     pub(crate) fn set(&mut self, filtered: &BTreeSet<u32>) -> Result<(), DataplaneError> {
         let devices = Device::all().map_err(DataplaneError::Interfaces)?;
@@ -34,16 +45,30 @@ impl Judged {
     }
 
     fn write(&mut self, wanted: &BTreeSet<u32>) -> Result<(), MapError> {
-        let known: BTreeSet<u32> = self.0.keys().collect::<Result<_, _>>()?;
+        let known: BTreeSet<u32> = self.all.keys().collect::<Result<_, _>>()?;
         for gone in known.difference(wanted) {
-            match self.0.remove(gone) {
+            self.write_below(*gone, 0)?;
+            match self.all.remove(gone) {
                 Err(MapError::SyscallError(error))
                     if error.io_error.kind() == io::ErrorKind::NotFound => {}
                 removed => removed?,
             }
         }
-        let mut new = wanted.difference(&known);
-        new.try_for_each(|index| self.0.insert(index, 1, 0))
+        for index in wanted {
+            // Those that are known as well: a controller may have ended between the two.
+            self.write_below(*index, 1)?;
+            if !known.contains(index) {
+                self.all.insert(index, 1, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_below(&mut self, index: u32, is_judged: u32) -> Result<(), MapError> {
+        match index < JUDGED_BELOW_DEVICES {
+            true => self.below.set(index, is_judged, 0),
+            false => Ok(()),
+        }
     }
 }
 
