@@ -14,46 +14,42 @@ use poolguard_tests::{
     chapters,
     configs::{self, CUSTOMERS, DIALUP, Hosts, NETWORK},
     fixture::{Fixture, inbound, moved, not_ip, series, tell, unwatched},
-    fixtures,
     frames::{Arrival, tcp},
     kernel::must,
-    wire::{self, Side, Wire},
+    test_each,
+    wire::{self, Choice, Side, Wire},
 };
 
-/// Stories that share a configuration, and so a box; of chapters whose stories share none,
-/// one.
+/// The stories that are told by wire.
 mod stories {
-    use super::{Fixture, chapters, configs, fixtures, wire};
+    use super::{Choice, Fixture, chapters, configs, test_each, wire};
 
-    const ALONE: [&str; 2] = [
-        "an answer passes once the customer has spoken (tcp, IPv4)",
-        "a range is closed, and its neighbours are open (IPv6)",
-    ];
-
-    fn tell(mut stories: Vec<Fixture>) {
-        let shared = [
-            configs::base(),
-            configs::monitor_box(),
-            configs::known_sources(),
-            configs::mixed(),
-        ];
-        let shares_a_box = |story: &Fixture| shared.contains(&story.config) && !story.alone;
-        stories.retain(|story| shares_a_box(story) || ALONE.contains(&story.name.as_str()));
-        wire::tell_all_by_wire(stories);
+    fn choice() -> Choice {
+        Choice {
+            of: vec![
+                configs::base(),
+                configs::monitor_box(),
+                configs::known_sources(),
+                configs::mixed(),
+            ],
+            alone: &[
+                "an answer passes once the customer has spoken (tcp, IPv4)",
+                "a range is closed, and its neighbours are open (IPv6)",
+            ],
+            untold: &[],
+        }
     }
 
-    macro_rules! tell {
-        ($($chapter:ident)*) => {
-            $(
-                #[test]
-                fn $chapter() {
-                    tell(fixtures::$chapter());
-                }
-            )*
-        };
+    fn tell(stories: Vec<Fixture>) {
+        wire::tell_all_by_wire(choice().among(stories));
     }
 
-    chapters!(tell);
+    chapters!(test_each, tell);
+
+    #[test]
+    fn the_choice_of_stories_holds() {
+        choice().check();
+    }
 }
 
 fn now() -> Timestamp {

@@ -3,20 +3,9 @@
 use std::path::Path;
 
 use filter_user::disk::Disk;
-use poolguard_tests::{chapters, configs, fixtures, host};
+use poolguard_tests::{chapters, configs, fixtures, host, test_each};
 
-macro_rules! tell {
-    ($($chapter:ident)*) => {
-        $(
-            #[test]
-            fn $chapter() {
-                host::tell_all(fixtures::$chapter());
-            }
-        )*
-    };
-}
-
-chapters!(tell);
+chapters!(test_each, host::tell_all);
 
 /// The stories of static customers are all about pools and customers that the
 /// example has as well.

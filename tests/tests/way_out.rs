@@ -22,45 +22,39 @@ use poolguard_tests::{
     chapters,
     configs::{self, CUSTOMERS, Configuration, DIALUP, Hosts, NETWORK},
     fixture::{Counters, Fixture, inbound, moved, series, tell, unwatched},
-    fixtures,
     frames::{Arrival, tcp, udp},
     host,
     kernel::{TC_ACT_SHOT, TC_ACT_UNSPEC, must},
-    wire::{self, Appliance, Side, Wire},
+    test_each,
+    wire::{self, Appliance, Choice, Side, Wire},
 };
 
-/// Stories that share a configuration, and so a box; of chapters whose stories share none,
-/// one.
+/// The stories that are told on the way out.
 mod stories {
-    use super::{Fixture, chapters, configs, fixtures, wire};
+    use super::{Choice, Fixture, chapters, configs, test_each, wire};
 
-    const ALONE: [&str; 2] = [
-        "an answer passes once the customer has spoken (tcp, IPv4)",
-        "a range is closed, and its neighbours are open (IPv4)",
-    ];
-
-    fn tell(mut stories: Vec<Fixture>) {
-        let shared = [configs::base(), configs::monitor_box()];
-        let shares_a_box = |story: &Fixture| shared.contains(&story.config) && !story.alone;
-        stories.retain(|story| shares_a_box(story) || ALONE.contains(&story.name.as_str()));
-        // Some are about customers only.
-        if !stories.is_empty() {
-            wire::tell_all_on_the_way_out(stories);
+    fn choice() -> Choice {
+        Choice {
+            of: vec![configs::base(), configs::monitor_box()],
+            alone: &[
+                "an answer passes once the customer has spoken (tcp, IPv4)",
+                "a range is closed, and its neighbours are open (IPv4)",
+            ],
+            // They are about interfaces of another role.
+            untold: &["a_mixed_interface_knows_customers_by_their_addresses"],
         }
     }
 
-    macro_rules! tell {
-        ($($chapter:ident)*) => {
-            $(
-                #[test]
-                fn $chapter() {
-                    tell(fixtures::$chapter());
-                }
-            )*
-        };
+    fn tell(stories: Vec<Fixture>) {
+        wire::tell_all_on_the_way_out(choice().among(stories));
     }
 
-    chapters!(tell);
+    chapters!(test_each, tell);
+
+    #[test]
+    fn the_choice_of_stories_holds() {
+        choice().check();
+    }
 }
 
 fn now() -> Timestamp {

@@ -10,6 +10,7 @@
 //! will not come any more.
 
 mod beside;
+mod choice;
 mod session;
 
 use std::{
@@ -27,6 +28,7 @@ use lab::{
 };
 
 pub use beside::Beside;
+pub use choice::Choice;
 pub use session::Session;
 
 use crate::{
@@ -64,7 +66,6 @@ pub fn tell_all_on_the_way_out(mut stories: Vec<Fixture>) {
 }
 
 fn tell_with<F: Filter>(stories: Vec<Fixture>, box_with: fn(&Configuration, Timestamp) -> F) {
-    assert!(!stories.is_empty(), "there is something to tell");
     let mut complaints = Vec::new();
     for stories in for_one_filter_each(stories) {
         println!("{}", extent(&stories));
