@@ -57,6 +57,44 @@ fn files_that_do_not() {
 }
 
 #[test]
+fn what_it_does_to_interfaces_is_said_as_a_reload_would() {
+    let old = example("sides-old.toml", "[[pool]]", "[[pool]]");
+    let ends = "[[wire]]\nends = [\"eth1\", \"eth0\"]\n\n[mail]\n";
+    let wires = |name: &str| {
+        let file = example(name, "[mail]\n", ends);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("forwarding = \"wire\"\n{text}")).unwrap();
+        file
+    };
+    for (new, refusal) in [
+        (
+            example("sides-role.toml", "\"network\"  ", "\"mixed\"  "),
+            "it would change the role of eth0",
+        ),
+        (
+            example("sides-name.toml", "\"eth0\"\n", "\"etho\"\n"),
+            "it would take the filter off eth0",
+        ),
+        (
+            wires("sides-wire.toml"),
+            "it would forward elsewhere what eth1, eth0 permits (forwarding, [[wire]])",
+        ),
+    ] {
+        let output = diff(&[&old, &new]);
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let last = format!(
+            "a reload would be refused: {refusal}. If that is meant: `poolguard reload --force`"
+        );
+        assert_eq!(printed.lines().last(), Some(&*last), "{printed}");
+        assert_eq!(output.status.code(), Some(3));
+        let output = diff(&[&old, &new, Path::new("--json")]);
+        let change: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let why = change["sides"].as_str().unwrap();
+        assert!(why.starts_with(refusal), "{why}");
+    }
+}
+
+#[test]
 fn a_wrong_file_is_printed_as_check_prints_it() {
     let wrong = example("wrong.toml", "198.51.100.0/24", "198.51.100.1/24");
     let output = diff(&[Path::new(CONFIG), &wrong]);

@@ -361,6 +361,11 @@ fn a_slip_in_the_name_or_the_role_of_an_interface_takes_force() {
         let line = last_line(&refused(&machine, "reload"));
         assert!(line.contains(refusal), "{line}");
         assert!(line.contains("`poolguard reload --force`"), "{line}");
+        let printed = machine.poolguard("diff").stdout;
+        let printed = String::from_utf8(printed).unwrap();
+        let (_, why) = line.split_once("stays in force: ").unwrap();
+        let before = format!("a reload would be refused: {why}");
+        assert_eq!(printed.lines().last(), Some(&*before), "{printed}");
         assert_eq!(machine.get("/readyz").0, 200);
     }
     machine.configure(&CONFIG.replace("eth0", "etho"));

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use dataplane::{DataplaneError, remedy::remedy};
 use jiff::{SignedDuration, Timestamp};
 use policy::{
-    change::TooMuch,
+    change::{Sides, TooMuch},
     compile::CompileError,
-    config::{Config, Interface, Report},
+    config::Report,
 };
 use thiserror::Error;
 
@@ -45,19 +45,9 @@ pub enum ApplyError {
         time: SignedDuration,
     },
     /// It would leave interfaces without the filter, or under other rules, or
-    /// forward elsewhere: a slip in a name or a role does, or in a wire.
-    #[error(
-        "{what}. If that is meant: `poolguard reload --force`",
-        what = leaves(.without, .otherwise, .elsewhere)
-    )]
-    Leaves {
-        /// Those that have the program, and would not.
-        without: Vec<String>,
-        /// Those whose role would change.
-        otherwise: Vec<String>,
-        /// Those whose permitted frames would go elsewhere.
-        elsewhere: Vec<String>,
-    },
+    /// forward elsewhere.
+    #[error(transparent)]
+    Sides(#[from] Sides),
     /// It changes more at once than it may.
     #[error(transparent)]
     TooMuch(#[from] TooMuch),
@@ -124,7 +114,7 @@ impl ApplyError {
         match self {
             Self::Config(_)
             | Self::Compile(_)
-            | Self::Leaves { .. }
+            | Self::Sides(_)
             | Self::TooMuch(_)
             | Self::Defect(_)
             | Self::Dataplane(
@@ -142,58 +132,4 @@ impl ApplyError {
             | Self::Listen { .. } => false,
         }
     }
-
-    /// That no interface is left `without` the filter, or changes sides, or is
-    /// joined to another one.
-    pub(super) fn check_sides(
-        without: Vec<String>,
-        old: &Config,
-        new: &Config,
-    ) -> Result<(), Self> {
-        let is_otherwise = |old: &&Interface| {
-            let mut new = new.interfaces.iter();
-            new.any(|new| new.name == old.name && new.role != old.role)
-        };
-        let goes_elsewhere = |interface: &&Interface| {
-            let is_kept = new.interfaces.iter().any(|new| new.name == interface.name);
-            is_kept && old.other_end(&interface.name) != new.other_end(&interface.name)
-        };
-        let names = |is_meant: &dyn Fn(&&Interface) -> bool| -> Vec<String> {
-            let meant = old.interfaces.iter().filter(is_meant);
-            meant.map(|interface| interface.name.clone()).collect()
-        };
-        let (otherwise, elsewhere) = (names(&is_otherwise), names(&goes_elsewhere));
-        if without.is_empty() && otherwise.is_empty() && elsewhere.is_empty() {
-            return Ok(());
-        }
-        Err(Self::Leaves {
-            without,
-            otherwise,
-            elsewhere,
-        })
-    }
-}
-
-/// What a reload would do to interfaces that it should leave alone.
-fn leaves(without: &[String], otherwise: &[String], elsewhere: &[String]) -> String {
-    let mut text = Vec::new();
-    if !without.is_empty() {
-        text.push(format!(
-            "it would take the filter off {}",
-            without.join(", ")
-        ));
-    }
-    if !otherwise.is_empty() {
-        text.push(format!(
-            "it would change the role of {}",
-            otherwise.join(", ")
-        ));
-    }
-    if !elsewhere.is_empty() {
-        text.push(format!(
-            "it would forward elsewhere what {} permits (forwarding, [[wire]])",
-            elsewhere.join(", ")
-        ));
-    }
-    text.join(", and ")
 }

@@ -17,7 +17,7 @@ use dataplane::{Dataplane, Demand, Events};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
-    change::{Extent, check_limit},
+    change::{Extent, check_limit, check_sides},
     compile::{Amendment, Compiled, InUse, amend, compile},
     config::Texts,
     intent::Intent,
@@ -141,7 +141,7 @@ impl<D: Dataplane> Controller<D> {
             // Not the new one's limit: a mistake could be in there as well.
             check_limit(extent, self.intent.config.max_change)?;
             let without = self.dataplane.would_leave(&compiled.interfaces)?;
-            ApplyError::check_sides(without, &self.intent.config, &wanted.intent.config)?;
+            check_sides(without, &self.intent.config, &wanted.intent.config)?;
         }
         let listen = wanted.intent.config.metrics.listen;
         let mut endpoint = self.endpoint.prepare(listen);

@@ -51,13 +51,13 @@ use api::{
         Status, Unconfirmed, WireStatus,
     },
 };
-use dataplane::{Dataplane, DataplaneError, Kernel};
+use dataplane::{Dataplane, DataplaneError, InterfaceState, Kernel};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use policy::{
-    change::{Change, Extent},
+    change::{Change, Extent, check_sides},
     compile::{self, Compiled},
-    config::{self, Config, Loaded, Memory, Report, Severity, Texts},
+    config::{self, Config, Interface, Loaded, Memory, Report, Severity, Texts},
     intent::Intent,
     listing::some_of,
 };
@@ -160,6 +160,8 @@ impl ToRead {
 #[derive(Debug)]
 pub struct Comparison {
     in_force: Intent,
+    /// The interfaces that have the filter, as they are called now.
+    filtered: Vec<String>,
     now: Timestamp,
     with: ComparedWith,
 }
@@ -188,7 +190,15 @@ impl Comparison {
         let change = guarded("comparing the configurations", || {
             Change::in_part(&self.in_force, &new, self.now, EXEMPTIONS)
         });
-        Ok(change?)
+        let mut change = change?;
+        let (old, new) = (&self.in_force.config, &new.config);
+        // A reload takes no force for an interface that has no filter, or had another name.
+        let is_left = |name: &&String| !new.interfaces.iter().any(|new| new.name == **name);
+        let without = self.filtered.iter().filter(is_left).cloned().collect();
+        change.sides = check_sides(without, old, new)
+            .err()
+            .map(|sides| sides.to_string());
+        Ok(change)
     }
 
     fn read(&self, candidate: &Candidate) -> Result<Loaded, ApplyError> {
@@ -734,7 +744,16 @@ impl<D: Dataplane> Controller<D> {
     }
 
     fn compared_with(&self, with: ComparedWith) -> Comparison {
+        let readings = self.dataplane.readings();
+        let filtered = |interface: &Interface| match readings.standing(&interface.name) {
+            InterfaceState::Attached | InterfaceState::Outdated => Some(interface.name.clone()),
+            InterfaceState::Renamed(name) => Some(name),
+            InterfaceState::Misplaced { kept, .. } => kept,
+            InterfaceState::Missing | InterfaceState::Unattached => None,
+        };
+        let interfaces = &self.intent.config.interfaces;
         Comparison {
+            filtered: interfaces.iter().filter_map(filtered).collect(),
             in_force: self.intent.clone(),
             now: self.clock.now(),
             with,

@@ -11,7 +11,7 @@ use std::{path::Path, sync::Arc, thread, time::Duration};
 use api::status::{LastGood, Unconfirmed};
 use jiff::Timestamp;
 use policy::{
-    change::{Extent, check_limit},
+    change::{Extent, check_limit, check_sides, left_out},
     config::{Config, Loaded, Report, Texts},
     intent::Intent,
 };
@@ -414,10 +414,7 @@ impl Start<'_> {
         })?;
         check_limit(&extent, last.max_change)?;
         // Interfaces may come later: what counts is what they are called.
-        let is_kept = |name: &String| next.config.interfaces.iter().any(|new| new.name == *name);
-        let names = last.interfaces.iter().map(|interface| &interface.name);
-        let without = names.filter(|name| !is_kept(name)).cloned().collect();
-        ApplyError::check_sides(without, last, &next.config)?;
+        check_sides(left_out(last, &next.config), last, &next.config)?;
         Ok(extent)
     }
 }

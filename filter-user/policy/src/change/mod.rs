@@ -4,7 +4,8 @@
 //! other (`segments`), through the same layers that the tables are made from.
 //! `view` says what a configuration says of a stretch, `verdicts` asks the rules
 //! what becomes of its packets; `tally` lists what differs, and `reach` adds up what
-//! that comes to, which is an `extent`; `limit` says when it is too much at once.
+//! that comes to, which is an `extent`; `limit` says when it is too much at once,
+//! and `sides` what should become of no interface.
 
 mod addresses;
 mod extent;
@@ -13,6 +14,7 @@ mod ports;
 mod reach;
 mod render;
 mod segments;
+mod sides;
 mod tally;
 mod verdicts;
 mod view;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use addresses::Addresses;
 pub use extent::Extent;
 pub use limit::{ADDRESSES, CUSTOMERS, Excess, TooMuch, Way, check_limit};
+pub use sides::{Sides, check_sides, left_out};
 
 use crate::{
     config::{Config, IncludedBy, PortSpec, TemporaryExemption},
@@ -85,6 +88,10 @@ pub struct Change {
     /// configuration's `max_change`.
     #[serde(default)]
     pub too_much: Option<String>,
+    /// The same for what it does to interfaces: it takes the filter off one, changes its role
+    /// or sends what it permits elsewhere.
+    #[serde(default)]
+    pub sides: Option<String>,
 }
 
 /// One piece that is there on one side alone.

@@ -34,8 +34,8 @@ impl Change {
                 count => writeln!(text, "{count} customers with exemptions {verb} something"),
             };
         }
-        if let Some(too_much) = &self.too_much {
-            let _infallible = writeln!(text, "\na reload would be refused: {too_much}");
+        for refusal in [&self.too_much, &self.sides].into_iter().flatten() {
+            let _infallible = writeln!(text, "\na reload would be refused: {refusal}");
         }
         text
     }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::{
     Addresses, Change, Entry, Sign, What,
     addresses::{Counter, Range},
-    check_limit, enforcement,
+    check_limit, check_sides, enforcement, left_out,
     ports::{PortNumbers, PortSet},
     reach::Reach,
     segments::{bounds, side_by_side},
@@ -33,6 +33,8 @@ pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usi
     side_by_side(old, new, |range, old, new| tally.add(range, old, new));
     let extent = tally.reach.extent();
     let too_much = check_limit(&extent, old.config.max_change).err();
+    let without = left_out(&old.config, &new.config);
+    let sides = check_sides(without, &old.config, &new.config).err();
     Change {
         entries: tally.entries(&numbers),
         more_exemptions: tally.more_grants,
@@ -48,6 +50,7 @@ pub(super) fn tally(old: &Intent, new: &Intent, now: Timestamp, most_grants: usi
         gained: extent.gained,
         lost: extent.lost,
         too_much: too_much.map(|too_much| too_much.to_string()),
+        sides: sides.map(|sides| sides.to_string()),
     }
 }
 
