@@ -83,9 +83,9 @@ fn a_controller_that_was_killed_has_left_a_filter_which_status_describes() {
     assert_eq!(
         text.lines().nth(1).unwrap(),
         format!(
-            "generation 2 of configuration {}, in force since {}, hash {}",
+            "generation 2 of configuration {}, in force since {:.3}, hash {}",
             file.display(),
-            since.as_str().unwrap(),
+            since.as_str().unwrap().parse::<jiff::Timestamp>().unwrap(),
             hash.as_str().unwrap()
         )
     );

@@ -72,7 +72,7 @@ impl fmt::Display for InForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "generation {}, in force since {}",
+            "generation {}, in force since {:.0}",
             self.generation, self.since
         )?;
         match &self.standing {

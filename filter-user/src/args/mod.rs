@@ -307,11 +307,11 @@ pub struct Add {
     pub expires: Timestamp,
 
     /// Why. It is logged and shown.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub reason: String,
 
     /// Where that is written down: NOC-4711.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub ticket: Option<String>,
 
     /// How long the controller may take to answer. Exit status 4 after that; it may be
@@ -388,7 +388,24 @@ pub struct Explain {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command, Exempt};
+
+    /// What was given as `--reason=` on one box is copied to another as two words.
+    #[test]
+    fn a_reason_may_begin_with_a_hyphen() {
+        let typed = "poolguard exempt add 203.0.113.20 443 --expires 2h --ticket -4711 --reason";
+        let words = typed.split(' ').chain(["- moves its web server"]);
+        let cli = Cli::try_parse_from(words).map(|cli| cli.command);
+        match cli {
+            Ok(Command::Exempt(Exempt::Add(add))) => {
+                assert_eq!(add.reason, "- moves its web server");
+                assert_eq!(add.ticket.as_deref(), Some("-4711"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn the_arguments_are_consistent() {

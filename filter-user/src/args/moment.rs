@@ -1,6 +1,9 @@
 //! Durations and moments as they are given on the command line.
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    RoundMode, SignedDuration, Span, SpanRelativeTo, Timestamp, TimestampRound, Unit, civil::Date,
+    tz::TimeZone,
+};
 
 /// `90s`, `5m`, `2h`, `1h 30m` or `3d`: more than nothing. A day has 24 hours.
 pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
@@ -15,8 +18,8 @@ pub(super) fn duration(text: &str) -> Result<SignedDuration, String> {
     }
 }
 
-/// A duration from now, a moment with its offset, or a date, through which it
-/// lasts (UTC).
+/// A duration from now, to the second and no less than that, a moment with its offset, or a
+/// date, through which it lasts (UTC).
 pub(super) fn expiry(text: &str) -> Result<Timestamp, String> {
     expiry_after(text, Timestamp::now())
 }
@@ -39,7 +42,11 @@ fn expiry_after(text: &str, now: Timestamp) -> Result<Timestamp, String> {
          as 2026-12-01, through which it lasts"
             .to_owned()
     })?;
+    let whole_seconds = TimestampRound::new()
+        .smallest(Unit::Second)
+        .mode(RoundMode::Ceil);
     now.checked_add(duration)
+        .and_then(|end| end.round(whole_seconds))
         .map_err(|_| format!("{text} is too long"))
 }
 
@@ -65,6 +72,13 @@ mod tests {
         ] {
             assert_eq!(after(text), Ok(moment.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_duration_ends_with_a_whole_second() {
+        let now = "2026-06-15T12:00:00.000000001Z".parse().ok();
+        let end = now.and_then(|now| expiry_after("2h", now).ok());
+        assert_eq!(end, "2026-06-15T14:00:01Z".parse().ok());
     }
 
     #[test]

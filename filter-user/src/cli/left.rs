@@ -273,7 +273,7 @@ fn render(left: &Shown, is_running: bool) -> String {
     let generation = left.generation.map(|number| format!("generation {number}"));
     match (&left.in_force, generation) {
         (Some(noted), Some(generation)) => text.push_str(&format!(
-            "{generation} of configuration {}, in force since {}, hash {}\n",
+            "{generation} of configuration {}, in force since {:.3}, hash {}\n",
             shown(&noted.config_file),
             noted.since,
             noted.config_hash,
@@ -298,7 +298,7 @@ fn render(left: &Shown, is_running: bool) -> String {
         "",
     ]);
     for interface in &left.interfaces {
-        let since = interface.since.map(|since| since.to_string());
+        let since = interface.since.map(|since| format!("{since:.3}"));
         rows.add_row([
             interface.name.clone(),
             interface.mode.unwrap_or_default().to_owned(),

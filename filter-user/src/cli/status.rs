@@ -26,7 +26,7 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
         let _infallible = match &status.roll_back_problem {
             None => writeln!(
                 text,
-                "ON TRIAL: goes back at {deadline} unless `poolguard confirm` follows"
+                "ON TRIAL: goes back at {deadline:.0} unless `poolguard confirm` follows"
             ),
             Some(problem) => writeln!(
                 text,
@@ -54,7 +54,7 @@ pub(super) fn render(status: &Status, now: Timestamp) -> String {
     {
         let _infallible = writeln!(
             text,
-            "LAST GOOD CONFIGURATION, of {in_force_since}: {} is NOT what is in force, a reload \
+            "LAST GOOD CONFIGURATION, of {in_force_since:.0}: {} is NOT what is in force, a reload \
              would refuse it: {error}",
             status.config_file.display()
         );
