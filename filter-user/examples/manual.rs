@@ -19,8 +19,17 @@ fn main() -> io::Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, "poolguard", &directory)?;
     }
+    // `help` has no page, so none is pointed to.
+    let mut command = without_help(command);
     command.build();
     pages(&command, &directory)
+}
+
+/// A command, and those below it, without `help`.
+fn without_help(command: Command) -> Command {
+    command
+        .disable_help_subcommand(true)
+        .mut_subcommands(without_help)
 }
 
 /// The page of a command, and those of the commands below it.
@@ -34,7 +43,7 @@ fn pages(command: &Command, directory: &Path) -> io::Result<()> {
         .render(&mut page)?;
     fs::write(directory.join(format!("{name}.8")), page)?;
     let commands = command.get_subcommands();
-    let below = commands.filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    let below = commands.filter(|command| !command.is_hide_set());
     below
         .into_iter()
         .try_for_each(|command| pages(command, directory))
