@@ -327,3 +327,40 @@ fn what_a_reload_would_change_is_what_the_handbook_shows() {
     let files = format!("poolguard diff /etc/poolguard/{old} /etc/poolguard/{new}\n{expected}");
     first.prints(&files, &[]);
 }
+
+/// keepalived only warns of a script that nothing tracks, and runs none without a user.
+#[test]
+fn the_script_of_two_boxes_is_tracked() {
+    let text = block("docs/operations/two-boxes.md", "global_defs");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let after = |word: &str, skipped: usize| {
+        let place = words.iter().position(|found| *found == word);
+        words[place.unwrap_or_else(|| panic!("{word} is not there")) + skipped]
+    };
+    assert_eq!(after("track_script", 2), after("vrrp_script", 1));
+    let first = |word: &str| text.find(word).unwrap();
+    assert!(first("vrrp_script") < first("vrrp_sync_group"));
+    assert!(first("vrrp_sync_group") < first("track_script"));
+    assert!(first("track_script") < first("vrrp_instance"));
+    assert!(text.contains("script_user") && text.contains("enable_script_security"));
+}
+
+/// Opening a pool takes force, also on trial.
+#[test]
+fn a_pool_is_opened_for_a_capture_as_the_handbook_says() {
+    let first = Box::new("capture");
+    first.edit("poolguard.toml", "enforcement = \"monitor\"\n", "");
+    let file = first.directory.join("poolguard.toml");
+    let old = first.directory.join("old.toml");
+    fs::copy(&file, &old).unwrap();
+    let pool = "name = \"dialup-east\"\n";
+    let monitored = format!("{pool}enforcement = \"monitor\"\n");
+    first.edit("poolguard.toml", pool, &monitored);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_poolguard"));
+    let output = program.arg("diff").args([&old, &file]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let refused = printed.contains("a reload would be refused");
+    let capturing = read("docs/operations/capturing.md");
+    let said = capturing.contains("poolguard reload --force --confirm");
+    assert_eq!((refused, said), (true, true), "{printed}");
+}

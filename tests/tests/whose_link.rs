@@ -130,6 +130,32 @@ fn a_start_in_another_namespace_is_refused_and_names_the_first() {
     machine.start().stop();
 }
 
+#[test]
+fn a_controller_that_runs_is_asked_from_any_namespace() {
+    let mut machine = Machine::without_interfaces();
+    machine.namespace = Namespace::new();
+    machine.namespace.ip("link set lo up");
+    INTERFACES
+        .iter()
+        .for_each(|interface| machine.add_veth(interface));
+    let mut running = machine.start();
+    let other = twin(&machine);
+    let before = programs(&machine.namespace);
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    assert!(poolguard_in(&other, &machine, "status").status.success());
+    let output = poolguard_in(&other, &machine, "run");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        last_line(&output).contains("is running already"),
+        "{output:?}"
+    );
+    assert_eq!(programs(&machine.namespace), before);
+    let output = poolguard_in(&other, &machine, "detach");
+    assert!(output.status.success(), "{output:?}");
+    running.log_until("detached: nothing is enforced any more");
+    assert_eq!(programs(&machine.namespace), [None, None]);
+}
+
 /// A process, for as long as a test looks.
 struct Sleeper(Child);
 
