@@ -23,5 +23,6 @@ pub mod log;
 pub mod metrics;
 mod public_directory;
 mod regular_file;
+mod seal;
 mod slow_disk;
 pub mod state;

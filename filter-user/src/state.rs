@@ -11,13 +11,16 @@ use std::{
 };
 
 use dataplane::remedy::remedy_at;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use thiserror::Error;
 
 use crate::{
     controller::Defect,
     public_directory::make_public,
-    regular_file,
+    regular_file, seal,
     slow_disk::{Moved, SlowDisk},
 };
 
@@ -94,6 +97,9 @@ const VERSION: u64 = 1;
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Versioned<T> {
     version: u64,
+    /// Over the whole file, as [`seal`] has it.
+    #[serde(default)]
+    sha256: String,
     #[serde(flatten)]
     content: T,
 }
@@ -186,6 +192,12 @@ impl StateDirectory {
                 known: VERSION,
             });
         }
+        if seal::is_broken(&text) {
+            return Err(damaged(serde_json::Error::custom(
+                "it is not what was written, its sum says. Whoever has changed it on purpose takes \
+                 the line `sha256` out",
+            )));
+        }
         let kept: Versioned<T> = serde_json::from_slice(&text).map_err(damaged)?;
         Ok(Some(kept.content))
     }
@@ -199,12 +211,15 @@ impl StateDirectory {
     pub fn write<T: Serialize>(&self, name: &str, content: &T) -> Result<(), StateError> {
         let kept = Versioned {
             version: VERSION,
+            sha256: seal::BLANK.to_owned(),
             content,
         };
-        let text = serde_json::to_vec_pretty(&kept).map_err(|error| StateError::Unwritable {
+        let text = serde_json::to_vec_pretty(&kept);
+        let mut text = text.map_err(|error| StateError::Unwritable {
             path: self.file(name),
             source: error.into(),
         })?;
+        seal::seal(&mut text);
         let prepared = self.prepare(name, move |file| file.write_all(&text));
         prepared?.commit()
     }

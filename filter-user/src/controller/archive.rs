@@ -16,7 +16,10 @@ use policy::config::{self, Diagnostic, Files, Loaded, Memory, Report, Severity, 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::state::{Prepared, StateDirectory, StateError};
+use crate::{
+    seal::digits,
+    state::{Prepared, StateDirectory, StateError},
+};
 
 /// The configuration that was last in force, on trial or not confirmed excepted.
 pub(super) const CONFIRMED: &str = "confirmed.tar";
@@ -39,6 +42,9 @@ struct Contents {
     since: Timestamp,
     main: String,
     files: Vec<String>,
+    /// The [`fingerprint`] of the texts. A poolguard before this one wrote none.
+    #[serde(default)]
+    sha256: Option<String>,
 }
 
 /// An archive, as it was read back.
@@ -68,6 +74,7 @@ fn write(file: impl Write, main: &Path, texts: &Texts, since: Timestamp) -> io::
         since,
         main: text_of(main),
         files: texts.iter().map(|(path, _)| text_of(path)).collect(),
+        sha256: Some(fingerprint(main, texts)),
     };
     let contents = serde_json::to_vec_pretty(&contents)?;
     let mut archive = tar::Builder::new(file);
@@ -143,11 +150,16 @@ impl Archive {
         if texts.len() != contents.files.len() {
             return Err(invalid("files are missing in it"));
         }
-        Ok(Self {
+        let archive = Self {
             contents,
             bytes,
             texts,
-        })
+        };
+        let sum = archive.contents.sha256.as_ref();
+        if sum.is_some_and(|sum| *sum != archive.fingerprint()) {
+            return Err(invalid("it is not what was kept, its sum says"));
+        }
+        Ok(archive)
     }
 
     /// When the configuration came into force.
@@ -224,8 +236,7 @@ fn hash<'a>(main: &str, files: impl Iterator<Item = (String, &'a [u8])>) -> Stri
         add(path.as_bytes());
         add(text);
     }
-    let bytes = hash.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    digits(&hash.finalize())
 }
 
 #[cfg(test)]
@@ -333,6 +344,22 @@ mod tests {
             let other = load(&files);
             assert!(!archive.holds(main, &other.texts));
             assert_ne!(fingerprint(main, &other.texts), print);
+        }
+    }
+
+    /// `tar` has a sum over what entries are called, and none over what is in them.
+    #[test]
+    fn a_bit_that_flips_in_a_text_is_damage() {
+        let whole = archive(&load(&files()));
+        let exempts = b"203.0.113.8/29";
+        let at = whole
+            .windows(exempts.len())
+            .position(|text| text == exempts);
+        for bit in 0..8 * exempts.len() {
+            let mut flipped = whole.clone();
+            flipped[at.unwrap() + bit / 8] ^= 1 << (bit % 8);
+            let error = Archive::parse(flipped).unwrap_err();
+            assert!(error.to_string().contains("its sum"), "{error}");
         }
     }
 

@@ -191,8 +191,8 @@ pub enum ExemptionError {
     },
     /// All numbers were given.
     #[error(
-        "no number is left for another exemption: `next_id` in {FILE} is the last one. Correct that \
-         while poolguard does not run"
+        "no number is left for another exemption: `next_id` in {FILE} is the last one. Correct that, \
+         and take the line `sha256` out, while poolguard does not run"
     )]
     NoNumber,
     /// There is none of this number.

@@ -38,7 +38,7 @@ const UNUSABLE: &str = "what an earlier run left cannot be used";
 const UNCONFIRMED: &str = "UNCONFIRMED: what is in force could be compared with nothing";
 
 /// All of them.
-pub(super) const NIGHTS: [Night; 14] = [
+pub(super) const NIGHTS: [Night; 15] = [
     Night {
         name: "boot with a file that is no TOML",
         spoil: |machine| configure(machine, "[["),
@@ -135,15 +135,20 @@ pub(super) const NIGHTS: [Night; 14] = [
         restore: nothing,
     },
     Night {
+        name: "boot with a flipped bit in the kept configuration",
+        spoil: |machine| {
+            replace_in_kept(machine, b"203.0.113.8/29", b"203.0.113.0/29");
+            None
+        },
+        says: "its sum says",
+        restore: nothing,
+    },
+    Night {
         name: "boot with the kept configuration of another poolguard",
         spoil: |machine| {
-            let file = machine.state_file("confirmed.tar");
-            let mut kept = fs::read(&file).expect("is kept");
-            let key = b"role";
-            let at = kept.windows(key.len()).position(|word| word == key);
-            let at = at.expect("every configuration has it");
-            kept[at..at + key.len()].copy_from_slice(b"rule");
-            fs::write(file, kept).expect("can be written");
+            replace_in_kept(machine, b"role", b"rule");
+            // One that writes no sums.
+            replace_in_kept(machine, b"\"sha256\"", b"\"sha25_\"");
             configure(machine, &format!("{}# another text\n", usual()))
         },
         says: UNCONFIRMED,
@@ -181,6 +186,16 @@ pub(super) const NIGHTS: [Night; 14] = [
 ];
 
 fn nothing(_: &Machine) {}
+
+/// Puts one text in the place of another one in what is kept.
+fn replace_in_kept<const N: usize>(machine: &Machine, text: &[u8; N], by: &[u8; N]) {
+    let file = machine.state_file("confirmed.tar");
+    let mut kept = fs::read(&file).expect("is kept");
+    let at = kept.windows(N).position(|word| word == text);
+    let at = at.expect("every configuration has it");
+    kept[at..at + N].copy_from_slice(by);
+    fs::write(file, kept).expect("can be written");
+}
 
 /// What the box enforces in these nights, with the limit that it has by default.
 fn usual() -> String {
