@@ -26,3 +26,4 @@ mod regular_file;
 mod seal;
 mod slow_disk;
 pub mod state;
+mod threads;

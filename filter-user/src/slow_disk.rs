@@ -8,9 +8,10 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
         mpsc::{RecvTimeoutError, channel},
     },
-    thread,
     time::Duration,
 };
+
+use crate::threads;
 
 /// How long the disk may take while nothing moves.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,19 +90,21 @@ impl SlowDisk {
             known: Arc::clone(&self.known),
         };
         let (answer, answered) = channel();
-        let thread = thread::Builder::new().spawn(move || {
+        let thread = threads::begin(move || {
             let done = question();
             drop(asked);
             let _unheard = answer.send(done);
-        })?;
+        });
         let mut before = moved.load(Ordering::Relaxed);
         loop {
             match answered.recv_timeout(self.patience) {
                 Ok(answer) => return Ok(answer),
-                Err(RecvTimeoutError::Disconnected) => match thread.join() {
-                    Ok(()) => unreachable!("it answers before it ends"),
-                    Err(panic) => resume_unwind(panic),
-                },
+                Err(RecvTimeoutError::Disconnected) => {
+                    match thread.and_then(|thread| thread.join().err()) {
+                        None => unreachable!("it answers before it ends"),
+                        Some(panic) => resume_unwind(panic),
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             let now = moved.load(Ordering::Relaxed);
@@ -146,7 +149,7 @@ impl SlowDisk {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-    use std::sync::mpsc::channel;
+    use std::{sync::mpsc::channel, thread};
 
     use super::*;
 

@@ -30,16 +30,20 @@ impl ClockWatch {
 
     fn at(moment: Timespec) -> Self {
         let (tell, told) = mpsc::channel(1);
+        let say = |error: &io::Error| {
+            tracing::warn!(
+                %error,
+                "the kernel does not tell when the clock is set: that is noticed some seconds later"
+            );
+        };
         // The thread ends with the process.
-        thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             let watched = armed(moment).and_then(|timer| watch(&timer, &tell));
-            if let Err(error) = watched {
-                tracing::warn!(
-                    %error,
-                    "the kernel does not tell when the clock is set: that is noticed some seconds later"
-                );
-            }
+            watched.unwrap_or_else(|error| say(&error));
         });
+        if let Err(error) = thread {
+            say(&error);
+        }
         Self(told)
     }
 

@@ -30,9 +30,11 @@ use super::{
     defect::guarded,
     endpoint::Move,
     exemptions::{KeptExemptions, log_back, log_over},
-    joined,
 };
-use crate::state::{self, StateError};
+use crate::{
+    state::{self, StateError},
+    threads,
+};
 
 /// Something that is to come into force, with all that is to change with it.
 pub(super) struct Wanted {
@@ -197,7 +199,7 @@ impl<D: Dataplane> Controller<D> {
         thread::scope(|scope| {
             let (old, new) = (&self.intent, &wanted.intent);
             let extent = (wanted.compare != Compare::Not).then(|| {
-                scope.spawn(|| {
+                threads::begin_in(scope, || {
                     guarded("comparing the configurations", || {
                         Extent::between(old, new, now)
                     })
@@ -206,7 +208,7 @@ impl<D: Dataplane> Controller<D> {
             let (state, main) = (&self.state, &self.config_file);
             let archive = wanted.texts.as_ref().map(|texts| {
                 let name = wanted.standing.archive();
-                scope.spawn(move || {
+                threads::begin_in(scope, move || {
                     guarded("keeping the configuration", || {
                         archive::prepare(state, name, main, texts, now)
                     })
@@ -215,8 +217,8 @@ impl<D: Dataplane> Controller<D> {
             let compiled = guarded("compiling", || compile(new, now));
             let compiled = compiled.map_err(ApplyError::from);
             (
-                extent.map(|extent| joined(extent).map_err(ApplyError::from)),
-                archive.map(|archive| joined(archive).map_err(StateError::from).flatten()),
+                extent.map(|extent| extent.join().map_err(ApplyError::from)),
+                archive.map(|archive| archive.join().map_err(StateError::from).flatten()),
                 compiled.and_then(|compiled| Ok(compiled?)),
             )
         })

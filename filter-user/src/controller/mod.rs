@@ -35,10 +35,8 @@ mod start;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    panic::resume_unwind,
     path::PathBuf,
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -1032,11 +1030,6 @@ fn leave_as_found<D: Dataplane>(dataplane: D) {
             "cannot take everything back: pins are left, which the next start takes over"
         );
     }
-}
-
-/// What a thread has done. Those that may panic are guarded.
-fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The interfaces that are to be attached; whether they are is looked up by

@@ -4,14 +4,13 @@
 use std::{
     path::PathBuf,
     sync::mpsc::{RecvTimeoutError, channel},
-    thread,
     time::Duration,
 };
 
 use policy::config::shown;
 use thiserror::Error;
 
-use crate::disk::Progress;
+use crate::{disk::Progress, threads};
 
 /// How long one file or directory may take. A lease that another process holds on a file
 /// takes the kernel 45 seconds to break (`fs.lease-break-time`).
@@ -47,7 +46,7 @@ pub(super) fn apart<T: Send + 'static>(
     let (answer, answered) = channel();
     let thread = {
         let progress = progress.clone();
-        thread::spawn(move || {
+        threads::begin(move || {
             let _unheard = answer.send(read(&progress));
         })
     };
@@ -56,10 +55,12 @@ pub(super) fn apart<T: Send + 'static>(
         match answered.recv_timeout(patience / LOOKS) {
             Ok(read) => return Ok(read),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => match thread.join() {
-                Ok(()) => unreachable!("it answers before it ends"),
-                Err(panic) => std::panic::resume_unwind(panic),
-            },
+            Err(RecvTimeoutError::Disconnected) => {
+                match thread.and_then(|thread| thread.join().err()) {
+                    None => unreachable!("it answers before it ends"),
+                    Some(panic) => std::panic::resume_unwind(panic),
+                }
+            }
         }
         let look = progress.look();
         unchanged = if look == last { unchanged + 1 } else { 0 };
@@ -73,7 +74,7 @@ pub(super) fn apart<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::{sync::mpsc::channel, thread};
 
     use super::*;
 

@@ -43,12 +43,21 @@ impl ServiceManager {
     /// Tells nobody where nobody asked to be told.
     pub(super) fn new() -> Self {
         let wants_to_know = std::env::var_os("NOTIFY_SOCKET").is_some();
-        let messages = wants_to_know.then(|| {
+        let begin = || {
             let (messages, received) = sync_channel(MESSAGES);
-            thread::spawn(move || send_all(&received));
-            messages
-        });
-        Self { messages }
+            let thread = thread::Builder::new().spawn(move || send_all(&received));
+            let begun = thread.inspect_err(|error| {
+                tracing::error!(
+                    %error,
+                    "the service manager is told nothing, for want of a thread, and may restart the \
+                     controller. The filter goes on"
+                );
+            });
+            begun.ok().map(|_| messages)
+        };
+        Self {
+            messages: wants_to_know.then(begin).flatten(),
+        }
     }
 
     /// Has it told.

@@ -21,7 +21,6 @@ use super::{
     archive::{self, Archive, CONFIRMED, ON_TRIAL},
     confirmation::{self, KeptTrial, NOT_IN_TIME, Trial},
     defect::guarded,
-    joined,
     reading::apart,
     refusals::Refusals,
     salvage::{Left, salvage, set_aside},
@@ -29,6 +28,7 @@ use super::{
 use crate::{
     disk::{self, Disk},
     state::StateDirectory,
+    threads,
 };
 
 /// How a start is to go about it.
@@ -339,9 +339,10 @@ impl Start<'_> {
         let (file, now, patience) = (self.file, self.now, self.site.patience);
         // Both at once, where they will both be needed: a million customers take a while.
         let (loaded, kept) = thread::scope(|scope| {
-            let kept = scope
-                .spawn(|| (!is_on_disk(confirmed, patience)).then(|| load_kept(confirmed, now)));
-            (self.load(), joined(kept))
+            let kept = threads::begin_in(scope, || {
+                (!is_on_disk(confirmed, patience)).then(|| load_kept(confirmed, now))
+            });
+            (self.load(), kept.join())
         });
         let loaded = match loaded {
             Ok(loaded) if confirmed.holds(file, &loaded.texts) => {
