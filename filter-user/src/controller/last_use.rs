@@ -4,7 +4,8 @@
 //! change, the marks are taken and told as a moment of the prefix that the exemption is for.
 //!
 //! For how long something was not used is counted in minutes that controllers have run and
-//! watched. A clock that is wrong, or set, makes nothing look unused, and takes nothing away.
+//! watched. A clock that is wrong, or set, makes nothing look unused, and takes nothing away:
+//! moments stay as they were noted, but for those of this run, which go with the clock.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -51,6 +52,9 @@ pub(super) struct LastUses {
     /// last written.
     counted: Option<Duration>,
     written: Duration,
+    /// The minute in which this clock began to run, by the time of day as it was when last
+    /// looked at.
+    begun: Option<i64>,
     /// The generation whose exemptions these are.
     of_generation: Option<u64>,
     /// Whether it was kept at all.
@@ -133,6 +137,7 @@ impl LastUses {
             minutes,
             counted: None,
             written: passed,
+            begun: None,
             of_generation: None,
             writing: None,
             said: None,
@@ -155,15 +160,20 @@ impl LastUses {
     }
 
     /// When the exemptions around an address, or of a prefix, were used.
-    fn of(&self, prefix: &IpNet) -> Option<LastUse> {
+    fn of(&self, prefix: &IpNet, now: u32) -> Option<LastUse> {
         let known = self.find(prefix).ok().map(|place| &self.known[place])?;
-        Some(self.told(known))
+        Some(self.told(known, now))
     }
 
-    fn told(&self, known: &Known) -> LastUse {
+    /// Nothing was used later than now, nor since as many minutes as were watched since: a
+    /// clock may have been ahead, or be behind.
+    fn told(&self, known: &Known, now: u32) -> LastUse {
+        let watched = self.minutes.saturating_sub(known.minute);
+        // A minute of one count may begin in another minute of the day.
+        let latest = now.saturating_sub(watched.saturating_sub(1)).max(1);
         LastUse {
-            watched_since: moment(known.since),
-            last_used: (known.used != 0).then(|| moment(known.used)),
+            watched_since: moment(known.since.min(latest)),
+            last_used: (known.used != 0).then(|| moment(known.used.min(latest))),
             unused_days: self.unused_days(known),
         }
     }
@@ -240,10 +250,31 @@ impl LastUses {
             .extend(before.filter_map(|gone| gone_for_now(gone, may_come_back)));
     }
 
-    /// Nothing was used later than now: the clock was ahead.
-    fn go_by(&mut self, now: u32) {
+    /// Goes by the clock as it is: where it was set, what was noted since this run began was
+    /// as much earlier or later.
+    fn go_by(&mut self, now: u32, passed: Duration) {
+        let run = i64::try_from(passed.as_secs() / MINUTE.as_secs()).unwrap_or_default();
+        let begun = i64::from(now) - run;
+        let Some(before) = self.begun else {
+            self.begun = Some(begun);
+            return;
+        };
+        let moved = begun - before;
+        // Whole minutes differ by one.
+        if moved.abs() <= 1 {
+            return;
+        }
+        self.begun = Some(begun);
+        let noted = before..=before + run;
+        let put_right = |minute: &mut u32| {
+            if noted.contains(&i64::from(*minute)) {
+                let right = (i64::from(*minute) + moved).max(1);
+                *minute = u32::try_from(right).unwrap_or(u32::MAX);
+            }
+        };
         for known in &mut self.known {
-            (known.since, known.used) = (known.since.min(now), known.used.min(now));
+            put_right(&mut known.since);
+            put_right(&mut known.used);
         }
     }
 
@@ -353,7 +384,6 @@ impl<D: Dataplane> Controller<D> {
         }
         self.take_marks();
         let (now, generation) = (minute(self.clock.now()), self.status.generation);
-        self.uses.go_by(now);
         if self.uses.of_generation != Some(generation) {
             // What is on trial goes back to what was in force.
             let may_come_back = matches!(self.standing, Standing::OnTrial(_));
@@ -369,6 +399,7 @@ impl<D: Dataplane> Controller<D> {
     /// after it they say something else.
     pub(super) fn take_marks(&mut self) {
         let now = minute(self.clock.now());
+        self.uses.go_by(now, self.clock.passed());
         let taken = guarded("reading which exemptions were used", || {
             let used = self.dataplane.used()?;
             if !used.is_empty() {
@@ -430,8 +461,9 @@ impl<D: Dataplane> Controller<D> {
 
     /// Adds when they were used.
     pub(super) fn with_uses(&self, mut listed: Vec<ListedExemption>) -> Vec<ListedExemption> {
+        let now = minute(self.clock.now());
         for exemption in &mut listed {
-            exemption.last_use = self.uses.of(&exemption.exemption.prefix);
+            exemption.last_use = self.uses.of(&exemption.exemption.prefix, now);
         }
         listed
     }
@@ -439,14 +471,15 @@ impl<D: Dataplane> Controller<D> {
     /// When what exempts these addresses was used, by its prefix.
     pub fn uses_around(&self, addresses: &[IpAddr]) -> Vec<(IpNet, LastUse)> {
         let prefixes = exempting(&self.intent, self.as_of, addresses);
+        let now = minute(self.clock.now());
         let uses = prefixes.into_iter();
-        uses.filter_map(|prefix| Some((prefix, self.uses.of(&prefix)?)))
+        uses.filter_map(|prefix| Some((prefix, self.uses.of(&prefix, now)?)))
             .collect()
     }
 
     /// The exemptions that hold, and were not used for so many days.
     pub fn unused(&self, days: u32) -> Unused {
-        let uses = &self.uses;
+        let (uses, now) = (&self.uses, minute(self.clock.now()));
         let unused = |known: &&Known| known.holds && uses.unused_days(known) >= days;
         let mut unused: Vec<&Known> = uses.known.iter().filter(unused).collect();
         let total = unused.len() as u64;
@@ -472,7 +505,7 @@ impl<D: Dataplane> Controller<D> {
                 customer: customer.map(|holder| holder.name.to_owned()),
                 ticket: customer.and_then(|holder| holder.ticket.map(str::to_owned)),
                 temporary: temporary.remove(&known.prefix).unwrap_or_default(),
-                last_use: uses.told(known),
+                last_use: uses.told(known, now),
             }
         });
         Unused {

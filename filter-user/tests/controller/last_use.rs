@@ -201,10 +201,12 @@ fn unused_are_those_that_controllers_have_watched_for_long_whatever_the_clock_sa
     site.pass(MINUTE);
     site.note_uses();
     assert_eq!(site.status().exemption_use.unused_90_days, 0);
+    let used = site.now();
     site.set_clock(SignedDuration::from_hours(-24 * 365));
     site.pass(MINUTE);
     site.note_uses();
-    assert_eq!(site.last_used(ACME), Some(site.now()));
+    let right = used - SignedDuration::from_hours(24 * 365);
+    assert_eq!(site.last_used(ACME), Some(right));
     site.pass(DAY * 60);
     site.note_uses();
     site.receive("eth0", "203.0.113.8", 25);
@@ -234,4 +236,60 @@ fn unused_are_those_that_controllers_have_watched_for_long_whatever_the_clock_sa
     site.start(StartOptions::default());
     site.note_uses();
     assert_eq!(site.status().exemption_use.unused_90_days, 0);
+}
+
+/// A machine without a battery for its clock begins in 1970, until NTP sets it.
+#[test]
+fn a_start_before_the_clock_is_set_forgets_no_use() {
+    const TWO: &str = "203.0.113.64/30";
+    let behind = SignedDuration::from_hours(-24 * 365 * 50);
+    let mut site = watched(Files::Two);
+    site.receive("eth0", "203.0.113.8", 25);
+    site.pass(MINUTE);
+    site.note_uses();
+    let used = site.now();
+    site.stop();
+    for _ in 0..2 {
+        site.set_clock(behind);
+        site.start(StartOptions::default());
+        site.note_uses();
+        // It was not in the future.
+        assert!(site.last_used(ACME).unwrap() <= site.now());
+        site.stop();
+        site.set_clock(-behind);
+    }
+    site.start(StartOptions::default());
+    site.note_uses();
+    assert_eq!(site.last_used(ACME), Some(used));
+
+    // What is seen before the clock is set was as much later.
+    site.set_clock(behind);
+    site.receive("eth0", "203.0.113.65", 443);
+    site.pass(MINUTE);
+    site.note_uses();
+    let early = site.now();
+    assert_eq!(site.last_used(TWO), Some(early));
+    site.set_clock(-behind);
+    site.pass(MINUTE);
+    site.note_uses();
+    assert_eq!(site.last_used(TWO), Some(early - behind));
+    assert_eq!(site.last_used(ACME), Some(used));
+}
+
+/// A flipped bit would make everything unused for a year.
+#[test]
+fn what_is_not_as_it_was_written_is_set_aside() {
+    let mut site = watched(Files::One);
+    site.pass(MINUTE);
+    site.note_uses();
+    site.stop();
+    let file = site.kept("last-use.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let flipped = text.replace("\"minutes\": 1", "\"minutes\": 900001");
+    assert_ne!(flipped, text);
+    fs::write(&file, flipped).unwrap();
+    site.start(StartOptions::default());
+    site.note_uses();
+    assert_eq!(site.status().exemption_use.unused_90_days, 0);
+    assert!(site.kept("last-use.json.set-aside-1").exists());
 }
