@@ -140,7 +140,7 @@ fn family(name: &str) -> io::Result<Option<u16>> {
 }
 
 /// A message of generic netlink.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Message {
     family: u16,
     command: u8,
