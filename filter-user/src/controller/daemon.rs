@@ -12,6 +12,7 @@ use api::{answers::ReloadOutcome, requests::ReloadOptions};
 use axum::Router;
 use dataplane::{DataplaneError, Kernel, Namespace, remedy::remedy};
 use jiff::Timestamp;
+use nix::libc;
 use policy::{config::Loaded, instance::Instance};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
@@ -754,8 +755,17 @@ struct Signals {
     reload: Signal,
 }
 
+/// Those that would end the process, and are about something else: a file that may not get
+/// larger (`LimitFSIZE=`), whose writer is told, processor time, and what people and programs
+/// send to others for a sign of life or to have logs opened again.
+const IGNORED: [i32; 4] = [libc::SIGXFSZ, libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2];
+
 impl Signals {
     fn new() -> io::Result<Self> {
+        for number in IGNORED {
+            // From here on they do nothing: nobody has to wait for them.
+            drop(signal(SignalKind::from_raw(number))?);
+        }
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
