@@ -419,6 +419,35 @@ fn another_program_that_tcx_runs_is_left_alone_and_does_not_come_first() {
     assert_eq!(programs(inside), [THEIRS]);
 }
 
+/// Whoever comes later may ask the kernel for the first place.
+#[test]
+fn another_program_that_came_first_later_is_said() {
+    if !has_tcx() {
+        println!("skipped: this kernel has no tcx");
+        return;
+    }
+    let Some(mut sender) = Sender::by(Way::Tcx) else {
+        return;
+    };
+    let mut object = Ebpf::load(include_bytes!("../src/kernel/stranger.o")).unwrap();
+    let stranger: &mut SchedClassifier =
+        object.program_mut("stranger").unwrap().try_into().unwrap();
+    stranger.load().unwrap();
+    let options = TcAttachOptions::TcxOrder(LinkOrder::first());
+    let attach = || stranger.attach_with_options(CUSTOMERS, TcAttachType::Egress, options);
+    let link = sender.wire.appliance.inside.run(attach).unwrap();
+    // It ends the decision.
+    assert!(!sender.judges());
+    assert_eq!(sender.state(), ExitState::Behind(Way::Tcx));
+    // It is nobody's to move.
+    assert_eq!(sender.wire.appliance.reconcile(), [""; 0]);
+    must(sender.wire.appliance.enforce(&configs::base(), now()));
+    assert_eq!(sender.state(), ExitState::Behind(Way::Tcx));
+    stranger.detach(link).unwrap();
+    assert!(sender.judges());
+    assert_eq!(sender.state(), ExitState::Attached(Way::Tcx));
+}
+
 #[test]
 fn where_neither_way_is_to_be_had_it_is_said_what_to_write() {
     let mut wire = Wire::new();

@@ -220,6 +220,11 @@ impl InterfaceStatus {
     pub fn has_open_exit(&self) -> bool {
         self.egress.as_ref().is_some_and(EgressStatus::is_open)
     }
+
+    /// Whether somebody else's program decides what leaves there before poolguard's does.
+    pub fn is_behind(&self) -> bool {
+        self.egress.as_ref().is_some_and(|egress| egress.behind)
+    }
 }
 
 /// The way out of an interface.
@@ -229,6 +234,9 @@ pub struct EgressStatus {
     pub configured: String,
     /// How a program is attached there: `tcx` or `clsact`; none where there is none.
     pub way: Option<String>,
+    /// Whether somebody else's program decides there before it.
+    #[serde(default)]
+    pub behind: bool,
 }
 
 impl EgressStatus {

@@ -83,6 +83,9 @@ pub struct Kernel {
     settings: SetDevices,
     /// What was said already of things that do not work.
     said: BTreeSet<String>,
+    /// The interfaces of which it was said that somebody else's program comes first at the
+    /// way out.
+    behind: BTreeSet<String>,
     generations: u64,
 }
 
@@ -160,6 +163,7 @@ impl Kernel {
             barrier: Barrier::create().map_err(DataplaneError::Wait)?,
             settings,
             said: BTreeSet::new(),
+            behind: BTreeSet::new(),
             pins,
             is_new,
             running: None,
@@ -378,6 +382,22 @@ impl Kernel {
                  counted again. Tried again in a while"
             );
         }
+    }
+
+    /// Says once where somebody else's program has come before the one at a way out.
+    fn warn_of_others_before(&mut self) {
+        let behind = self.exits.behind();
+        for interface in behind.difference(&self.behind) {
+            tracing::warn!(
+                %interface,
+                "another program comes before poolguard's at the way out, and decides which frames \
+                 that one sees (`bpftool net`): have it attached behind"
+            );
+        }
+        for interface in self.behind.difference(&behind) {
+            tracing::info!(%interface, "no other program comes before poolguard's at the way out");
+        }
+        self.behind = behind;
     }
 
     /// Settles the accounts of generations that decide nowhere any more.
@@ -884,6 +904,7 @@ impl Dataplane for Kernel {
             }
         }
         self.exits.keep_only(&claims);
+        self.warn_of_others_before();
         self.detach_all_but(&claims);
         self.note_judged(None);
         log_unset(self.settings.keep_only(&ends));

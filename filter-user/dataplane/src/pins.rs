@@ -379,6 +379,10 @@ pub(super) fn create_directory(path: &Path) -> Result<(), DataplaneError> {
 }
 
 fn remove_if_there(path: &Path) -> Result<(), DataplaneError> {
+    // A bpffs that is read-only refuses before it looks for the file.
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(());
+    }
     match fs::remove_file(path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             Err(DataplaneError::pins(path, source))

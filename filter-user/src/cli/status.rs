@@ -179,6 +179,7 @@ fn egress(interface: &InterfaceStatus) -> String {
     };
     match &egress.way {
         _ if egress.is_open() => "NO".to_owned(),
+        Some(way) if egress.behind => format!("{way}, behind"),
         Some(way) => way.clone(),
         None => egress.configured.clone(),
     }

@@ -7,6 +7,12 @@ use dataplane::{Dataplane, Event, Events};
 
 use super::{Controller, Standing};
 
+/// What the way out of an interface is called among what fails. No interface has blanks in
+/// its name.
+pub(super) fn way_out_of(interface: &str) -> String {
+    format!("{interface} at the way out")
+}
+
 impl<D: Dataplane> Controller<D> {
     /// Takes note of what became of interfaces, but for those that were left `waiting`.
     /// Returns what had failed before, and why.
@@ -29,11 +35,12 @@ impl<D: Dataplane> Controller<D> {
                     *times.or_default() += 1;
                 }
                 Event::Lost => {}
-                Event::Failed(error)
-                | Event::Unpinned(error)
-                | Event::Unfit(error)
-                | Event::Open(error) => {
+                Event::Failed(error) | Event::Unpinned(error) | Event::Unfit(error) => {
                     self.failing.insert(interface.clone(), error.to_string());
+                }
+                Event::Open(error) => {
+                    self.failing
+                        .insert(way_out_of(interface), error.to_string());
                 }
             }
         }
@@ -79,11 +86,15 @@ impl<D: Dataplane> Controller<D> {
                 }
                 Event::Open(error) => {
                     let text = error.to_string();
-                    if failed_before.get(interface) != Some(&text) {
+                    if failed_before.get(&way_out_of(interface)) != Some(&text) {
+                        let arriving = match self.is_attached(interface) {
+                            true => "What arrives here is",
+                            false => "Nor is what arrives here",
+                        };
                         tracing::error!(
                             %interface, %error,
                             "what this box sends there, and what arrived where nothing filters, is NOT \
-                             JUDGED on its way out. What arrives here is. Tried again every few seconds"
+                             JUDGED on its way out. {arriving}. Tried again every few seconds"
                         );
                     }
                 }
@@ -99,6 +110,12 @@ impl<D: Dataplane> Controller<D> {
                 }
             }
         }
+    }
+
+    fn is_attached(&self, interface: &str) -> bool {
+        let interfaces = self.shared.latest().interfaces();
+        let mut named = interfaces.iter().filter(|known| known.name == interface);
+        named.any(|known| known.attached)
     }
 
     /// Lets those that failed wait, each time for longer.

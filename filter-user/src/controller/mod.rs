@@ -1053,6 +1053,7 @@ fn interfaces(compiled: &Compiled) -> Vec<InterfaceStatus> {
             egress: Some(EgressStatus {
                 configured: interface.egress.name().to_owned(),
                 way: None,
+                behind: false,
             }),
         })
         .collect()

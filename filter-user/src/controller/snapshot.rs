@@ -18,7 +18,12 @@ use api::{
 use dataplane::{DataplaneError, ExitState, InterfaceState, Readings, TableUse};
 use policy::totals::{Denied, Totals};
 
+use super::events::way_out_of;
 use crate::log;
+
+/// What is said of a way out where somebody else's program decides first.
+const BEHIND: &str = "another program comes before poolguard's at the way out, and decides which \
+    frames that one sees (`bpftool net`): have it attached behind";
 
 /// The latest snapshot.
 #[derive(Debug)]
@@ -61,10 +66,7 @@ impl Snapshot {
                 let is_old_out = matches!(exit, ExitState::Outdated(_));
                 let outdated = standing == InterfaceState::Outdated || is_old_out;
                 let problem = match standing {
-                    InterfaceState::Attached => match self.failing.get(&interface.name) {
-                        None if is_old_out => Some(InterfaceState::Outdated.to_string()),
-                        failing => failing.cloned(),
-                    },
+                    InterfaceState::Attached => self.why_partly(&interface.name, exit),
                     InterfaceState::Unattached => Some(self.why_unattached(&interface)),
                     problem => Some(problem.to_string()),
                 };
@@ -78,11 +80,12 @@ impl Snapshot {
                 });
                 let egress = interface.egress.map(|egress| EgressStatus {
                     way: match exit {
-                        ExitState::Attached(way) | ExitState::Outdated(way) => {
-                            Some(way.name().to_owned())
-                        }
+                        ExitState::Attached(way)
+                        | ExitState::Outdated(way)
+                        | ExitState::Behind(way) => Some(way.name().to_owned()),
                         ExitState::Open => None,
                     },
+                    behind: matches!(exit, ExitState::Behind(_)),
                     ..egress
                 });
                 InterfaceStatus {
@@ -95,6 +98,17 @@ impl Snapshot {
                 }
             })
             .collect()
+    }
+
+    /// What keeps an interface that has the program from being as it should be.
+    fn why_partly(&self, interface: &str, exit: ExitState) -> Option<String> {
+        let mut keys = [interface.to_owned(), way_out_of(interface)].into_iter();
+        let failing = keys.find_map(|key| self.failing.get(&key).cloned());
+        failing.or_else(|| match exit {
+            ExitState::Outdated(_) => Some(InterfaceState::Outdated.to_string()),
+            ExitState::Behind(_) => Some(BEHIND.to_owned()),
+            ExitState::Attached(_) | ExitState::Open => None,
+        })
     }
 
     /// What keeps an interface that is there from having the program: said of it, or
@@ -120,7 +134,11 @@ impl Snapshot {
         let unconfirmed = unconfirmed.map(|unconfirmed| format!("{unconfirmed}\n"));
         let monitor = self.enforcement().reservation();
         let monitor = monitor.map(|text| format!("{text}\n"));
-        last.or(unconfirmed).into_iter().chain(monitor).collect()
+        let interfaces = self.interfaces().into_iter();
+        let behind = interfaces.filter(|interface| interface.is_behind());
+        let behind = behind.map(|interface| format!("{}: {BEHIND}\n", interface.name));
+        let doubts = last.or(unconfirmed).into_iter().chain(monitor);
+        doubts.chain(behind).collect()
     }
 
     /// What is enforced and what is not, in a line.

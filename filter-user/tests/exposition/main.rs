@@ -74,6 +74,7 @@ fn status() -> Status {
         egress: Some(EgressStatus {
             configured: if role == "customer" { "filter" } else { "off" }.to_owned(),
             way: None,
+            behind: false,
         }),
     };
     let wire = |peer: &str, up| {

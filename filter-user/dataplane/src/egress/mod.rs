@@ -7,7 +7,16 @@
 mod clsact;
 mod judged;
 
-use std::{collections::BTreeMap, fs, io, os::fd::BorrowedFd, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::fd::BorrowedFd,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use policy::{compile::CompiledInterface, config::Egress};
 use rustix::io::Errno;
@@ -47,6 +56,9 @@ pub enum ExitState {
     Attached(Way),
     /// One of another generation is.
     Outdated(Way),
+    /// The program of the running generation is there, after one of somebody else's, which
+    /// may keep frames from it.
+    Behind(Way),
     /// None is.
     Open,
 }
@@ -64,7 +76,14 @@ struct Exit {
 #[derive(Clone, Debug)]
 enum Hold {
     Link(Arc<BpfLink>),
-    Filter(Filter),
+    /// A filter, and the program that it was last seen with.
+    Filter(Filter, Arc<AtomicU32>),
+}
+
+impl Hold {
+    fn filter(name: &str) -> Self {
+        Self::Filter(Filter::named(name), Arc::default())
+    }
 }
 
 /// What an earlier run has left at a way out.
@@ -134,7 +153,7 @@ impl Exits {
             let program = match &exit.hold {
                 // In whichever network namespace the device is.
                 Hold::Link(link) => link.target().ok().flatten()?.program,
-                Hold::Filter(_) => exit.program(device?)?,
+                Hold::Filter(..) => exit.program(device?)?,
             };
             Some(Remnant {
                 way: exit.way(),
@@ -149,7 +168,7 @@ impl Exits {
     fn adopt(&self, pinned: PinnedExit) -> Exit {
         let hold = match pinned.link {
             Some(link) => Hold::Link(Arc::new(link)),
-            None => Hold::Filter(Filter::named(&self.name)),
+            None => Hold::filter(&self.name),
         };
         Exit {
             serves: pinned.interface,
@@ -226,10 +245,10 @@ impl Exits {
             }
             // So says a kernel that does not know tcx.
             Err(refused) if refused.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
-                let exit = exit(Hold::Filter(Filter::named(&self.name)), Way::Clsact);
+                let exit = exit(Hold::filter(&self.name), Way::Clsact);
                 // Noted before: whoever comes after a crash looks there.
                 exit.keep()?;
-                let Hold::Filter(filter) = &exit.hold else {
+                let Hold::Filter(filter, _) = &exit.hold else {
                     return Ok(exit);
                 };
                 let attached = filter.attach(index, program, || {
@@ -343,13 +362,23 @@ impl Exits {
         let mut exits = self.exits.iter();
         let found = exits.find_map(|(index, exit)| {
             let program = exit.program(*index).filter(|_| exit.serves == interface)?;
-            Some((exit.way(), program))
+            Some((exit.way(), program, exit.is_first(*index, program)))
         });
         match found {
-            Some((way, program)) if is_of_now(program) => ExitState::Attached(way),
-            Some((way, _)) => ExitState::Outdated(way),
+            Some((way, program, _)) if !is_of_now(program) => ExitState::Outdated(way),
+            Some((way, _, false)) => ExitState::Behind(way),
+            Some((way, _, true)) => ExitState::Attached(way),
             None => ExitState::Open,
         }
+    }
+
+    /// The interfaces at whose way out somebody else's program comes first.
+    pub(super) fn behind(&self) -> BTreeSet<String> {
+        let exits = self.exits.iter().filter(|(index, exit)| {
+            let program = exit.program(**index);
+            program.is_some_and(|program| !exit.is_first(**index, program))
+        });
+        exits.map(|(_, exit)| exit.serves.clone()).collect()
     }
 }
 
@@ -357,7 +386,7 @@ impl Exit {
     fn way(&self) -> Way {
         match self.hold {
             Hold::Link(_) => Way::Tcx,
-            Hold::Filter(_) => Way::Clsact,
+            Hold::Filter(..) => Way::Clsact,
         }
     }
 
@@ -365,7 +394,7 @@ impl Exit {
     fn index(&self, index: u32) -> Option<u32> {
         let index = match &self.hold {
             Hold::Link(link) => link.target().ok().flatten()?.index,
-            Hold::Filter(_) => index,
+            Hold::Filter(..) => index,
         };
         self.program(index).map(|_| index)
     }
@@ -385,14 +414,31 @@ impl Exit {
                     tcx_programs(index).map_or(true, |programs| programs.contains(&target.program));
                 (is_here && target.index == index).then_some(target.program)
             }
-            Hold::Filter(filter) => filter.program(index).ok().flatten(),
+            // The same of a filter.
+            Hold::Filter(filter, known) => match filter.program(index) {
+                Ok(program) => {
+                    known.store(program.unwrap_or_default(), Ordering::Relaxed);
+                    program
+                }
+                Err(_) => Some(known.load(Ordering::Relaxed)).filter(|&program| program != 0),
+            },
+        }
+    }
+
+    /// Whether a program that is there comes before all others that tcx runs.
+    fn is_first(&self, index: u32, program: u32) -> bool {
+        match self.hold {
+            Hold::Link(_) => {
+                tcx_programs(index).map_or(true, |programs| programs.first() == Some(&program))
+            }
+            Hold::Filter(..) => true,
         }
     }
 
     fn replace(&mut self, index: u32, program: BorrowedFd<'_>) -> io::Result<()> {
         match &self.hold {
             Hold::Link(link) => link.replace(program),
-            Hold::Filter(filter) => filter.replace(index, program),
+            Hold::Filter(filter, _) => filter.replace(index, program),
         }
     }
 
@@ -423,14 +469,14 @@ impl Exit {
                     .and_then(|()| link.pin(&self.pin))
                     .map_err(|source| DataplaneError::pins(&self.pin, source))
             }
-            Hold::Filter(_) => create_directory(&self.pin),
+            Hold::Filter(..) => create_directory(&self.pin),
         }
     }
 
     fn detach(&self, index: u32) -> Result<(), DataplaneError> {
         let detached = match &self.hold {
             Hold::Link(link) => link.detach(),
-            Hold::Filter(filter) => filter.detach(index, self.pin.join(clsact::MADE).is_dir()),
+            Hold::Filter(filter, _) => filter.detach(index, self.pin.join(clsact::MADE).is_dir()),
         };
         detached.map_err(|source| DataplaneError::pins(&self.pin, source))?;
         remove(&self.pin)
