@@ -13,7 +13,8 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use lab::{CONFIG, Machine, Running, last_line, poolguard};
+use lab::{CONFIG, Machine, Running, last_line, metric, poolguard};
+use serde_json::Value;
 
 /// What a line says of a filter that fails at nothing.
 const GOES_ON: &str = "generation 1 still filters eth1, eth0";
@@ -225,6 +226,102 @@ fn an_exemption_that_cannot_be_ended_is_named() {
     );
     running.kill();
     shell(&machine, "mount -o remount,rw /sys/fs/bpf");
+    machine.start().stop();
+}
+
+/// Changing the tables in force takes a descriptor, and so do other tables, and taking back
+/// what may have been changed.
+#[test]
+fn what_is_half_done_is_counted_until_it_is_whole() {
+    const HALF_DONE: &str = "poolguard_half_done_prefixes";
+    let half_done =
+        |machine: &Machine| metric(&machine.get("/metrics").1, &format!("{HALF_DONE} "));
+    let machine = Machine::new();
+    machine.configure(&exempted_for_a_while(1));
+    let mut running = machine.start_with("run");
+    assert_eq!(half_done(&machine), 0);
+    let pid = running.pid().to_string();
+    let limit = |soft: u32| {
+        let mut prlimit = machine.program(Path::new("prlimit"));
+        prlimit.args(["--pid", &pid]);
+        prlimit.arg(format!("--nofile={soft}:4096"));
+        assert!(prlimit.status().unwrap().success());
+    };
+    limit(3);
+    let line = running.log_until("exemptions have expired, but still exempt");
+    limit(4096);
+    let part = "In 203.0.1.0/32, 203.0.2.0/32 a part of the change may be in force";
+    assert!(line.contains(part), "{line}");
+    assert_eq!(half_done(&machine), 2);
+    assert_eq!(machine.status()["half_done"].as_array().unwrap().len(), 2);
+    assert!(machine.poolguard("reload").status.success());
+    assert_eq!(half_done(&machine), 0);
+    running.log_until("what was half done is whole");
+    running.kill();
+    machine.start().stop();
+}
+
+/// The kernel ends whoever makes a file larger than he may, unless he says that he wants to
+/// be told.
+#[test]
+fn a_limit_on_the_size_of_files_ends_nothing() {
+    let machine = Machine::new();
+    let mut command = Command::new("prlimit");
+    command.args(["--fsize=256", "--"]).arg(poolguard());
+    command.args(["--instance", &machine.instance, "--config"]);
+    command.arg(machine.config_file()).arg("run");
+    command.env("STATE_DIRECTORY", machine.state());
+    let mut running = machine.start_command(command);
+    let (code, text) = machine.get("/readyz");
+    assert_eq!(code, 200, "{text}");
+    // What has to be kept cannot be.
+    let refusal = last_line(&refused(&machine, "reload --confirm 1h"));
+    assert!(refusal.contains("File too large"), "{refusal}");
+    assert_eq!(machine.status()["generation"], 1);
+    says(&mut running, "reload refused", &[GOES_ON]);
+    running.kill();
+    machine.start().stop();
+}
+
+#[test]
+fn signals_about_something_else_end_nothing() {
+    let machine = Machine::new();
+    let running = machine.start();
+    for signal in ["XFSZ", "XCPU", "USR1", "USR2"] {
+        let pid = running.pid().to_string();
+        lab::command("kill", &format!("-{signal} {pid}"));
+        assert_eq!(machine.status()["generation"], 1, "{signal}");
+        assert!(!running.has_ended(), "{signal}");
+    }
+    running.stop();
+}
+
+/// With a bpffs that takes no pins, what is attached would go with the controller: it is
+/// not attached, and that is said as it is, of both ways.
+#[test]
+fn an_interface_that_comes_back_while_bpffs_takes_no_pins_is_told_as_it_is() {
+    let machine = Machine::with_bpffs();
+    let mut running = machine.start_with("run");
+    shell(&machine, "mount -o remount,ro /sys/fs/bpf");
+    machine.namespace.ip("link delete eth1");
+    running.log_until("NOT ENFORCING there: attached again as soon as it is back");
+    machine.add_veth("eth1");
+    let line = running.log_until("NOT JUDGED on its way out");
+    assert!(line.contains("Nor is what arrives here"), "{line}");
+    let interfaces = machine.status()["interfaces"].clone();
+    let eth1 = &interfaces.as_array().unwrap()[0];
+    assert_eq!(
+        (&eth1["attached"], &eth1["egress"]["way"]),
+        (&false.into(), &Value::Null)
+    );
+    let problem = eth1["problem"].as_str().unwrap();
+    assert!(problem.contains("links/native/"), "{problem}");
+    shell(&machine, "mount -o remount,rw /sys/fs/bpf");
+    running.log_until("the interface is there: enforcing on it");
+    let log = running.stop();
+    for untrue in ["counters start over", "NOT JUDGED"] {
+        assert!(!log.contains(untrue), "{log}");
+    }
     machine.start().stop();
 }
 

@@ -12,20 +12,21 @@ use std::{
 use lab::{Machine, Namespace, Process, poolguard};
 
 use super::{
-    faults::{Fault, Plan, keeps_nothing, must, reload},
+    faults::{Fault, Plan, keeps_nothing, must, reload, remount_bpffs},
     report::Row,
     site::{CONFIGURATIONS, Site},
     traffic,
 };
 
 /// All of them.
-pub(super) const BESIDE: [Fault; 6] = [
+pub(super) const BESIDE: [Fault; 7] = [
     ("log that nobody reads", unread_log),
     ("configuration on a disk that does not answer", dead_disk),
     ("state directory that does not answer", dead_state),
     ("start of the same instance in another namespace", elsewhere),
     ("start before the clock is set", early_clock),
     ("trial that cannot go back for a while", stuck_trial),
+    ("start with a limit on the size of files", small_files),
 ];
 
 /// `poolguard` as a script starts it, whose `$0` is a path.
@@ -57,6 +58,27 @@ fn unread_log(site: &mut Site, plan: &Plan) -> Row {
         }
     });
     Row::new(plan.refusals, tally)
+}
+
+/// What is kept is larger than the process may make a file.
+fn small_files(site: &mut Site, plan: &Plan) -> Row {
+    const LIMIT: &str = "exec prlimit --fsize=256 -- \"$@\"";
+    let Site { machine, ends } = site;
+    let nothing = machine.directory.join("nothing");
+    let ((), tally) = traffic::during(ends, || {
+        for _ in 0..plan.refusals {
+            machine.configure(&format!("{}# another text\n", CONFIGURATIONS[0]));
+            let command = by_script(machine, LIMIT, &nothing, "run");
+            let mut running = machine.start_command(command);
+            running.log_until("cannot be kept");
+            keeps_nothing(machine);
+            reload(machine, true);
+            running.kill();
+            machine.configure(CONFIGURATIONS[0]);
+            machine.start_with("run").kill();
+        }
+    });
+    Row::new(2 * plan.refusals, tally)
 }
 
 /// A file system that never answers, until it is dropped.
@@ -201,19 +223,15 @@ fn early_clock(site: &mut Site, plan: &Plan) -> Row {
 /// Nothing can be pinned when the trial is over.
 fn stuck_trial(site: &mut Site, plan: &Plan) -> Row {
     let Site { machine, ends } = site;
-    let remount = |how: &str| {
-        let mut mount = machine.program(Path::new("mount"));
-        must(mount.args(["-o", &format!("remount,{how}"), "/sys/fs/bpf"]));
-    };
     let ((), tally) = traffic::during(ends, || {
         for _ in 0..plan.refusals {
             let mut running = machine.start_with("run");
             machine.configure(CONFIGURATIONS[1]);
             let output = machine.poolguard("reload --confirm 2s");
             assert!(output.status.success(), "{output:?}");
-            remount("ro");
+            remount_bpffs(machine, "ro");
             running.log_until("not confirmed in time, and still in force");
-            remount("rw");
+            remount_bpffs(machine, "rw");
             running.log_until("the configuration before it is in force again");
             running.kill();
             machine.configure(CONFIGURATIONS[0]);

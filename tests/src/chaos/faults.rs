@@ -98,9 +98,13 @@ const FAULTS: [Fault; 12] = [
 
 /// Those during which a verdict changes, or no program is attached for a while.
 /// What passes meanwhile is not wrong; how long that is, is measured.
-const GAPS: [Fault; 3] = [
+const GAPS: [Fault; 4] = [
     ("temporary exemption added, and over", exempted),
     ("interface deleted and re-created", replugged),
+    (
+        "interface re-created while bpffs is read-only",
+        replugged_without_pins,
+    ),
     ("link detached behind its back", unlinked),
 ];
 
@@ -278,19 +282,15 @@ fn allow_descriptors(running: &Running<'_>, limit: usize) {
 
 fn read_only_bpffs(site: &mut Site, plan: &Plan) -> Row {
     let Site { machine, ends } = site;
-    let remount = |how: &str| {
-        let mut mount = machine.program(Path::new("mount"));
-        must(mount.args(["-o", &format!("remount,{how}"), "/sys/fs/bpf"]));
-    };
     let ((), tally) = traffic::during(ends, || {
         for _ in 0..plan.refusals {
             let running = machine.start_with("run");
-            remount("ro");
+            remount_bpffs(machine, "ro");
             reload(machine, false);
             running.kill();
             let output = machine.poolguard("run");
             assert_eq!(output.status.code(), Some(1), "{output:?}");
-            remount("rw");
+            remount_bpffs(machine, "rw");
         }
     });
     Row::new(2 * plan.refusals, tally)
@@ -499,6 +499,47 @@ fn replugged(site: &mut Site, plan: &Plan) -> Row {
         ),
         ..Row::new(plan.replugs, tally)
     }
+}
+
+/// Nothing is attached that cannot be pinned; and what is tried does not try itself again.
+fn replugged_without_pins(site: &mut Site, plan: &Plan) -> Row {
+    const CANNOT: &str = "the interface cannot be attached to as configured";
+    let mut leaked = 0;
+    let mut gaps = Vec::new();
+    for _ in 0..plan.refusals {
+        let machine = &site.machine;
+        let mut running = machine.start_with("run");
+        remount_bpffs(machine, "ro");
+        machine.namespace.ip("link delete eth0");
+        running.log_until("the interface or its link is gone");
+        machine.add_veth("eth0");
+        running.log_until(CANNOT);
+        // The other one is filtered all the time.
+        let customers = machine.namespace.ip("-details link show eth1");
+        assert!(customers.contains("prog/xdp"), "{customers}");
+        let (code, text) = machine.get("/readyz");
+        assert!(code == 503 && text.contains("eth0"), "{text}");
+        remount_bpffs(machine, "rw");
+        let start = Instant::now();
+        running.log_until("the interface is there: enforcing on it");
+        gaps.push(start.elapsed());
+        running.kill();
+        site.plug_in();
+        leaked += until_enforced(&mut site.ends).1;
+    }
+    let ((), tally) = traffic::during(&mut site.ends, || ());
+    Row {
+        note: format!(
+            "enforcing {} after it can be pinned; {leaked} forbidden frames passed",
+            spread(gaps)
+        ),
+        ..Row::new(plan.refusals, tally)
+    }
+}
+
+pub(super) fn remount_bpffs(machine: &Machine, how: &str) {
+    let mut mount = machine.program(Path::new("mount"));
+    must(mount.args(["-o", &format!("remount,{how}"), "/sys/fs/bpf"]));
 }
 
 fn unlinked(site: &mut Site, plan: &Plan) -> Row {
