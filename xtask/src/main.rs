@@ -7,6 +7,7 @@ mod build;
 mod bulk;
 mod captures;
 mod chaos;
+mod ci;
 mod command;
 mod crate_tool;
 mod deb;
@@ -77,6 +78,9 @@ enum Command {
         /// 6.1 is Debian 12's, 6.12 is Debian 13's; without a version, both.
         #[arg(long, value_name = "VERSION")]
         kernel: Option<Option<kernel::Stock>>,
+        /// A few of those, which say that the program is attached and filters
+        #[arg(long, requires = "kernel", conflicts_with = "args")]
+        few: bool,
         /// Passed on to the test programs, such as a filter for names
         #[arg(last = true)]
         args: Vec<String>,
@@ -228,9 +232,15 @@ fn main() -> ExitCode {
         Command::Build { release } => build::run_command(release),
         Command::Test {
             kernel: Some(which),
+            few: true,
+            ..
+        } => kernel::run_few(which),
+        Command::Test {
+            kernel: Some(which),
             args,
+            ..
         } => kernel::run_command(which, &args),
-        Command::Test { kernel: None, args } => test::run_command(&args),
+        Command::Test { args, .. } => test::run_command(&args),
         Command::Verify { object } => verify::report(&object),
         Command::Demo { keep, json } => demo::run_command(keep, json),
         Command::Soak { minutes, seed } => soak::run_command(minutes, seed),
@@ -248,11 +258,7 @@ fn main() -> ExitCode {
         Command::Deb => deb::run_command(),
         Command::Systemd { only } => systemd::run_command(only),
         Command::Lint => lint::run_command(),
-        Command::Ci => lint::run_command()
-            .and_then(|()| demo::run_command(false, false))
-            .and_then(|()| systemd::run_command(None))
-            .and_then(|()| kernel::smoke())
-            .and_then(|()| test::run_command(&[])),
+        Command::Ci => ci::run_command(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

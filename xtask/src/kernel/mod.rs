@@ -41,20 +41,20 @@ const DATA: [&str; 2] = ["tests/captures", "tests/regressions"];
 /// and always the same, among which everything occurs.
 const SHORTER: [(&str, &str); 2] = [("POOLGUARD_SEED", "1"), ("POOLGUARD_CONFIGURATIONS", "8")];
 
-/// On each kernel in the continuous integration: the program is loaded, attached
+/// A few tests, for the continuous integration: the program is loaded, attached
 /// and kept, decides frames, and passes and drops them on a wire.
-const SMOKE: [&str; 3] = [
+const FEW: [&str; 3] = [
     "mail_leaves_only_through_the_mail_servers",
     "the_program_is_attached_natively_by_a_bpf_link",
     "a_reload_keeps_the_flows",
 ];
 /// How often a kernel may fail to come up.
 const BOOTS: u32 = 3;
-const SMOKE_LIMIT: Duration = Duration::from_secs(10 * 60);
+const FEW_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// A few of the tests, on both kernels.
-pub(crate) fn smoke() -> Result<()> {
-    run(None, &SMOKE.map(str::to_owned), &SMOKE, SMOKE_LIMIT)
+/// A few of the tests. `which` is the kernel, or both.
+pub(crate) fn run_few(which: Option<Stock>) -> Result<()> {
+    run(which, &FEW.map(str::to_owned), &FEW, FEW_LIMIT)
 }
 
 /// The command. `which` is the kernel, or both; `args` are for the test programs.
