@@ -15,12 +15,11 @@ fn main() -> io::Result<()> {
     let directory = std::env::args_os().nth(1).map(PathBuf::from);
     let directory = directory.ok_or_else(|| io::Error::other("usage: manual DIRECTORY"))?;
     fs::create_dir_all(&directory)?;
-    let mut command = Cli::command();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        clap_complete::generate_to(shell, &mut command, "poolguard", &directory)?;
+        clap_complete::generate_to(shell, &mut Cli::command(), "poolguard", &directory)?;
     }
     // `help` has no page, so none is pointed to.
-    let mut command = without_help(command);
+    let mut command = without_help(Cli::command());
     command.build();
     pages(&command, &directory)
 }
