@@ -112,7 +112,7 @@ fn it_says_how_its_wires_are() {
         serde_json::json!({
             "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
             "problem": null, "wire": { "peer": "eth0", "up": true, "problem": null },
-            "egress": { "configured": "filter", "way": way },
+            "egress": { "configured": "filter", "way": way, "behind": false },
         })
     );
     let text = machine.poolguard("status").stdout;

@@ -32,9 +32,9 @@ fn it_comes_serves_and_goes() {
         status["interfaces"],
         serde_json::json!([
             { "name": "eth1", "role": "customer", "mode": "native", "attached": true, "outdated": false,
-              "problem": null, "wire": null, "egress": { "configured": "filter", "way": way } },
+              "problem": null, "wire": null, "egress": { "configured": "filter", "way": way, "behind": false } },
             { "name": "eth0", "role": "network", "mode": "native", "attached": true, "outdated": false,
-              "problem": null, "wire": null, "egress": { "configured": "off", "way": null } },
+              "problem": null, "wire": null, "egress": { "configured": "off", "way": null, "behind": false } },
         ])
     );
     let (code, metrics) = machine.get("/metrics");
