@@ -323,7 +323,7 @@ impl<D: Dataplane> Controller<D> {
         if let Err(error) = written {
             tracing::error!(
                 traffic = self.traffic(), %error,
-                "the exemptions on disk are not those in force, and a restart goes by what is on \
+                "the exemptions on disk may not be those in force, and a restart goes by what is on \
                  disk: correct this, then add or remove one"
             );
         }

@@ -460,8 +460,8 @@ impl<D: Dataplane> Controller<D> {
         if let Err(error) = kept {
             tracing::error!(
                 traffic = self.traffic(), %error,
-                "the configuration in force cannot be kept: the next start compares the files with \
-                 the one that was kept before. Correct this and reload"
+                "the configuration in force cannot be kept, as far as the disk says: the next start \
+                 compares the files with whichever is there. Correct this and reload"
             );
         }
         self.forget_trial();
