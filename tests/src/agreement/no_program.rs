@@ -1,6 +1,6 @@
 //! The place of the programs in the kernel, where tests do without them.
 
-use policy::{compile::Compiled, config::Interface};
+use policy::config::Interface;
 
 use super::{counters::Places, trial::Testimony};
 use crate::fixture::Counters;
@@ -9,10 +9,6 @@ use crate::fixture::Counters;
 pub(super) enum Program {}
 
 impl Program {
-    pub(super) fn load_all(_: &Compiled) -> Vec<Self> {
-        Vec::new()
-    }
-
     pub(super) fn name(&self) -> &'static str {
         match *self {}
     }
