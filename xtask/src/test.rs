@@ -16,6 +16,11 @@ use crate::{
     workspace::{is_root, step},
 };
 
+/// What needs the kernel, or a program, is behind these. With the same ones, nothing is
+/// compiled twice.
+pub(crate) const FEATURES: &str =
+    "poolguard-tests/kernel,poolguard-tests/python,poolguard-bench/program";
+
 /// The command. `args` are for the test programs.
 pub(crate) fn run_command(args: &[String]) -> Result<()> {
     if !is_root() {
@@ -32,11 +37,7 @@ pub(crate) fn run_command(args: &[String]) -> Result<()> {
     let mut cargo = host_cargo();
     cargo
         .args(["test", "--workspace", "--exclude", "filter-ebpf"])
-        // What needs the kernel, or a program, is behind these features.
-        .args([
-            "--features",
-            "poolguard-tests/kernel,poolguard-tests/python,poolguard-bench/program",
-        ])
+        .args(["--features", FEATURES])
         .args(["--no-fail-fast", "--"])
         .args(args)
         .stdin(Stdio::null())

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::{command::host_cargo, workspace::step};
+use crate::{command::host_cargo, test::FEATURES, workspace::step};
 
 /// What would take hours in a machine whose processor is emulated. It is about
 /// the controller, which does not depend on the kernel as the program does.
@@ -26,7 +26,7 @@ pub(super) fn build() -> Result<Vec<PathBuf>> {
     let mut cargo = host_cargo();
     cargo
         .args(["test", "--workspace", "--exclude", "filter-ebpf"])
-        .args(["--features", "poolguard-tests/kernel", "--no-run"])
+        .args(["--features", FEATURES, "--no-run"])
         .arg("--message-format=json-render-diagnostics");
     for target in &wanted {
         cargo.args(["--test", target]);
