@@ -21,9 +21,14 @@ use crate::{
 pub(crate) fn run_command() -> Result<()> {
     lint::run_command()?;
     demo::run_command(false, false)?;
-    // What both install, so that neither finds dpkg at work.
-    let both = [packages::SYSTEMD, packages::TEST, packages::MACHINE].concat();
-    setup::for_programs(Mode::Install, &both)?;
+    // What both install, and what makes the package, so that neither finds dpkg at work.
+    let both = [
+        packages::SYSTEMD,
+        packages::DEB,
+        packages::TEST,
+        packages::MACHINE,
+    ];
+    setup::for_programs(Mode::Install, &both.concat())?;
     // An emulated processor is one thread; what boots under systemd mostly waits.
     let kernels = Beside::start(&["test", "--kernel", "--few"], "kernel/few.log")?;
     systemd::run_command(None)?;
